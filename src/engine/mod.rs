@@ -1,0 +1,1 @@
+//! Governed to batches.

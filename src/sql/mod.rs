@@ -1,0 +1,3 @@
+//! Text to bound statement.
+
+pub mod statement;

@@ -1,0 +1,342 @@
+//! The closed list of statements that the warehouse knows. Whatever the parser cannot bring into this form is refused with 0A000 or
+//! 42601; there is no arm for "something else".
+
+use datafusion::sql::sqlparser::ast;
+
+use crate::catalog::privilege::Privilege;
+use crate::catalog::securable::SecurableKind;
+use crate::catalog::types::SqlType;
+
+/// A name as written: one to three parts, already folded (unquoted parts are lower case).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Name {
+    /// Parts from the outermost to the innermost.
+    pub parts: Vec<String>,
+    /// 1-based character position in the statement text, when known.
+    pub position: Option<usize>,
+}
+
+/// One parsed statement with its own text.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// What it says.
+    pub statement: Statement,
+    /// Its text, without the semicolon. Secrets are redacted in [`Parsed::log_text`] only.
+    pub text: String,
+    /// Number of `$n` parameters: the highest n.
+    pub parameters: usize,
+}
+
+/// A statement.
+#[derive(Debug, Clone)]
+pub enum Statement {
+    /// SELECT, VALUES, WITH .., TABLE t: rows come back. Time travel of its tables stands in the AST (`version`).
+    Query(Box<ast::Query>),
+    /// EXPLAIN [ANALYZE] [VERBOSE] of a query or a command.
+    Explain(Explain),
+    /// A change of the session.
+    Session(SessionStatement),
+    /// BEGIN, COMMIT, ..
+    Transaction(TransactionStatement),
+    /// PREPARE, EXECUTE, DEALLOCATE.
+    Prepared(PreparedStatement),
+    /// DECLARE, FETCH, CLOSE.
+    Cursor(CursorStatement),
+    /// COPY (query) TO STDOUT.
+    CopyOut(CopyOut),
+    /// A command that changes or describes the warehouse.
+    Command(Command),
+}
+
+/// EXPLAIN.
+#[derive(Debug, Clone)]
+pub struct Explain {
+    /// Run it and show what happened.
+    pub analyze: bool,
+    /// Show more.
+    pub verbose: bool,
+    /// Text or JSON.
+    pub format: ExplainFormat,
+    /// What is explained.
+    pub statement: Box<Statement>,
+}
+
+/// Output form of EXPLAIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExplainFormat {
+    /// One line a row.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// A change of the session.
+#[derive(Debug, Clone)]
+pub enum SessionStatement {
+    /// SET [SESSION | LOCAL] name = value; an empty list is DEFAULT.
+    Set {
+        /// For the transaction only.
+        local: bool,
+        /// Setting, lower case (`timezone` for SET TIME ZONE, `transaction_isolation` for SET TRANSACTION ..).
+        name: String,
+        /// Values, unquoted.
+        values: Vec<String>,
+    },
+    /// SHOW name; `None` for SHOW ALL.
+    Show {
+        /// Setting, lower case.
+        name: Option<String>,
+    },
+    /// RESET name; `None` for RESET ALL.
+    Reset {
+        /// Setting, lower case.
+        name: Option<String>,
+    },
+    /// USE [CATALOG | SCHEMA] name.
+    Use {
+        /// True for USE CATALOG.
+        catalog: bool,
+        /// The name.
+        name: Name,
+    },
+    /// DISCARD ALL | PLANS | SEQUENCES | TEMP.
+    Discard {
+        /// DISCARD ALL.
+        all: bool,
+    },
+    /// LISTEN/UNLISTEN *: only UNLISTEN is accepted (drivers reset with it); there is no NOTIFY.
+    Unlisten,
+}
+
+/// Transaction control.
+#[derive(Debug, Clone)]
+pub enum TransactionStatement {
+    /// BEGIN, START TRANSACTION.
+    Begin {
+        /// READ ONLY, if said.
+        read_only: Option<bool>,
+    },
+    /// COMMIT, END.
+    Commit,
+    /// ROLLBACK, ABORT.
+    Rollback,
+    /// SAVEPOINT name.
+    Savepoint(String),
+    /// RELEASE [SAVEPOINT] name.
+    Release(String),
+    /// ROLLBACK TO [SAVEPOINT] name.
+    RollbackTo(String),
+}
+
+/// SQL-level prepared statements; they share their names with the protocol's.
+#[derive(Debug, Clone)]
+pub enum PreparedStatement {
+    /// PREPARE name [(types)] AS statement.
+    Prepare {
+        /// Name.
+        name: String,
+        /// Declared parameter types.
+        types: Vec<SqlType>,
+        /// Statement.
+        statement: Box<Parsed>,
+    },
+    /// EXECUTE name [(arguments)].
+    Execute {
+        /// Name.
+        name: String,
+        /// Arguments: constant expressions.
+        arguments: Vec<ast::Expr>,
+    },
+    /// DEALLOCATE [PREPARE] name; `None` for ALL.
+    Deallocate(Option<String>),
+}
+
+/// SQL-level cursors.
+#[derive(Debug, Clone)]
+pub enum CursorStatement {
+    /// DECLARE name [BINARY] [NO SCROLL] CURSOR [WITH HOLD] FOR query.
+    Declare {
+        /// Name.
+        name: String,
+        /// BINARY.
+        binary: bool,
+        /// WITH HOLD.
+        hold: bool,
+        /// The query.
+        query: Box<ast::Query>,
+    },
+    /// FETCH [FORWARD] [n | ALL | NEXT] FROM name; `None` for ALL.
+    Fetch {
+        /// Name.
+        name: String,
+        /// Number of rows.
+        count: Option<u64>,
+        /// MOVE: rows are skipped, not sent.
+        skip: bool,
+    },
+    /// CLOSE name; `None` for ALL.
+    Close(Option<String>),
+}
+
+/// COPY (query | table) TO STDOUT.
+#[derive(Debug, Clone)]
+pub struct CopyOut {
+    /// What is copied.
+    pub query: Box<ast::Query>,
+    /// How.
+    pub format: CopyFormat,
+    /// HEADER (csv and text).
+    pub header: bool,
+    /// DELIMITER.
+    pub delimiter: u8,
+    /// NULL text.
+    pub null: String,
+}
+
+/// COPY's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// PostgreSQL's text format.
+    Text,
+    /// CSV.
+    Csv,
+    /// PostgreSQL's binary format.
+    Binary,
+}
+
+/// A command. `if_not_exists`, `if_exists`, `or_replace` and `cascade` mean what they say.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields carry the words of the statement that the variant's doc shows")]
+pub enum Command {
+    /// CREATE CATALOG name [MANAGED LOCATION 'url'] [COMMENT 'text'] (also CREATE DATABASE)
+    CreateCatalog { name: String, if_not_exists: bool, managed_location: Option<String>, comment: Option<String> },
+    /// CREATE SCHEMA name [MANAGED LOCATION 'url'] [AUTHORIZATION role] [COMMENT 'text']
+    CreateSchema { name: Name, if_not_exists: bool, managed_location: Option<String>, authorization: Option<String>, comment: Option<String> },
+    /// DROP {CATALOG | DATABASE | SCHEMA | TABLE | VIEW | FUNCTION | STORAGE CREDENTIAL | EXTERNAL LOCATION} names
+    Drop { kind: SecurableKind, names: Vec<Name>, if_exists: bool, cascade: bool },
+    /// CREATE TABLE name (columns) [USING DELTA] [PARTITIONED BY (..)] [LOCATION 'url'] [TBLPROPERTIES (..)] [COMMENT 'text'];
+    /// `columns` empty with a location registers the table that lies there.
+    CreateTable(CreateTable),
+    /// CREATE [OR REPLACE] VIEW name [(columns)] AS query
+    CreateView { name: Name, or_replace: bool, if_not_exists: bool, columns: Vec<String>, query: Box<ast::Query>, query_text: String, comment: Option<String> },
+    /// CREATE [OR REPLACE] FUNCTION name(p type, ..) RETURNS type RETURN expr (or AS 'SELECT expr' LANGUAGE sql)
+    CreateFunction { name: Name, or_replace: bool, if_not_exists: bool, parameters: Vec<(String, SqlType)>, returns: SqlType, body: Box<ast::Expr>, body_text: String, comment: Option<String> },
+    /// INSERT INTO name [(columns)] query; VALUES is a query
+    Insert { table: Name, columns: Vec<String>, by_name: bool, query: Box<ast::Query> },
+    /// CREATE {USER | ROLE | GROUP} name [options]
+    CreatePrincipal { name: String, if_not_exists: bool, options: PrincipalOptions },
+    /// ALTER {USER | ROLE} name [options]
+    AlterPrincipal { name: String, options: PrincipalOptions },
+    /// ALTER ROLE name RENAME TO other
+    RenamePrincipal { name: String, to: String },
+    /// DROP {USER | ROLE | GROUP} names
+    DropPrincipal { names: Vec<String>, if_exists: bool },
+    /// GRANT group TO members; ALTER GROUP g ADD USER m
+    AddMember { groups: Vec<String>, members: Vec<String> },
+    /// REVOKE group FROM members; ALTER GROUP g DROP USER m
+    RemoveMember { groups: Vec<String>, members: Vec<String> },
+    /// CREATE STORAGE CREDENTIAL name WITH (key = 'value', ..)
+    CreateStorageCredential { name: String, if_not_exists: bool, options: Vec<(String, String)>, comment: Option<String> },
+    /// CREATE EXTERNAL LOCATION name URL 'url' [WITH (STORAGE CREDENTIAL name)] [COMMENT 'text']
+    CreateExternalLocation { name: String, if_not_exists: bool, url: String, credential: Option<String>, comment: Option<String> },
+    /// GRANT privileges ON kind names TO principals [WITH GRANT OPTION]; `public` stands for PUBLIC
+    Grant { privileges: Vec<Privilege>, on: GrantTarget, principals: Vec<String>, grant_option: bool },
+    /// REVOKE [GRANT OPTION FOR] privileges ON kind names FROM principals
+    Revoke { privileges: Vec<Privilege>, on: GrantTarget, principals: Vec<String>, grant_option_only: bool },
+    /// SHOW GRANTS [principal] ON kind name
+    ShowGrants { on: GrantTarget, principal: Option<String> },
+    /// ALTER {CATALOG | SCHEMA | TABLE | ..} name [SET] OWNER TO principal
+    SetOwner { kind: SecurableKind, name: Name, owner: String },
+    /// ALTER TABLE t SET ROW FILTER f ON (columns)
+    SetRowFilter { table: Name, function: Name, columns: Vec<String> },
+    /// ALTER TABLE t DROP ROW FILTER
+    DropRowFilter { table: Name },
+    /// ALTER TABLE t ALTER COLUMN c SET MASK f [USING COLUMNS (columns and constants)]
+    SetMask { table: Name, column: String, function: Name, using: Vec<crate::catalog::securable::PolicyArgument> },
+    /// ALTER TABLE t ALTER COLUMN c DROP MASK
+    DropMask { table: Name, column: String },
+    /// ALTER {CATALOG | SCHEMA | TABLE | VIEW} name RENAME TO name
+    Rename { kind: SecurableKind, name: Name, to: String },
+    /// COMMENT ON kind name IS 'text' | NULL
+    Comment { on: CommentTarget, text: Option<String> },
+    /// SHOW CATALOGS | DATABASES [LIKE 'pattern']
+    ShowCatalogs { like: Option<String> },
+    /// SHOW SCHEMAS [IN catalog] [LIKE 'pattern']
+    ShowSchemas { catalog: Option<String>, like: Option<String> },
+    /// SHOW TABLES [IN schema] [LIKE 'pattern']
+    ShowTables { schema: Option<Name>, like: Option<String> },
+    /// SHOW VIEWS [IN schema] [LIKE 'pattern']
+    ShowViews { schema: Option<Name>, like: Option<String> },
+    /// SHOW COLUMNS IN table
+    ShowColumns { table: Name },
+    /// DESCRIBE [TABLE] [EXTENDED] name
+    DescribeTable { table: Name, extended: bool },
+    /// DESCRIBE HISTORY name
+    DescribeHistory { table: Name },
+}
+
+/// CREATE TABLE.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields carry the words of the statement")]
+pub struct CreateTable {
+    pub name: Name,
+    pub if_not_exists: bool,
+    pub or_replace: bool,
+    pub columns: Vec<ColumnDefinition>,
+    pub query: Option<Box<ast::Query>>,
+    pub partitioned_by: Vec<String>,
+    pub location: Option<String>,
+    pub properties: Vec<(String, String)>,
+    pub comment: Option<String>,
+}
+
+/// A column of CREATE TABLE.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields carry the words of the statement")]
+pub struct ColumnDefinition {
+    pub name: String,
+    pub sql_type: SqlType,
+    pub nullable: bool,
+    pub comment: Option<String>,
+    /// Inline `MASK f [USING COLUMNS (..)]`.
+    pub mask: Option<(Name, Vec<crate::catalog::securable::PolicyArgument>)>,
+}
+
+/// Options of CREATE and ALTER ROLE; `None` leaves what is there.
+#[derive(Debug, Clone, Default)]
+pub struct PrincipalOptions {
+    /// PASSWORD 'text' (or a SCRAM verifier); `Some(None)` for PASSWORD NULL.
+    pub password: Option<Option<crate::catalog::securable::Secret<String>>>,
+    /// LOGIN, NOLOGIN. CREATE USER implies true, CREATE ROLE and GROUP false.
+    pub login: Option<bool>,
+    /// SUPERUSER, NOSUPERUSER: administrator.
+    pub admin: Option<bool>,
+    /// CONNECTION LIMIT n; -1 removes it.
+    pub connection_limit: Option<i32>,
+    /// IN ROLE, IN GROUP.
+    pub member_of: Vec<String>,
+    /// USER, ROLE: members of the new group.
+    pub members: Vec<String>,
+}
+
+/// What a grant is on.
+#[derive(Debug, Clone)]
+pub struct GrantTarget {
+    /// Kind; a bare name or TABLE means a table or a view.
+    pub kind: SecurableKind,
+    /// Names; empty for the metastore.
+    pub names: Vec<Name>,
+    /// ALL TABLES IN SCHEMA: `names` are schemas, and what is granted there holds for future objects too, as inheritance does.
+    pub all_in_schema: bool,
+}
+
+/// What a comment is on.
+#[derive(Debug, Clone)]
+pub enum CommentTarget {
+    /// An object.
+    Securable(SecurableKind, Name),
+    /// A column of a table: relation and column.
+    Column(Name, String),
+    /// A role.
+    Principal(String),
+}

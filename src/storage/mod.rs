@@ -1,0 +1,1 @@
+//! Object stores, each rooted at one location.

@@ -1,0 +1,3 @@
+//! Door: the PostgreSQL protocol.
+
+pub mod encode;
