@@ -211,16 +211,39 @@ pub enum Command {
     /// CREATE CATALOG name [MANAGED LOCATION 'url'] [COMMENT 'text'] (also CREATE DATABASE)
     CreateCatalog { name: String, if_not_exists: bool, managed_location: Option<String>, comment: Option<String> },
     /// CREATE SCHEMA name [MANAGED LOCATION 'url'] [AUTHORIZATION role] [COMMENT 'text']
-    CreateSchema { name: Name, if_not_exists: bool, managed_location: Option<String>, authorization: Option<String>, comment: Option<String> },
+    CreateSchema {
+        name: Name,
+        if_not_exists: bool,
+        managed_location: Option<String>,
+        authorization: Option<String>,
+        comment: Option<String>,
+    },
     /// DROP {CATALOG | DATABASE | SCHEMA | TABLE | VIEW | FUNCTION | STORAGE CREDENTIAL | EXTERNAL LOCATION} names
     Drop { kind: SecurableKind, names: Vec<Name>, if_exists: bool, cascade: bool },
     /// CREATE TABLE name (columns) [USING DELTA] [PARTITIONED BY (..)] [LOCATION 'url'] [TBLPROPERTIES (..)] [COMMENT 'text'];
     /// `columns` empty with a location registers the table that lies there.
     CreateTable(CreateTable),
     /// CREATE [OR REPLACE] VIEW name [(columns)] AS query
-    CreateView { name: Name, or_replace: bool, if_not_exists: bool, columns: Vec<String>, query: Box<ast::Query>, query_text: String, comment: Option<String> },
+    CreateView {
+        name: Name,
+        or_replace: bool,
+        if_not_exists: bool,
+        columns: Vec<String>,
+        query: Box<ast::Query>,
+        query_text: String,
+        comment: Option<String>,
+    },
     /// CREATE [OR REPLACE] FUNCTION name(p type, ..) RETURNS type RETURN expr (or AS 'SELECT expr' LANGUAGE sql)
-    CreateFunction { name: Name, or_replace: bool, if_not_exists: bool, parameters: Vec<(String, SqlType)>, returns: SqlType, body: Box<ast::Expr>, body_text: String, comment: Option<String> },
+    CreateFunction {
+        name: Name,
+        or_replace: bool,
+        if_not_exists: bool,
+        parameters: Vec<(String, SqlType)>,
+        returns: SqlType,
+        body: Box<ast::Expr>,
+        body_text: String,
+        comment: Option<String>,
+    },
     /// INSERT INTO name [(columns)] query; VALUES is a query
     Insert { table: Name, columns: Vec<String>, by_name: bool, query: Box<ast::Query> },
     /// CREATE {USER | ROLE | GROUP} name [options]
