@@ -1,1 +1,5 @@
 //! One client.
+
+pub mod outcome;
+pub mod portal;
+pub mod prepared;

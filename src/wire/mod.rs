@@ -1,3 +1,4 @@
 //! Door: the PostgreSQL protocol.
 
+pub mod backend;
 pub mod encode;

@@ -1,0 +1,199 @@
+//! What a statement gives back, before any protocol has seen it.
+//!
+//! ```text
+//!  Session::execute ─▶ Outcome ─┬─ Rows     columns + batches + tag      SELECT, SHOW, FETCH, EXPLAIN
+//!                               ├─ CopyOut  columns + batches + options  COPY .. TO STDOUT
+//!                               ├─ Done     tag                          everything else
+//!                               └─ Empty                                 no statement at all
+//! ```
+//! Batches come lazily: an [`Outcome`] that is dropped stops its query. Nothing here knows bytes or formats.
+
+use std::fmt;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use futures::stream::BoxStream;
+
+use crate::catalog::types::SqlType;
+use crate::error::Result;
+use crate::sql::statement::CopyOut;
+
+/// Rows on their way, a batch at a time. Dropping it cancels the query behind it.
+pub type RowStream = BoxStream<'static, Result<RecordBatch>>;
+
+/// A column of a result, as RowDescription tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Name; names may repeat.
+    pub name: String,
+    /// Type.
+    pub sql_type: SqlType,
+    /// OID of the table it comes from, 0 for an expression.
+    pub table: u32,
+    /// `pg_attribute.attnum` in that table, 0 for an expression.
+    pub attribute: i16,
+}
+
+impl Column {
+    /// A column that comes from no table.
+    pub fn computed(name: impl Into<String>, sql_type: SqlType) -> Self {
+        Self { name: name.into(), sql_type, table: 0, attribute: 0 }
+    }
+}
+
+/// What a statement needs and gives, before it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Description {
+    /// Types of `$1`, `$2`, ..
+    pub parameters: Vec<SqlType>,
+    /// Columns of its rows; `None` if it gives none.
+    pub columns: Option<Vec<Column>>,
+}
+
+/// The command tag of a statement that gives rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowTag {
+    /// `SELECT n`
+    Select,
+    /// `FETCH n`
+    Fetch {
+        /// The cursor was declared BINARY: its rows go out in binary form even in the simple protocol.
+        binary: bool,
+    },
+    /// A tag without a number: `SHOW`, `EXPLAIN`.
+    Plain(&'static str),
+}
+
+impl RowTag {
+    /// The tag after `rows` rows.
+    pub fn complete(self, rows: u64) -> String {
+        match self {
+            RowTag::Select => format!("SELECT {rows}"),
+            RowTag::Fetch { .. } => format!("FETCH {rows}"),
+            RowTag::Plain(tag) => tag.to_string(),
+        }
+    }
+}
+
+/// What a statement gave.
+pub enum Outcome {
+    /// Rows.
+    Rows {
+        /// Their columns.
+        columns: Vec<Column>,
+        /// The rows.
+        stream: RowStream,
+        /// The tag when they are all out.
+        tag: RowTag,
+    },
+    /// It is done.
+    Done {
+        /// Its tag: `INSERT 0 5`, `CREATE TABLE`, `BEGIN`.
+        tag: String,
+    },
+    /// Rows for COPY .. TO STDOUT.
+    CopyOut {
+        /// Their columns.
+        columns: Vec<Column>,
+        /// The rows.
+        stream: RowStream,
+        /// How they are written.
+        options: CopyOut,
+    },
+    /// There was no statement.
+    Empty,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Rows { columns, tag, .. } => {
+                f.debug_struct("Rows").field("columns", columns).field("tag", tag).finish_non_exhaustive()
+            }
+            Outcome::Done { tag } => f.debug_struct("Done").field("tag", tag).finish(),
+            Outcome::CopyOut { columns, options, .. } => {
+                f.debug_struct("CopyOut").field("columns", columns).field("format", &options.format).finish_non_exhaustive()
+            }
+            Outcome::Empty => f.write_str("Empty"),
+        }
+    }
+}
+
+/// Where a session stands, as ReadyForQuery tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// Outside of a transaction block.
+    Idle,
+    /// In a block.
+    InBlock,
+    /// In a block that has failed: only ROLLBACK helps.
+    Failed,
+}
+
+/// How serious a notice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// `DEBUG`
+    Debug,
+    /// `LOG`
+    Log,
+    /// `INFO`
+    Info,
+    /// `NOTICE`
+    Notice,
+    /// `WARNING`
+    Warning,
+}
+
+impl Severity {
+    /// The word that clients read.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Debug => "DEBUG",
+            Severity::Log => "LOG",
+            Severity::Info => "INFO",
+            Severity::Notice => "NOTICE",
+            Severity::Warning => "WARNING",
+        }
+    }
+}
+
+/// Something the client should know, though nothing failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// How serious.
+    pub severity: Severity,
+    /// SQLSTATE; `00000` for a plain notice.
+    pub sqlstate: &'static str,
+    /// Primary message.
+    pub message: String,
+    /// Facts behind it.
+    pub detail: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Notice {
+    /// A NOTICE with SQLSTATE 00000.
+    pub fn notice(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Notice, sqlstate: "00000", message: message.into(), detail: None, hint: None }
+    }
+
+    /// A WARNING with its SQLSTATE.
+    pub fn warning(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, sqlstate, message: message.into(), detail: None, hint: None }
+    }
+
+    /// Another SQLSTATE.
+    #[must_use]
+    pub fn with_sqlstate(mut self, sqlstate: &'static str) -> Self {
+        self.sqlstate = sqlstate;
+        self
+    }
+
+    /// Adds what the caller can do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
