@@ -205,6 +205,8 @@ kinds! {
     ReservedName = "42939", 400;
     /// A privilege is missing.
     Denied = "42501", 403;
+    /// A privilege that means nothing on that kind of object.
+    InvalidGrant = "0LP01", 400;
     /// Other objects depend on this one.
     DependentObjects = "2BP01", 409;
     /// A value that a setting or function does not accept.

@@ -1,5 +1,26 @@
-//! Names and rules of the warehouse.
+//! Names and rules of the warehouse: what exists, who owns it, who may do what with it.
+//!
+//! ```text
+//!            write(|change| ..)                          commit                       swap
+//!  caller ──▶ Change: a private copy of the snapshot ──▶ Store: one transaction ──▶ CatalogSnapshot number n + 1
+//!                                                         SQLite | memory                    │
+//!  everybody else ◀── snapshot(): an Arc, never waits, never changes ◀─────────────────────┘
+//! ```
+//! A statement pins one [`CatalogSnapshot`] and decides by it alone. Nothing here knows a query plan, a session or a clock, and
+//! nothing here decides whether a statement is allowed: it answers what a principal holds, `governance` decides.
 
+pub mod change;
+pub mod metastore;
 pub mod privilege;
 pub mod securable;
+pub mod snapshot;
 pub mod types;
+
+mod dependents;
+mod names;
+mod rules;
+
+pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable};
+pub use metastore::{CatalogOptions, Metastore};
+pub use names::{quote_name, url_covers};
+pub use snapshot::{CatalogSnapshot, Orphan};

@@ -217,6 +217,8 @@ pub enum PolicyArgument {
 pub struct ViewEntry {
     /// The query, with three-part names.
     pub query: String,
+    /// The tables, views and functions that the text names.
+    pub uses: Vec<ObjectId>,
 }
 
 /// A SQL function: one expression over its parameters.
@@ -236,6 +238,8 @@ pub struct Function {
     pub returns: SqlType,
     /// The expression, with three-part names.
     pub body: String,
+    /// The tables, views and functions that the body names.
+    pub uses: Vec<ObjectId>,
     /// COMMENT ON.
     pub comment: Option<String>,
 }

@@ -227,7 +227,9 @@ impl SqlType {
     pub fn typmod(&self) -> i32 {
         match self {
             SqlType::Numeric { precision, scale } => ((i32::from(*precision) << 16) | (i32::from(*scale) & 0x7ff)) + 4,
-            SqlType::Varchar(Some(length)) | SqlType::Bpchar(Some(length)) => i32::try_from(*length).map_or(-1, |length| length + 4),
+            SqlType::Varchar(Some(length)) | SqlType::Bpchar(Some(length)) => {
+                i32::try_from(*length).map_or(-1, |length| length + 4)
+            }
             SqlType::Array(element) => element.typmod(),
             _ => -1,
         }
@@ -298,12 +300,13 @@ impl SqlType {
     /// Structs, maps and other Arrow types without a SQL counterpart are shown as `json`.
     pub fn of_field(field: &Field) -> SqlType {
         field.metadata().get(SQL_TYPE_KEY).and_then(|tag| SqlType::from_tag(tag)).unwrap_or_else(|| match field.data_type() {
-            DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) | DataType::ListView(element) => {
-                match SqlType::of_field(element) {
-                    array @ SqlType::Array(_) => array,
-                    scalar => SqlType::Array(Box::new(scalar)),
-                }
-            }
+            DataType::List(element)
+            | DataType::LargeList(element)
+            | DataType::FixedSizeList(element, _)
+            | DataType::ListView(element) => match SqlType::of_field(element) {
+                array @ SqlType::Array(_) => array,
+                scalar => SqlType::Array(Box::new(scalar)),
+            },
             data_type => SqlType::of_arrow(data_type),
         })
     }
@@ -408,7 +411,9 @@ impl SqlType {
             return Some(SqlType::Array(Box::new(SqlType::from_tag(element)?)));
         }
         let (name, arguments) = match tag.strip_suffix(')').and_then(|open| open.split_once('(')) {
-            Some((name, arguments)) => (name, arguments.split(',').map(|n| n.trim().parse::<i64>().ok()).collect::<Option<Vec<_>>>()?),
+            Some((name, arguments)) => {
+                (name, arguments.split(',').map(|n| n.trim().parse::<i64>().ok()).collect::<Option<Vec<_>>>()?)
+            }
             None => (tag, vec![]),
         };
         let length = || match arguments.as_slice() {
@@ -424,7 +429,9 @@ impl SqlType {
             "float4" => SqlType::Float4,
             "float8" => SqlType::Float8,
             "numeric" => match arguments.as_slice() {
-                [precision, scale] => SqlType::Numeric { precision: u8::try_from(*precision).ok()?, scale: i8::try_from(*scale).ok()? },
+                [precision, scale] => {
+                    SqlType::Numeric { precision: u8::try_from(*precision).ok()?, scale: i8::try_from(*scale).ok()? }
+                }
                 _ => return None,
             },
             "text" => SqlType::Text,

@@ -1,0 +1,124 @@
+//! Row filters and column masks, and the rules that keep them sound.
+//!
+//! A policy names its function by identity, so a rename changes nothing. A policy function may read tables (a mapping table), with the
+//! privileges of the function's owner, but none that has a policy itself: the two could not be evaluated in any order.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::objects::undefined_column;
+use super::{Change, Write, noun};
+use crate::catalog::dependents::{Dependents, has_policy, policy_functions, reached_from};
+use crate::catalog::securable::{
+    ColumnMask, ObjectId, PolicyArgument, Relation, RelationKind, RowFilter, SecurableKind, TableEntry,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+impl Change {
+    /// SET ROW FILTER (`Some`) and DROP ROW FILTER (`None`). Types are the caller's to check.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongObjectType`] on a view, [`ErrorKind::UndefinedColumn`], [`ErrorKind::InvalidObjectDefinition`] if the function
+    /// reads a table with a policy.
+    pub fn set_row_filter(&mut self, table: ObjectId, filter: Option<RowFilter>) -> Result<()> {
+        self.edit_table(table, |entry| entry.row_filter = filter)
+    }
+
+    /// SET MASK (`Some`) and DROP MASK (`None`). Types are the caller's to check.
+    ///
+    /// # Errors
+    /// As [`Change::set_row_filter`].
+    pub fn set_mask(&mut self, table: ObjectId, column: &str, mask: Option<ColumnMask>) -> Result<()> {
+        let relation = self.relation(table)?;
+        if !relation.columns.iter().any(|entry| entry.name == column) {
+            return Err(undefined_column(column, &relation.name));
+        }
+        self.edit_table(table, |entry| {
+            match mask {
+                Some(mask) => entry.column_masks.insert(column.to_string(), mask),
+                None => entry.column_masks.remove(column),
+            };
+        })
+    }
+
+    fn edit_table(&mut self, id: ObjectId, edit: impl FnOnce(&mut TableEntry)) -> Result<()> {
+        let relation = self.relation(id)?;
+        let RelationKind::Table(mut entry) = relation.kind.clone() else {
+            return Err(Error::new(ErrorKind::WrongObjectType, format!("\"{}\" is not a table", relation.name))
+                .with_detail("Row filters and column masks are set on tables; they hold in every view of the table."));
+        };
+        edit(&mut entry);
+        let relation = Relation { kind: RelationKind::Table(entry), ..relation };
+        self.check_column_policies(&relation)?;
+        self.record(Write::PutRelation(Arc::new(relation)));
+        self.check_policy_functions()
+    }
+
+    /// The policies of a table name columns that are there, and functions that are there; a mask's further arguments are not masked
+    /// themselves.
+    pub(super) fn check_column_policies(&self, relation: &Relation) -> Result<()> {
+        let Some(table) = relation.table() else { return Ok(()) };
+        let has_column = |name: &str| relation.columns.iter().any(|column| column.name == name);
+        let filter_columns = table.row_filter.iter().flat_map(|filter| &filter.columns);
+        let mask_columns = table.column_masks.iter().flat_map(|(column, mask)| {
+            let using = mask.using.iter().filter_map(|argument| match argument {
+                PolicyArgument::Column(name) => Some(name),
+                PolicyArgument::Constant(_) => None,
+            });
+            std::iter::once(column).chain(using)
+        });
+        if let Some(missing) = filter_columns.chain(mask_columns).find(|name| !has_column(name)) {
+            return Err(Error::new(
+                ErrorKind::InvalidTableDefinition,
+                format!("a policy of table \"{}\" needs column \"{missing}\"", relation.name),
+            ));
+        }
+        if policy_functions(relation).any(|function| self.snapshot.function_by_id(function).is_none()) {
+            return Err(Change::gone());
+        }
+        Ok(())
+    }
+
+    /// No policy function reads a table that has a policy.
+    pub(super) fn check_policy_functions(&self) -> Result<()> {
+        let functions: BTreeSet<ObjectId> = self.snapshot.all_relations().flat_map(|relation| policy_functions(relation)).collect();
+        for function in functions {
+            let governed = |id: &ObjectId| self.snapshot.relation_by_id(*id).is_some_and(|relation| has_policy(relation));
+            if reached_from(&self.snapshot, function).iter().any(governed) {
+                let name = self.snapshot.full_name(function);
+                return Err(Error::new(
+                    ErrorKind::InvalidObjectDefinition,
+                    format!("policy function {name} reads a table that has a policy"),
+                )
+                .with_detail("A row filter or column mask may only read tables without policies."));
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of `id` does not lead back to `id`.
+    pub(super) fn check_no_cycle(&self, id: ObjectId) -> Result<()> {
+        if reached_from(&self.snapshot, id).contains(&id) {
+            let name = self.snapshot.name_of(id).unwrap_or_default();
+            return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("\"{name}\" would use itself")));
+        }
+        Ok(())
+    }
+
+    /// No text names the object, or anything that lies in it: a text holds names, which a rename would make wrong.
+    pub(super) fn check_unnamed_by_texts(&self, id: ObjectId, kind: SecurableKind) -> Result<()> {
+        let dependents = Dependents::of(&self.snapshot);
+        let mut named = dependents.contents_of(id);
+        named.push(id);
+        if named.iter().any(|id| dependents.users_of(*id).next().is_some()) {
+            let name = self.snapshot.name_of(id).unwrap_or_default();
+            return Err(Error::new(
+                ErrorKind::DependentObjects,
+                format!("cannot rename {} {name} because other objects depend on it", noun(kind)),
+            )
+            .with_detail("The text of a view or function names it.")
+            .with_hint("Drop the view or function, rename, and create it again."));
+        }
+        Ok(())
+    }
+}
