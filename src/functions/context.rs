@@ -1,0 +1,42 @@
+//! What one statement may ask about itself: who runs it, where, when, and with which settings.
+//!
+//! A context is made once a statement and never changes, so every context function is a constant of the statement: the binder folds
+//! calls with constant arguments to literals, and a call over columns reads the same pinned [`CatalogSnapshot`] for all rows.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::catalog::CatalogSnapshot;
+use crate::catalog::securable::ObjectId;
+
+/// The statement's own view of the warehouse and of its session.
+#[derive(Debug, Clone)]
+pub struct FunctionContext {
+    /// The catalog snapshot that the statement is pinned to.
+    pub snapshot: Arc<CatalogSnapshot>,
+    /// The session user: everything that depends on identity asks for this one.
+    pub principal: ObjectId,
+    /// `current_user`; the same principal unless a definer's function says otherwise.
+    pub current_user: ObjectId,
+    /// The current catalog (PostgreSQL's database).
+    pub catalog: ObjectId,
+    /// `search_path`, in order, as written; may hold `$user`.
+    pub search_path: Vec<String>,
+    /// Current value of every setting, by lower-case name.
+    pub settings: Arc<BTreeMap<String, String>>,
+    /// `TimeZone`.
+    pub time_zone: String,
+    /// When the statement arrived.
+    pub statement_time: DateTime<Utc>,
+    /// When its transaction began; `now()`.
+    pub transaction_time: DateTime<Utc>,
+    /// The backend's number, as sent in `BackendKeyData`.
+    pub pid: i32,
+    /// `application_name`.
+    pub application_name: String,
+    /// Where the client connected from; `None` for a local socket.
+    pub client_address: Option<IpAddr>,
+}

@@ -1,0 +1,99 @@
+//! What the system relations are made from: the statement's own context and what the session layer knows about live sessions.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::catalog::securable::ObjectId;
+use crate::functions::FunctionContext;
+
+/// Everything that the rows of a system relation may depend on.
+#[derive(Debug, Clone)]
+pub struct SystemContext {
+    /// The statement's context, with the pinned catalog snapshot.
+    pub functions: Arc<FunctionContext>,
+    /// Live sessions that the caller may see, its own included.
+    pub activity: Vec<Activity>,
+    /// Prepared statements of this session: name and text.
+    pub prepared: Vec<(String, String)>,
+    /// Settings, for `pg_settings` and `SHOW ALL`.
+    pub settings: Vec<SettingRow>,
+}
+
+/// A live session, for `pg_stat_activity`.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    /// The backend's number.
+    pub pid: i32,
+    /// Who is logged in.
+    pub user: ObjectId,
+    /// Login name.
+    pub user_name: String,
+    /// Catalog that the session started in.
+    pub catalog: ObjectId,
+    /// Name of that catalog.
+    pub catalog_name: String,
+    /// `application_name`.
+    pub application_name: String,
+    /// Where the client connected from; `None` for a local socket.
+    pub client_address: Option<IpAddr>,
+    /// Port of the client; -1 for a local socket.
+    pub client_port: i32,
+    /// When the session began.
+    pub backend_start: DateTime<Utc>,
+    /// When the running transaction began.
+    pub transaction_start: Option<DateTime<Utc>>,
+    /// When the running or last statement began.
+    pub query_start: Option<DateTime<Utc>>,
+    /// When `state` last changed.
+    pub state_change: Option<DateTime<Utc>>,
+    /// `active`, `idle`, `idle in transaction`, `idle in transaction (aborted)`.
+    pub state: String,
+    /// Text of the running or last statement, with secrets redacted.
+    pub query: String,
+    /// Whether the connection is encrypted.
+    pub tls: Option<TlsSession>,
+}
+
+/// An encrypted connection, for `pg_stat_ssl`.
+#[derive(Debug, Clone)]
+pub struct TlsSession {
+    /// `TLSv1.3`, for example.
+    pub version: String,
+    /// Name of the cipher suite.
+    pub cipher: String,
+    /// Bits of the cipher's key.
+    pub bits: i32,
+}
+
+/// A setting, for `pg_settings`.
+#[derive(Debug, Clone)]
+pub struct SettingRow {
+    /// Name as PostgreSQL writes it (`TimeZone`).
+    pub name: String,
+    /// Current value, in `unit`.
+    pub setting: String,
+    /// Unit of the value: `ms`, `s`, `kB`, ..
+    pub unit: Option<&'static str>,
+    /// Group of the setting.
+    pub category: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// Who may change it: `user`, `superuser`, `internal`, ..
+    pub context: &'static str,
+    /// `bool`, `integer`, `real`, `string` or `enum`.
+    pub value_type: &'static str,
+    /// Where the value is from: `default`, `client`, `session`, `configuration file`.
+    pub source: &'static str,
+    /// Smallest value.
+    pub minimum: Option<String>,
+    /// Greatest value.
+    pub maximum: Option<String>,
+    /// Values of an enumeration.
+    pub choices: Option<Vec<String>>,
+    /// Value at the server's start.
+    pub boot_value: Option<String>,
+    /// Value that RESET brings back.
+    pub reset_value: Option<String>,
+}
