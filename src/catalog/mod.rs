@@ -15,6 +15,7 @@ pub mod privilege;
 pub mod securable;
 pub mod snapshot;
 pub mod types;
+pub mod values;
 
 mod dependents;
 mod names;
