@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+pub mod datafusion;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

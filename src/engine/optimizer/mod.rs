@@ -1,0 +1,68 @@
+//! How plans are made: DataFusion's own rules, our settings, and one rule of ours that bounds what functions may build.
+//!
+//! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
+
+mod output_cap;
+
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigNonZeroUsize;
+use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::prelude::SessionConfig;
+
+use super::options::EngineOptions;
+use crate::error::{Error, ErrorKind, Result};
+
+pub(super) use output_cap::OutputCap;
+
+/// The state that every statement's state is a copy of.
+pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
+    let state = SessionStateBuilder::new()
+        .with_config(config(options)?)
+        .with_runtime_env(runtime)
+        // The optimiser looks it up by name to plan DISTINCT ON.
+        .with_aggregate_functions(vec![first_value_udaf()])
+        .with_analyzer_rule(Arc::new(OutputCap::new(options.function_output.as_usize())))
+        .build();
+    Ok(state)
+}
+
+fn config(options: &EngineOptions) -> Result<SessionConfig> {
+    let planning = &options.planning;
+    let mut config = SessionConfig::new()
+        .with_target_partitions(options.partitions())
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false);
+    let settings = config.options_mut();
+    settings.execution.batch_size = ConfigNonZeroUsize::try_new(planning.batch_size)
+        .map_err(|_| Error::new(ErrorKind::Config, "engine.planning.batch_size must be at least 1"))?;
+    settings.execution.planning_concurrency = options.planners();
+    settings.execution.collect_statistics = planning.statistics;
+    settings.execution.sort_spill_reservation_bytes = planning.sort_spill_reservation.as_usize();
+    settings.execution.parquet.pushdown_filters = planning.filter_while_decoding;
+    settings.execution.parquet.enable_page_index = planning.page_index;
+    settings.optimizer.enable_dynamic_filter_pushdown = planning.dynamic_filters;
+    settings.optimizer.enable_join_dynamic_filter_pushdown = planning.dynamic_filters;
+    settings.optimizer.enable_topk_dynamic_filter_pushdown = planning.dynamic_filters;
+    settings.optimizer.enable_aggregate_dynamic_filter_pushdown = planning.dynamic_filters;
+    settings.optimizer.prefer_hash_join = planning.hash_joins;
+    settings.optimizer.hash_join_single_partition_threshold = planning.broadcast_threshold.as_usize();
+    settings.explain.show_statistics = false;
+    Ok(config)
+}
+
+/// The same state, but joins that a hash table cannot hold are sorted and merged, which spills.
+pub(super) fn with_merge_joins(state: &SessionState) -> SessionState {
+    let mut state = state.clone();
+    let settings = state.config_mut().options_mut();
+    settings.optimizer.prefer_hash_join = false;
+    // DataFusion plans a sort-merge join only where it repartitions.
+    settings.optimizer.repartition_joins = true;
+    settings.execution.target_partitions = settings.execution.target_partitions.max(2);
+    let options = Arc::clone(state.config_options());
+    state.execution_props_mut().mark_start_execution(options);
+    state
+}

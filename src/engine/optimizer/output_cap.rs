@@ -1,0 +1,426 @@
+//! Bounds for functions whose result may be far larger than their arguments.
+//!
+//! ```text
+//!   repeat(x, n), range(a, b), ..   ─▶ capped: refused before anything is built, from the arguments alone
+//!   concat(..), replace(..), ..     ─▶ capped: refused afterwards; each call can only multiply by a small factor
+//!   a || b                          ─▶ bounded(a || b): the same for the operator
+//! ```
+//! Memory of scalar functions is not counted by any pool: one `repeat('x', 2000000000)` would take the process with it. The rule runs as an
+//! analyser rule, before constant folding, and so in governed plans as well.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::preimage::PreimageResult;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::error::{Error, ErrorKind};
+
+/// A batch of results may hold this many times what one value may.
+const BATCH_FACTOR: usize = 16;
+
+/// How large a function's results get, told from its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Growth {
+    /// First argument times second: `repeat`.
+    Times,
+    /// Second argument in characters: `lpad`, `rpad`.
+    Length,
+    /// First argument in characters.
+    Space,
+    /// Second argument in elements: `array_repeat`, `array_resize`.
+    Elements,
+    /// From the first to the second argument by the third.
+    Range,
+    /// Known afterwards only, but not far above the arguments.
+    Measured,
+}
+
+fn growth(name: &str) -> Option<Growth> {
+    Some(match name {
+        "repeat" => Growth::Times,
+        "lpad" | "rpad" => Growth::Length,
+        "space" => Growth::Space,
+        "array_repeat" | "list_repeat" | "array_resize" | "list_resize" | "array_fill" => Growth::Elements,
+        "range" | "generate_series" | "gen_series" => Growth::Range,
+        "concat" | "concat_ws" | "replace" | "translate" | "overlay" | "regexp_replace" | "array_concat" | "array_cat" | "list_concat"
+        | "list_cat" | "array_append" | "array_push_back" | "array_prepend" | "array_to_string" | "list_to_string" | "array_join" | "format"
+        | "quote_literal" | "string_to_array" | "string_to_list" | "flatten" | "array_replace_all" => Growth::Measured,
+        _ => return None,
+    })
+}
+
+/// The analyser rule.
+#[derive(Debug)]
+pub(in crate::engine) struct OutputCap {
+    limit: usize,
+}
+
+impl OutputCap {
+    /// Values of at most `limit` bytes.
+    pub(in crate::engine) fn new(limit: usize) -> Self {
+        Self { limit }
+    }
+
+    /// Puts the bounds into one expression.
+    pub(in crate::engine) fn bound(&self, expr: Expr) -> Result<Transformed<Expr>> {
+        expr.transform_up(|node| Ok(self.bound_node(node)))
+    }
+
+    fn bound_node(&self, node: Expr) -> Transformed<Expr> {
+        match node {
+            Expr::ScalarFunction(call) if !call.func.inner().is::<Capped>() => match growth(call.func.name()) {
+                Some(growth) => {
+                    let capped = Capped { inner: Arc::clone(&call.func), growth, limit: self.limit };
+                    let func = Arc::new(ScalarUDF::new_from_impl(capped));
+                    Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(func, call.args)))
+                }
+                None => Transformed::no(Expr::ScalarFunction(call)),
+            },
+            Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, .. }) => {
+                let func = Arc::new(ScalarUDF::new_from_impl(Bounded { signature: Signature::any(1, Volatility::Immutable), limit: self.limit }));
+                Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(func, vec![node])))
+            }
+            other => Transformed::no(other),
+        }
+    }
+}
+
+impl AnalyzerRule for OutputCap {
+    fn name(&self) -> &str {
+        "output_cap"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let bounded = plan.transform_up_with_subqueries(|node| node.map_expressions(|expr| self.bound(expr)))?;
+        if bounded.transformed { bounded.data.recompute_schema() } else { Ok(bounded.data) }
+    }
+}
+
+fn too_large(name: &str) -> DataFusionError {
+    DataFusionError::External(Box::new(
+        Error::new(ErrorKind::ProgramLimit, format!("result of {name} is too large"))
+            .with_hint("The server bounds the size of one value; ask for a shorter one."),
+    ))
+}
+
+/// Refuses arrays of strings, bytes or lists with a value above `limit`, or too many large ones.
+fn measure(name: &str, array: &dyn Array, limit: usize) -> Result<()> {
+    let total = array.get_buffer_memory_size();
+    if total <= limit {
+        return Ok(());
+    }
+    let widest = widest_value(array);
+    if widest > limit || total > limit.saturating_mul(BATCH_FACTOR) { Err(too_large(name)) } else { Ok(()) }
+}
+
+/// Bytes of the widest value; elements count eight bytes each.
+fn widest_value(array: &dyn Array) -> usize {
+    let spans = |offsets: &[i32]| offsets.windows(2).map(|pair| usize::try_from(pair[1] - pair[0]).unwrap_or(0)).max().unwrap_or(0);
+    match array.data_type() {
+        DataType::Utf8 => spans(array.as_string::<i32>().value_offsets()),
+        DataType::Binary => spans(array.as_binary::<i32>().value_offsets()),
+        DataType::List(_) => spans(array.as_list::<i32>().value_offsets()).saturating_mul(8),
+        DataType::Utf8View => array.as_string_view().iter().flatten().map(str::len).max().unwrap_or(0),
+        DataType::BinaryView => array.as_binary_view().iter().flatten().map(<[u8]>::len).max().unwrap_or(0),
+        DataType::LargeUtf8 => array.as_string::<i64>().iter().flatten().map(str::len).max().unwrap_or(0),
+        DataType::LargeList(_) => array.as_list::<i64>().iter().flatten().map(|list| list.len().saturating_mul(8)).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn check_columnar(name: &str, value: &ColumnarValue, limit: usize) -> Result<()> {
+    match value {
+        ColumnarValue::Array(array) => measure(name, array.as_ref(), limit),
+        ColumnarValue::Scalar(scalar) => measure(name, scalar.to_array()?.as_ref(), limit),
+    }
+}
+
+/// A function that is refused before or after it built too much.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Capped {
+    inner: Arc<ScalarUDF>,
+    growth: Growth,
+    limit: usize,
+}
+
+impl Capped {
+    /// Refuses from the arguments alone.
+    fn foresee(&self, args: &ScalarFunctionArgs) -> Result<()> {
+        let at = |position: usize| match args.args.get(position) {
+            Some(value) => value.clone().into_array(args.number_rows).map(Some),
+            None => Ok(None),
+        };
+        let mut total: f64 = 0.0;
+        let mut add = |bytes: f64| {
+            total += bytes.max(0.0);
+            let limit = self.limit as f64;
+            if bytes > limit || total > limit * BATCH_FACTOR as f64 { Err(too_large(self.inner.name())) } else { Ok(()) }
+        };
+        match self.growth {
+            Growth::Measured => Ok(()),
+            Growth::Times => {
+                let (Some(texts), Some(counts)) = (at(0)?, at(1)?) else { return Ok(()) };
+                let counts = numbers(&counts)?;
+                (0..args.number_rows).try_for_each(|row| add(length(&texts, row) * value(&counts, row)))
+            }
+            Growth::Length | Growth::Space | Growth::Elements => {
+                let position = if self.growth == Growth::Space { 0 } else { 1 };
+                let Some(counts) = at(position)? else { return Ok(()) };
+                let counts = numbers(&counts)?;
+                let texts = at(0)?;
+                (0..args.number_rows).try_for_each(|row| {
+                    let unit = match (self.growth, &texts) {
+                        (Growth::Elements, Some(element)) => length(element, row).max(8.0),
+                        _ => 1.0,
+                    };
+                    add(unit * value(&counts, row))
+                })
+            }
+            Growth::Range => {
+                let Some(first) = at(0)? else { return Ok(()) };
+                let (start, stop) = match at(1)? {
+                    Some(stop) => (Some(units(&first)?), units(&stop)?),
+                    None => (None, units(&first)?),
+                };
+                let step = at(2)?.map(|step| step_units(&step)).transpose()?;
+                (0..args.number_rows).try_for_each(|row| {
+                    let from = start.as_ref().map_or(0.0, |start| value(start, row));
+                    let by = step.as_ref().map_or(1.0, |step| value(step, row)).abs();
+                    if by == 0.0 { Ok(()) } else { add((value(&stop, row) - from).abs() / by * 8.0) }
+                })
+            }
+        }
+    }
+}
+
+/// As doubles: exact enough for a bound.
+fn numbers(array: &ArrayRef) -> Result<ArrayRef> {
+    Ok(cast(array, &DataType::Float64)?)
+}
+
+fn value(numbers: &ArrayRef, row: usize) -> f64 {
+    let numbers = numbers.as_primitive::<Float64Type>();
+    if numbers.is_null(row) { 0.0 } else { numbers.value(row) }
+}
+
+/// Bytes of a string, or eight for anything else.
+fn length(array: &ArrayRef, row: usize) -> f64 {
+    if array.is_null(row) {
+        return 0.0;
+    }
+    let bytes = match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value(row).len(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).len(),
+        DataType::Utf8View => array.as_string_view().value(row).len(),
+        DataType::List(_) => array.as_list::<i32>().value(row).get_buffer_memory_size(),
+        _ => 8,
+    };
+    bytes as f64
+}
+
+/// Numbers as they are, dates in days, timestamps in their unit turned to days.
+fn units(array: &ArrayRef) -> Result<ArrayRef> {
+    match array.data_type() {
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) | DataType::Utf8 | DataType::Utf8View => {
+            let micros = DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None);
+            let whole = cast(&cast(array, &micros)?, &DataType::Int64)?;
+            let days = whole.as_primitive::<Int64Type>().unary::<_, Float64Type>(|value| value as f64 / 86_400_000_000.0);
+            Ok(Arc::new(days))
+        }
+        _ => numbers(array),
+    }
+}
+
+/// Steps in the same units: months count 28 days.
+fn step_units(array: &ArrayRef) -> Result<ArrayRef> {
+    match array.data_type() {
+        DataType::Interval(_) => {
+            let fine = cast(array, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            let days = fine.as_primitive::<IntervalMonthDayNanoType>().unary::<_, Float64Type>(|step| {
+                f64::from(step.months) * 28.0 + f64::from(step.days) + step.nanoseconds as f64 / 86_400e9
+            });
+            Ok(Arc::new(days))
+        }
+        _ => numbers(array),
+    }
+}
+
+impl ScalarUDFImpl for Capped {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        self.inner.schema_name(args)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arg_types)
+    }
+
+    fn with_updated_config(&self, config: &ConfigOptions) -> Option<ScalarUDF> {
+        let inner = Arc::new(self.inner.inner().with_updated_config(config)?);
+        Some(ScalarUDF::new_from_impl(Capped { inner, growth: self.growth, limit: self.limit }))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn is_strict(&self) -> bool {
+        self.inner.inner().is_strict()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.foresee(&args)?;
+        let result = self.inner.invoke_with_args(args)?;
+        check_columnar(self.inner.name(), &result, self.limit)?;
+        Ok(result)
+    }
+
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        self.inner.simplify(args, info)
+    }
+
+    fn preimage(&self, args: &[Expr], literal: &Expr, info: &SimplifyContext) -> Result<PreimageResult> {
+        self.inner.inner().preimage(args, literal, info)
+    }
+
+    fn short_circuits(&self) -> bool {
+        self.inner.short_circuits()
+    }
+
+    fn evaluate_bounds(&self, input: &[&Interval]) -> Result<Interval> {
+        self.inner.evaluate_bounds(input)
+    }
+
+    fn propagate_constraints(&self, interval: &Interval, inputs: &[&Interval]) -> Result<Option<Vec<Interval>>> {
+        self.inner.propagate_constraints(interval, inputs)
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.inner.output_ordering(inputs)
+    }
+
+    fn preserves_lex_ordering(&self, inputs: &[ExprProperties]) -> Result<bool> {
+        self.inner.preserves_lex_ordering(inputs)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(arg_types)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        self.inner.inner().placement(args)
+    }
+}
+
+/// Its argument, unless that is too large. Stands around the `||` operator.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Bounded {
+    signature: Signature,
+    limit: usize,
+}
+
+impl ScalarUDFImpl for Bounded {
+    fn name(&self) -> &str {
+        "bounded"
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect())
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(arg_types.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        match args.arg_fields.first() {
+            Some(field) => Ok(Arc::clone(field)),
+            None => datafusion::common::internal_err!("bounded() has one argument"),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(value) = args.args.into_iter().next() else { return datafusion::common::internal_err!("bounded() has one argument") };
+        check_columnar("||", &value, self.limit)?;
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::*;
+
+    use super::*;
+
+    async fn run(expr: Expr) -> Result<usize> {
+        let state = datafusion::execution::session_state::SessionStateBuilder::new()
+            .with_analyzer_rule(Arc::new(OutputCap::new(1 << 20)))
+            .build();
+        let batches = SessionContext::new_with_state(state).read_empty()?.select(vec![expr.alias("x")])?.collect().await?;
+        Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+    }
+
+    #[tokio::test]
+    async fn bombs_are_refused_before_they_go_off() {
+        use datafusion::functions::expr_fn::{lpad, repeat};
+        use datafusion::functions_nested::expr_fn::{array_repeat, range};
+        for bomb in [
+            repeat(lit("x"), lit(2_000_000_000_i64)),
+            lpad(vec![lit("x"), lit(2_000_000_000_i64)]),
+            array_repeat(lit(1_i64), lit(2_000_000_000_i64)),
+            range(lit(0_i64), lit(2_000_000_000_i64), lit(1_i64)),
+            binary_expr(repeat(lit("x"), lit(1_000_000_i64)), Operator::StringConcat, repeat(lit("x"), lit(1_000_000_i64))),
+        ] {
+            let error = crate::error::datafusion::from_datafusion(run(bomb.clone()).await.unwrap_err(), false);
+            assert_eq!(error.kind().sqlstate(), "54000", "{bomb}: {error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn ordinary_calls_pass() {
+        use datafusion::functions::expr_fn::{concat, repeat};
+        use datafusion::functions_nested::expr_fn::range;
+        for call in [
+            repeat(lit("ab"), lit(1000_i64)),
+            concat(vec![lit("a"), lit("b")]),
+            range(lit(0_i64), lit(100_i64), lit(2_i64)),
+            binary_expr(lit("a"), Operator::StringConcat, lit("b")),
+        ] {
+            assert_eq!(run(call).await.unwrap(), 1);
+        }
+    }
+}
