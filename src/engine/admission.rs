@@ -60,9 +60,8 @@ impl Admission {
         match tokio::time::timeout(self.queue_timeout, Arc::clone(&self.slots).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Slot { _permit: permit }),
             Ok(Err(_)) => Err(Error::new(ErrorKind::AdminShutdown, "terminating connection due to administrator command")),
-            Err(_) => {
-                Err(Error::new(ErrorKind::LimitExceeded, "canceling statement because no query slot became free in time").with_hint("Try again later."))
-            }
+            Err(_) => Err(Error::new(ErrorKind::LimitExceeded, "canceling statement because no query slot became free in time")
+                .with_hint("Try again later.")),
         }
     }
 }

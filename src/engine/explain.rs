@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -70,8 +70,8 @@ fn rows(sql_type: SqlType, lines: Vec<String>) -> Result<ResultStream> {
     let field = sql_type.field("QUERY PLAN", false).with_data_type(TEXT);
     let schema = Arc::new(Schema::new(vec![field]));
     let column: ArrayRef = Arc::new(StringArray::from(lines));
-    let batch =
-        RecordBatch::try_new(Arc::clone(&schema), vec![column]).map_err(|error| Error::internal(format!("explain's own batch: {error}")))?;
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column])
+        .map_err(|error| Error::internal(format!("explain's own batch: {error}")))?;
     Ok(ResultStream::ready(schema, vec![batch]))
 }
 
@@ -174,7 +174,7 @@ struct Printed<'a>(&'a dyn ExecutionPlan);
 
 impl fmt::Display for Printed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        DisplayAs::fmt_as(&self.0, DisplayFormatType::Default, f)
+        self.0.fmt_as(DisplayFormatType::Default, f)
     }
 }
 

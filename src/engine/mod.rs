@@ -41,6 +41,7 @@ use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::governance::GovernedQuery;
 
+pub use explain::ExplainRequest;
 pub use options::{EngineOptions, PlanOptions};
 pub use stream::ResultStream;
 
@@ -144,7 +145,12 @@ impl Engine {
     /// # Errors
     /// What planning fails with; [`ErrorKind::Cancelled`] after `statement_timeout`; [`ErrorKind::ProtocolViolation`] for a wrong number of
     /// parameters.
-    pub async fn plan(&self, query: GovernedQuery, settings: &ExecutionSettings, parameters: &[ScalarValue]) -> Result<PhysicalQuery> {
+    pub async fn plan(
+        &self,
+        query: GovernedQuery,
+        settings: &ExecutionSettings,
+        parameters: &[ScalarValue],
+    ) -> Result<PhysicalQuery> {
         let deadline = settings.statement_timeout.and_then(|timeout| tokio::time::Instant::now().checked_add(timeout));
         let parameters = typed_parameters(&query, parameters)?;
         let state = self.statement_state(settings);
@@ -167,7 +173,8 @@ impl Engine {
         let schema = query.plan.schema();
         let columns = query.columns.clone();
         let account = self.memory.account(limits.ended.clone());
-        let execution = Execution { environment: runtime::query_environment(&self.state, account), planners: Arc::clone(&self.planners) };
+        let execution =
+            Execution { environment: runtime::query_environment(&self.state, account), planners: Arc::clone(&self.planners) };
         let workers = self.workers.handle()?;
         let task = workers.spawn(execution.drive(query, outlet, workers.clone()));
         Ok(ResultStream::running(schema, columns, receiver, task.abort_handle(), limits))
@@ -213,7 +220,11 @@ fn typed_parameters(query: &GovernedQuery, parameters: &[ScalarValue]) -> Result
     }
     let cast = |(value, sql_type): (&ScalarValue, &crate::catalog::types::SqlType)| {
         let wanted = sql_type.arrow_type();
-        if value.data_type() == wanted { Ok(value.clone()) } else { value.cast_to(&wanted).map_err(|error| from_datafusion(error, false)) }
+        if value.data_type() == wanted {
+            Ok(value.clone())
+        } else {
+            value.cast_to(&wanted).map_err(|error| from_datafusion(error, false))
+        }
     };
     parameters.iter().zip(types).map(cast).collect()
 }
@@ -257,7 +268,12 @@ impl Execution {
         outlet.send(Err(error)).await;
     }
 
-    async fn drive_to_end(&self, query: PhysicalQuery, outlet: &mut Outlet, workers: tokio::runtime::Handle) -> Result<(), DataFusionError> {
+    async fn drive_to_end(
+        &self,
+        query: PhysicalQuery,
+        outlet: &mut Outlet,
+        workers: tokio::runtime::Handle,
+    ) -> Result<(), DataFusionError> {
         let PhysicalQuery { plan, logical, state, .. } = query;
         let sent = self.pump(Arc::clone(&plan), &state, outlet).await;
         let exhausted = match sent {
@@ -281,7 +297,12 @@ impl Execution {
     }
 
     /// Executes `plan`; on an error, tells how many rows had been sent.
-    async fn pump(&self, plan: Arc<dyn ExecutionPlan>, state: &SessionState, outlet: &mut Outlet) -> Result<(), (DataFusionError, u64)> {
+    async fn pump(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        state: &SessionState,
+        outlet: &mut Outlet,
+    ) -> Result<(), (DataFusionError, u64)> {
         let context = TaskContext::from(state).with_runtime(Arc::clone(&self.environment));
         let mut stream = execute_stream(plan, Arc::new(context)).map_err(|error| (error, 0))?;
         let mut rows = 0;

@@ -91,7 +91,9 @@ impl Planners {
             return Err(Error::new(ErrorKind::AdminShutdown, "the server is shutting down"));
         }
         if state.jobs.len() >= limit {
-            return Err(Error::new(ErrorKind::LimitExceeded, "too many statements are waiting to be planned").with_hint("Try again later."));
+            return Err(
+                Error::new(ErrorKind::LimitExceeded, "too many statements are waiting to be planned").with_hint("Try again later.")
+            );
         }
         state.jobs.push_back(job);
         drop(state);
@@ -131,7 +133,8 @@ impl Queue {
 
 /// A panic as an error with an id that stands in the log too. The panic's text stays in the log.
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic");
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic");
     let id = uuid::Uuid::new_v4();
     tracing::error!(error_id = %id, "a statement panicked");
     Error::internal(format!("panic {id}: {text}")).with_detail(format!("error id: {id}"))

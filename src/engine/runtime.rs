@@ -38,7 +38,10 @@ impl Workers {
 
     /// Where queries are spawned.
     pub(super) fn handle(&self) -> Result<&Handle> {
-        self.runtime.as_ref().map(Runtime::handle).ok_or_else(|| Error::new(ErrorKind::AdminShutdown, "the server is shutting down"))
+        self.runtime
+            .as_ref()
+            .map(Runtime::handle)
+            .ok_or_else(|| Error::new(ErrorKind::AdminShutdown, "the server is shutting down"))
     }
 }
 
@@ -90,9 +93,8 @@ pub(super) fn memory_bounds(options: &EngineOptions) -> (usize, Option<usize>, u
 
 /// Makes the spill directory and removes what an earlier process left there.
 pub(super) fn prepare_spill_directory(directory: PathBuf) -> Result<PathBuf> {
-    let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, "cannot prepare the directory for temporary files").with_source(error)
-    };
+    let failed =
+        |error: std::io::Error| Error::new(ErrorKind::Io, "cannot prepare the directory for temporary files").with_source(error);
     create_private(&directory).map_err(failed)?;
     for entry in std::fs::read_dir(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;

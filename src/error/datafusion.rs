@@ -104,9 +104,10 @@ fn classify(error: &DataFusionError) -> Told {
             None => Told::new(ErrorKind::Internal, "internal error"),
         },
         DataFusionError::Shared(inner) => classify(inner),
-        DataFusionError::Internal(_) | DataFusionError::Configuration(_) | DataFusionError::Substrait(_) | DataFusionError::Ffi(_) => {
-            Told::new(ErrorKind::Internal, "internal error")
-        }
+        DataFusionError::Internal(_)
+        | DataFusionError::Configuration(_)
+        | DataFusionError::Substrait(_)
+        | DataFusionError::Ffi(_) => Told::new(ErrorKind::Internal, "internal error"),
     }
 }
 
@@ -122,9 +123,10 @@ fn classify_arrow(error: &ArrowError) -> Told {
     match error {
         ArrowError::DivideByZero => Told::new(ErrorKind::DivisionByZero, "division by zero"),
         ArrowError::ArithmeticOverflow(_) => Told::new(ErrorKind::NumericOutOfRange, "numeric value out of range"),
-        ArrowError::CastError(text) | ArrowError::ParseError(text) | ArrowError::InvalidArgumentError(text) | ArrowError::ComputeError(text) => {
-            classify_value(text)
-        }
+        ArrowError::CastError(text)
+        | ArrowError::ParseError(text)
+        | ArrowError::InvalidArgumentError(text)
+        | ArrowError::ComputeError(text) => classify_value(text),
         ArrowError::ExternalError(inner) => classify_external(inner.as_ref()),
         ArrowError::IoError(_, inner) => classify_io(inner),
         ArrowError::ParquetError(_) => Told::new(ErrorKind::DataCorrupted, "a data file of a table is damaged"),
@@ -146,7 +148,8 @@ fn classify_arrow(error: &ArrowError) -> Told {
 /// Texts of Arrow's cast and parse kernels, which quote the value.
 fn classify_value(text: &str) -> Told {
     if let Some((value, data_type)) = between(text, "Cannot cast string '", "' to value of ", " type") {
-        return Told::new(invalid_input_kind(data_type), format!("invalid input syntax for type {}", type_name(data_type))).quoting(value);
+        return Told::new(invalid_input_kind(data_type), format!("invalid input syntax for type {}", type_name(data_type)))
+            .quoting(value);
     }
     if let Some((value, data_type)) = between(text, "Cannot cast value '", "' to value of ", " type") {
         return Told::new(ErrorKind::InvalidText, format!("invalid input syntax for type {}", type_name(data_type))).quoting(value);
@@ -181,7 +184,10 @@ fn classify_value(text: &str) -> Told {
     if text.contains("Regular expression did not compile") || text.contains("regex parse error") {
         return Told::new(ErrorKind::InvalidRegex, "invalid regular expression");
     }
-    if text.starts_with("Cannot cast to Decimal") || text.contains("parse decimal overflow") || text.contains("is too large to store in a Decimal") {
+    if text.starts_with("Cannot cast to Decimal")
+        || text.contains("parse decimal overflow")
+        || text.contains("is too large to store in a Decimal")
+    {
         return Told::new(ErrorKind::NumericOutOfRange, "numeric field overflow");
     }
     if text.contains("to datetime") || text.starts_with("Overflow converting") || text.contains("Date64 value") {
@@ -212,7 +218,11 @@ fn classify_parquet(error: &ParquetError) -> Told {
 impl Told {
     /// A data file that gives values no reader accepts is damaged, whatever the kernel called it.
     fn or_corrupted(self) -> Self {
-        if self.kind == ErrorKind::DataException { Told::new(ErrorKind::DataCorrupted, "a data file of a table is damaged") } else { self }
+        if self.kind == ErrorKind::DataException {
+            Told::new(ErrorKind::DataCorrupted, "a data file of a table is damaged")
+        } else {
+            self
+        }
     }
 }
 
@@ -335,19 +345,32 @@ fn column_name(column: &::datafusion::common::Column) -> String {
 fn classify_plan(text: &str) -> Told {
     let first = text.lines().next().unwrap_or_default();
     let lower = first.to_ascii_lowercase();
-    if lower.starts_with("invalid function") || lower.contains("no function matches") || lower.contains("failed to coerce arguments") {
+    if lower.starts_with("invalid function")
+        || lower.contains("no function matches")
+        || lower.contains("failed to coerce arguments")
+    {
         let name = first.split('\'').nth(1).unwrap_or("?");
         return Told::new(ErrorKind::UndefinedFunction, format!("function {name} does not exist for these argument types"))
             .with_hint("You might need to add explicit type casts.");
     }
-    if lower.contains("cannot coerce arithmetic expression") || lower.contains("cannot infer common") || lower.contains("cannot get result type") {
+    if lower.contains("cannot coerce arithmetic expression")
+        || lower.contains("cannot infer common")
+        || lower.contains("cannot get result type")
+    {
         return Told::new(ErrorKind::UndefinedFunction, "operator does not exist for these operand types")
             .with_hint("You might need to add explicit type casts.");
     }
-    if lower.contains("must appear in the group by") || lower.contains("not in group by") || lower.contains("resolved from available") {
+    if lower.contains("must appear in the group by")
+        || lower.contains("not in group by")
+        || lower.contains("resolved from available")
+    {
         return Told::new(ErrorKind::Grouping, "column must appear in the GROUP BY clause or be used in an aggregate function");
     }
-    if lower.contains("does not support") || lower.contains("expects") || lower.contains("arguments") || lower.contains("argument(s)") {
+    if lower.contains("does not support")
+        || lower.contains("expects")
+        || lower.contains("arguments")
+        || lower.contains("argument(s)")
+    {
         return Told::new(ErrorKind::UndefinedFunction, "function does not exist for these argument types").with_text(first);
     }
     if lower.contains("same number of columns") || lower.contains("incompatible") || lower.contains("type") {
@@ -381,7 +404,8 @@ fn classify_resources(text: &str) -> Told {
 }
 
 fn out_of_memory() -> Told {
-    Told::new(ErrorKind::OutOfMemory, "out of memory").with_hint("The statement needs more memory than it may use; read fewer rows or columns.")
+    Told::new(ErrorKind::OutOfMemory, "out of memory")
+        .with_hint("The statement needs more memory than it may use; read fewer rows or columns.")
 }
 
 fn disk_full() -> Told {
@@ -513,7 +537,11 @@ mod tests {
                 "53100",
                 "no disk space is left for temporary files",
             ),
-            (DataFusionError::IoError(std::io::Error::from(std::io::ErrorKind::StorageFull)), "53100", "no disk space is left for temporary files"),
+            (
+                DataFusionError::IoError(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+                "53100",
+                "no disk space is left for temporary files",
+            ),
             (DataFusionError::Internal("x".into()), "XX000", "internal error"),
             (
                 arrow(ArrowError::ComputeError("Regular expression did not compile: CompiledTooBig(1)".into())),
@@ -546,7 +574,9 @@ mod tests {
             DataFusionError::External(Box::new(ours)),
             DataFusionError::External(Box::new(loose)),
             DataFusionError::Context(CANARY.into(), Box::new(DataFusionError::External(CANARY.into()))),
-            DataFusionError::External(Box::new(DataFusionError::Shared(std::sync::Arc::new(DataFusionError::Execution(CANARY.into()))))),
+            DataFusionError::External(Box::new(DataFusionError::Shared(std::sync::Arc::new(DataFusionError::Execution(
+                CANARY.into(),
+            ))))),
         ] {
             let mapped = from_datafusion(error, true);
             assert!(!format!("{mapped:?}").contains(CANARY), "{mapped:?}");

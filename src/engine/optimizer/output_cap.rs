@@ -23,8 +23,8 @@ use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    BinaryExpr, ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -57,9 +57,10 @@ fn growth(name: &str) -> Option<Growth> {
         "space" => Growth::Space,
         "array_repeat" | "list_repeat" | "array_resize" | "list_resize" | "array_fill" => Growth::Elements,
         "range" | "generate_series" | "gen_series" => Growth::Range,
-        "concat" | "concat_ws" | "replace" | "translate" | "overlay" | "regexp_replace" | "array_concat" | "array_cat" | "list_concat"
-        | "list_cat" | "array_append" | "array_push_back" | "array_prepend" | "array_to_string" | "list_to_string" | "array_join" | "format"
-        | "quote_literal" | "string_to_array" | "string_to_list" | "flatten" | "array_replace_all" => Growth::Measured,
+        "concat" | "concat_ws" | "replace" | "translate" | "overlay" | "regexp_replace" | "array_concat" | "array_cat"
+        | "list_concat" | "list_cat" | "array_append" | "array_push_back" | "array_prepend" | "array_to_string"
+        | "list_to_string" | "array_join" | "format" | "quote_literal" | "string_to_array" | "string_to_list" | "flatten"
+        | "array_replace_all" => Growth::Measured,
         _ => return None,
     })
 }
@@ -92,7 +93,10 @@ impl OutputCap {
                 None => Transformed::no(Expr::ScalarFunction(call)),
             },
             Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, .. }) => {
-                let func = Arc::new(ScalarUDF::new_from_impl(Bounded { signature: Signature::any(1, Volatility::Immutable), limit: self.limit }));
+                let func = Arc::new(ScalarUDF::new_from_impl(Bounded {
+                    signature: Signature::any(1, Volatility::Immutable),
+                    limit: self.limit,
+                }));
                 Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(func, vec![node])))
             }
             other => Transformed::no(other),
@@ -138,7 +142,9 @@ fn widest_value(array: &dyn Array) -> usize {
         DataType::Utf8View => array.as_string_view().iter().flatten().map(str::len).max().unwrap_or(0),
         DataType::BinaryView => array.as_binary_view().iter().flatten().map(<[u8]>::len).max().unwrap_or(0),
         DataType::LargeUtf8 => array.as_string::<i64>().iter().flatten().map(str::len).max().unwrap_or(0),
-        DataType::LargeList(_) => array.as_list::<i64>().iter().flatten().map(|list| list.len().saturating_mul(8)).max().unwrap_or(0),
+        DataType::LargeList(_) => {
+            array.as_list::<i64>().iter().flatten().map(|list| list.len().saturating_mul(8)).max().unwrap_or(0)
+        }
         _ => 0,
     }
 }
@@ -374,7 +380,9 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(value) = args.args.into_iter().next() else { return datafusion::common::internal_err!("bounded() has one argument") };
+        let Some(value) = args.args.into_iter().next() else {
+            return datafusion::common::internal_err!("bounded() has one argument");
+        };
         check_columnar("||", &value, self.limit)?;
         Ok(value)
     }
