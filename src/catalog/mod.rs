@@ -20,8 +20,9 @@ pub mod values;
 mod dependents;
 mod names;
 mod rules;
+mod store;
 
 pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable};
-pub use metastore::{CatalogOptions, Metastore};
+pub use metastore::{CatalogOptions, DEFAULT_CATALOG, DEFAULT_SCHEMA, Metastore};
 pub use names::{quote_name, url_covers};
 pub use snapshot::{CatalogSnapshot, Orphan};

@@ -204,7 +204,23 @@ pub(super) const fn noun(kind: SecurableKind) -> &'static str {
 }
 
 impl CatalogSnapshot {
-    /// Brings one write into the state. The store replays its rows through the same function, so that what is read back is what was
+    /// The state that a store's rows make.
+    pub(super) fn replay(number: u64, next_id: u32, writes: &[Write]) -> CatalogSnapshot {
+        let mut snapshot = CatalogSnapshot { number, next_id, ..CatalogSnapshot::empty() };
+        for write in writes {
+            match write {
+                // The closure over all memberships is worked out once, below.
+                Write::PutMember { group, member } => {
+                    Arc::make_mut(&mut snapshot.memberships).insert((*group, *member));
+                }
+                other => snapshot.apply(other),
+            }
+        }
+        snapshot.close_memberships();
+        snapshot
+    }
+
+    /// Brings one write into the state. A store's rows are replayed through the same function, so that what is read back is what was
     /// written.
     pub(super) fn apply(&mut self, write: &Write) {
         match write {
@@ -271,5 +287,374 @@ impl CatalogSnapshot {
             (*member, groups)
         });
         self.groups = Arc::new(closure.collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::catalog::metastore::Metastore;
+    use crate::catalog::securable::{ColumnMask, METASTORE, PolicyArgument, RowFilter, ViewEntry};
+
+    struct World {
+        change: Change,
+        admin: ObjectId,
+        bob: ObjectId,
+        schema: ObjectId,
+    }
+
+    fn user(name: &str, is_admin: bool) -> NewPrincipal {
+        NewPrincipal { name: name.to_string(), can_login: true, is_admin, ..NewPrincipal::default() }
+    }
+
+    fn world() -> World {
+        let mut change = Change::on(&CatalogSnapshot::empty());
+        let admin = change.create_principal(user("admin", true)).unwrap();
+        let bob = change.create_principal(user("bob", false)).unwrap();
+        let catalog = change.create_catalog("main", admin, None, None).unwrap();
+        let schema = change.create_schema(catalog, "public", admin, None, None).unwrap();
+        World { change, admin, bob, schema }
+    }
+
+    fn columns(names: &[&str]) -> Vec<ColumnEntry> {
+        let column = |(index, name): (usize, &&str)| ColumnEntry {
+            number: i16::try_from(index).unwrap() + 1,
+            name: name.to_string(),
+            sql_type: SqlType::Text,
+            nullable: true,
+            comment: None,
+        };
+        names.iter().enumerate().map(column).collect()
+    }
+
+    impl World {
+        fn relation(&mut self, name: &str, kind: RelationKind) -> Result<ObjectId> {
+            let (schema, owner) = (self.schema, self.admin);
+            let new =
+                NewRelation { id: None, schema, name: name.to_string(), owner, columns: columns(&["a", "b"]), comment: None, kind };
+            self.change.create_relation(new)
+        }
+
+        fn table(&mut self, name: &str) -> ObjectId {
+            let table =
+                NewTable { location: format!("file:///{name}"), managed: true, credential: None, partition_columns: vec![] };
+            self.relation(name, table.into()).unwrap()
+        }
+
+        fn view(&mut self, name: &str, uses: &[ObjectId]) -> ObjectId {
+            self.relation(name, RelationKind::View(ViewEntry { query: "..".to_string(), uses: uses.to_vec() })).unwrap()
+        }
+
+        fn new_function(&self, name: &str, uses: &[ObjectId]) -> NewFunction {
+            NewFunction {
+                schema: self.schema,
+                name: name.to_string(),
+                owner: self.admin,
+                parameters: vec![("x".to_string(), SqlType::Text)],
+                returns: SqlType::Bool,
+                body: "..".to_string(),
+                uses: uses.to_vec(),
+                comment: None,
+            }
+        }
+
+        fn function(&mut self, name: &str, uses: &[ObjectId]) -> ObjectId {
+            let new = self.new_function(name, uses);
+            self.change.create_function(new).unwrap()
+        }
+
+        fn filter(&mut self, table: ObjectId, function: ObjectId) -> Result<()> {
+            self.change.set_row_filter(table, Some(RowFilter { function, columns: vec!["a".to_string()] }))
+        }
+    }
+
+    #[test]
+    fn names_are_unique_in_their_container_and_relations_share_one_namespace() {
+        let mut world = world();
+        world.table("t");
+        let error = world.relation("t", RelationKind::View(ViewEntry { query: String::new(), uses: vec![] })).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (ErrorKind::DuplicateRelation, "relation \"t\" already exists"));
+        world.function("t", &[]);
+        let admin = world.admin;
+        let kinds = [
+            world.change.create_catalog("main", admin, None, None).unwrap_err().kind(),
+            world.change.create_principal(user("bob", false)).unwrap_err().kind(),
+            world.change.create_principal(user("account users", false)).unwrap_err().kind(),
+        ];
+        assert_eq!(kinds, [ErrorKind::DuplicateCatalog, ErrorKind::DuplicateObject, ErrorKind::ReservedName]);
+    }
+
+    #[test]
+    fn a_container_with_contents_needs_cascade() {
+        let mut world = world();
+        let (schema, admin) = (world.schema, world.admin);
+        let table = world.table("t");
+        let error = world.change.drop_object(schema, false, admin).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DependentObjects);
+        assert_eq!(error.message(), "cannot drop schema public because other objects depend on it");
+        assert_eq!(error.detail(), Some("table main.public.t depends on schema public"));
+        let dropped = world.change.drop_object(schema, true, admin).unwrap();
+        assert_eq!(dropped.relations.len(), 1);
+        assert!(world.change.snapshot().relation_by_id(table).is_none());
+        assert_eq!(world.change.snapshot().orphans().map(|orphan| orphan.id).collect::<Vec<_>>(), [table]);
+    }
+
+    #[test]
+    fn the_detail_of_a_refused_drop_names_visible_objects_only() {
+        let mut world = world();
+        let bob = world.bob;
+        let table = world.table("t");
+        world.view("secret_view", &[table]);
+        let error = world.change.drop_object(table, false, bob).unwrap_err();
+        assert_eq!(error.detail(), Some("1 other object depend on it"));
+    }
+
+    #[test]
+    fn cascade_takes_views_along_but_never_a_policy() {
+        let mut world = world();
+        let admin = world.admin;
+        let table = world.table("t");
+        let function = world.function("f", &[]);
+        let view = world.view("v", &[table, function]);
+        let outer = world.view("w", &[view]);
+        world.filter(table, function).unwrap();
+        let error = world.change.drop_object(function, true, admin).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DependentObjects);
+        world.change.set_row_filter(table, None).unwrap();
+        let dropped = world.change.drop_object(function, true, admin).unwrap();
+        assert_eq!(dropped.objects, [function, view, outer].into());
+        assert!(world.change.snapshot().relation_by_id(table).is_some());
+    }
+
+    #[test]
+    fn a_mapping_table_of_a_policy_cannot_go_either() {
+        let mut world = world();
+        let admin = world.admin;
+        let (table, mapping) = (world.table("t"), world.table("mapping"));
+        let function = world.function("f", &[mapping]);
+        world.filter(table, function).unwrap();
+        assert_eq!(world.change.drop_object(mapping, true, admin).unwrap_err().kind(), ErrorKind::DependentObjects);
+        let schema = world.schema;
+        world.change.drop_object(schema, true, admin).unwrap();
+    }
+
+    #[test]
+    fn policies_do_not_stack() {
+        let mut world = world();
+        let (table, mapping) = (world.table("t"), world.table("mapping"));
+        let inner = world.function("inner", &[]);
+        let view = world.view("v", &[mapping]);
+        let reader = world.function("reader", &[view]);
+        world.filter(mapping, inner).unwrap();
+        assert_eq!(world.filter(table, reader).unwrap_err().kind(), ErrorKind::InvalidObjectDefinition);
+
+        // The same, made in the other order.
+        let mut world = self::world();
+        let (table, mapping) = (world.table("t"), world.table("mapping"));
+        let inner = world.function("inner", &[]);
+        let view = world.view("v", &[mapping]);
+        let reader = world.function("reader", &[view]);
+        world.filter(table, reader).unwrap();
+        assert_eq!(world.filter(mapping, inner).unwrap_err().kind(), ErrorKind::InvalidObjectDefinition);
+
+        // And by replacing the function, or the view that it reads.
+        let mut world = self::world();
+        let (table, mapping) = (world.table("t"), world.table("mapping"));
+        let inner = world.function("inner", &[]);
+        let reader = world.function("reader", &[]);
+        world.filter(table, reader).unwrap();
+        world.filter(mapping, inner).unwrap();
+        let new = world.new_function("reader", &[mapping]);
+        assert_eq!(world.change.replace_function(reader, new).unwrap_err().kind(), ErrorKind::InvalidObjectDefinition);
+    }
+
+    #[test]
+    fn a_policy_reading_its_own_table_is_refused() {
+        let mut world = world();
+        let table = world.table("t");
+        let function = world.function("f", &[table]);
+        assert_eq!(world.filter(table, function).unwrap_err().kind(), ErrorKind::InvalidObjectDefinition);
+    }
+
+    #[test]
+    fn policies_sit_on_tables_and_name_their_columns() {
+        let mut world = world();
+        let table = world.table("t");
+        let view = world.view("v", &[table]);
+        let function = world.function("f", &[]);
+        assert_eq!(world.filter(view, function).unwrap_err().kind(), ErrorKind::WrongObjectType);
+        let mask = |column: &str| ColumnMask { function, using: vec![PolicyArgument::Column(column.to_string())] };
+        assert_eq!(world.change.set_mask(table, "z", Some(mask("a"))).unwrap_err().kind(), ErrorKind::UndefinedColumn);
+        assert_eq!(world.change.set_mask(table, "a", Some(mask("z"))).unwrap_err().kind(), ErrorKind::InvalidTableDefinition);
+        world.change.set_mask(table, "a", Some(mask("b"))).unwrap();
+        world.change.rename(table, "renamed").unwrap_err();
+    }
+
+    #[test]
+    fn rename_keeps_policies_and_grants_and_refuses_when_a_text_names_it() {
+        let mut world = world();
+        let (table, bob, admin) = (world.table("t"), world.bob, world.admin);
+        let function = world.function("f", &[]);
+        world.filter(table, function).unwrap();
+        let grant = Grant { grantee: bob, securable: table, privilege: Privilege::Select, grantor: admin, grantable: false };
+        world.change.grant(grant).unwrap();
+        world.change.rename(table, "renamed").unwrap();
+        world.change.rename(function, "g").unwrap();
+        let snapshot = world.change.snapshot();
+        let renamed = snapshot.relation(world.schema, "renamed").unwrap();
+        assert!(renamed.table().unwrap().row_filter.is_some());
+        assert_eq!(snapshot.grants_on(renamed.id).count(), 1);
+        assert!(snapshot.relation(world.schema, "t").is_none());
+        world.view("v", &[table]);
+        let (schema, catalog) = (world.schema, world.change.snapshot().catalog("main").unwrap().id);
+        for id in [table, schema, catalog] {
+            assert_eq!(world.change.rename(id, "other").unwrap_err().kind(), ErrorKind::DependentObjects);
+        }
+    }
+
+    #[test]
+    fn a_replaced_view_keeps_its_identity_and_may_not_use_itself() {
+        let mut world = world();
+        let inner = world.view("v", &[]);
+        let outer = world.view("w", &[inner]);
+        world.change.replace_view(inner, columns(&["c"]), ViewEntry { query: "new".to_string(), uses: vec![] }, None).unwrap();
+        assert_eq!(world.change.snapshot().relation_by_id(inner).unwrap().view().unwrap().query, "new");
+        let error = world
+            .change
+            .replace_view(inner, columns(&["c"]), ViewEntry { query: "loop".to_string(), uses: vec![outer] }, None)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidObjectDefinition);
+    }
+
+    #[test]
+    fn a_function_of_a_policy_keeps_its_signature() {
+        let mut world = world();
+        let table = world.table("t");
+        let function = world.function("f", &[]);
+        world.filter(table, function).unwrap();
+        let new = world.new_function("f", &[]);
+        world.change.replace_function(function, NewFunction { body: "other".to_string(), ..new }).unwrap();
+        let new = world.new_function("f", &[]);
+        let error = world.change.replace_function(function, NewFunction { returns: SqlType::Text, ..new }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidObjectDefinition);
+    }
+
+    #[test]
+    fn a_principal_that_owns_objects_stays() {
+        let mut world = world();
+        let (table, bob, admin) = (world.table("t"), world.bob, world.admin);
+        world.change.set_owner(table, bob).unwrap();
+        let error = world.change.drop_principal(bob).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DependentObjects);
+        assert_eq!(error.message(), "role \"bob\" cannot be dropped because some objects depend on it");
+        assert_eq!(error.detail(), Some("owner of table main.public.t"));
+        world.change.set_owner(table, admin).unwrap();
+        let grant = |grantee, grantor| Grant { grantee, securable: table, privilege: Privilege::Select, grantor, grantable: false };
+        let eve = world.change.create_principal(user("eve", false)).unwrap();
+        world.change.grant(grant(bob, admin)).unwrap();
+        world.change.grant(grant(eve, bob)).unwrap();
+        world.change.drop_principal(bob).unwrap();
+        let grants: Vec<Grant> = world.change.snapshot().grants_on(table).cloned().collect();
+        assert_eq!(grants, [grant(eve, admin)]);
+    }
+
+    #[test]
+    fn the_last_administrator_stays() {
+        let mut world = world();
+        let admin = world.admin;
+        assert!(world.change.set_login(admin, false).is_err());
+        let mut world = self::world();
+        assert!(world.change.set_admin(admin, false).is_err());
+        let mut world = self::world();
+        let bob = world.bob;
+        world.change.set_admin(bob, true).unwrap();
+        world.change.set_admin(admin, false).unwrap();
+    }
+
+    #[test]
+    fn groups_contain_no_circle() {
+        let mut world = world();
+        let mut group =
+            |name: &str| world.change.create_principal(NewPrincipal { name: name.to_string(), ..Default::default() }).unwrap();
+        let (a, b, c) = (group("a"), group("b"), group("c"));
+        world.change.add_member(a, b).unwrap();
+        world.change.add_member(b, c).unwrap();
+        assert_eq!(world.change.add_member(c, a).unwrap_err().kind(), ErrorKind::InvalidGrant);
+        assert_eq!(world.change.add_member(a, a).unwrap_err().kind(), ErrorKind::InvalidGrant);
+        assert!(world.change.snapshot().is_member(c, a));
+        assert!(world.change.remove_member(a, b));
+        assert!(!world.change.snapshot().is_member(c, a));
+    }
+
+    #[test]
+    fn a_grant_must_mean_something() {
+        let mut world = world();
+        let (table, bob, admin) = (world.table("t"), world.bob, world.admin);
+        let grant = |securable, privilege| Grant { grantee: bob, securable, privilege, grantor: admin, grantable: false };
+        let error = world.change.grant(grant(table, Privilege::UseSchema)).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (ErrorKind::InvalidGrant, "invalid privilege type USE SCHEMA for table"));
+        world.change.grant(grant(METASTORE, Privilege::CreateCatalog)).unwrap();
+    }
+
+    #[test]
+    fn locations_do_not_overlap_with_each_other_or_with_managed_storage() {
+        let mut world = world();
+        let admin = world.admin;
+        world.change.create_catalog("cloud", admin, Some("s3://b/managed".to_string()), None).unwrap();
+        world.change.create_external_location("l", admin, "s3://b/data", None, None).unwrap();
+        for url in ["s3://b/data", "s3://b/data/x", "s3://b", "s3://b/managed/x"] {
+            let error = world.change.create_external_location("m", admin, url, None, None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidObjectDefinition, "{url}");
+        }
+        world.change.create_external_location("m", admin, "s3://b/database", None, None).unwrap();
+        let snapshot = world.change.snapshot();
+        assert_eq!(snapshot.external_location_of("s3://b/data/t").unwrap().name, "l");
+        assert!(snapshot.external_location_of("s3://b/other").is_none());
+    }
+
+    #[test]
+    fn a_credential_in_use_stays() {
+        let mut world = world();
+        let admin = world.admin;
+        let credential = world.change.create_storage_credential("k", admin, BTreeMap::new(), None).unwrap();
+        let location = world.change.create_external_location("l", admin, "s3://b", Some(credential), None).unwrap();
+        assert_eq!(world.change.drop_object(credential, true, admin).unwrap_err().kind(), ErrorKind::DependentObjects);
+        world.change.drop_object(location, false, admin).unwrap();
+        world.change.drop_object(credential, false, admin).unwrap();
+    }
+
+    #[test]
+    fn a_reserved_table_is_an_orphan_until_it_is_made() {
+        let mut world = world();
+        let (schema, owner) = (world.schema, world.admin);
+        let id = world.change.reserve_table("file:///x", None).unwrap();
+        assert_eq!(world.change.snapshot().orphans().count(), 1);
+        let kind =
+            NewTable { location: "file:///x".to_string(), managed: true, credential: None, partition_columns: vec![] }.into();
+        let new = NewRelation { id: Some(id), schema, name: "x".to_string(), owner, columns: vec![], comment: None, kind };
+        assert_eq!(world.change.create_relation(new).unwrap(), id);
+        assert_eq!(world.change.snapshot().orphans().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_failed_change_leaves_nothing_and_ids_are_not_reused() {
+        let metastore = Metastore::in_memory().await.unwrap();
+        metastore.initialise("admin", "SCRAM-SHA-256$..".to_string()).await.unwrap();
+        let before = metastore.snapshot();
+        let failed: Result<()> = metastore
+            .write(|change| {
+                change.create_principal(user("bob", false))?;
+                Err(Error::internal("no"))
+            })
+            .await;
+        assert!(failed.is_err());
+        assert_eq!(metastore.snapshot().number(), before.number());
+        let first = metastore.write(|change| change.create_principal(user("bob", false))).await.unwrap();
+        metastore.write(|change| change.drop_principal(first)).await.unwrap();
+        let second = metastore.write(|change| change.create_principal(user("bob", false))).await.unwrap();
+        assert!(second > first);
+        assert_eq!(metastore.snapshot().number(), before.number() + 3);
     }
 }
