@@ -281,6 +281,8 @@ kinds! {
     CannotConnectNow = "57P03", 503;
     /// The session was idle for too long.
     IdleTimeout = "57P05", 408;
+    /// The session was idle in a transaction for too long.
+    IdleInTransaction = "25P03", 408;
     /// No memory is left for the query.
     OutOfMemory = "53200", 503;
     /// No disk is left for the query.

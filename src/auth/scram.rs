@@ -59,6 +59,11 @@ impl Exchange {
         Ok(Self { verifier: verifier.unwrap_or(mock), doomed, end_point, nonce, state: State::Start })
     }
 
+    /// Makes the exchange fail in the end, whatever is proved. Nothing shows until then.
+    pub fn doom(&mut self) {
+        self.doomed = true;
+    }
+
     /// Mechanisms to offer, the best first.
     pub fn mechanisms(&self) -> &'static [&'static str] {
         if self.end_point.is_some() { &[SCRAM_SHA_256_PLUS, SCRAM_SHA_256] } else { &[SCRAM_SHA_256] }
@@ -274,6 +279,10 @@ pub(crate) mod tests {
         assert!(login(exchange(verifier(), Some(certificate.clone())), &bound, SCRAM_SHA_256_PLUS, "pencil").unwrap().is_some());
 
         let elsewhere = Client::new(Some(&[8; 32]));
+        let mut doomed = exchange(verifier(), None);
+        doomed.doom();
+        assert_eq!(login(doomed, &Client::new(None), SCRAM_SHA_256, "pencil").unwrap(), None);
+
         let error = login(exchange(verifier(), Some(certificate.clone())), &elsewhere, SCRAM_SHA_256_PLUS, "pencil").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidAuthorization);
 

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 use tokio_util::sync::CancellationToken;
 
+use super::encode::EncodeSettings;
 use crate::catalog::securable::Principal;
 use crate::catalog::types::SqlType;
 use crate::error::Result;
@@ -94,6 +95,14 @@ pub trait BackendSession: Send {
 
     /// Value of a setting by its lower-case name.
     fn setting(&self, name: &str) -> Option<String>;
+
+    /// How values are written and read. An implementation adds the names behind `regclass` and its kind.
+    ///
+    /// # Errors
+    /// As [`EncodeSettings::from_settings`]; settings that were checked when they were set give none.
+    fn encode_settings(&self) -> Result<EncodeSettings> {
+        EncodeSettings::from_settings(|name| self.setting(name))
+    }
 
     /// A fresh token for the statement that comes next.
     fn cancel_token(&mut self) -> CancellationToken;

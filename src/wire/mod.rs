@@ -1,4 +1,34 @@
 //! Door: the PostgreSQL protocol.
+//!
+//! ```text
+//!  listener ─▶ startup (tls, limits, login) ─▶ connection ─┬─ simple   ─┐
+//!      │                                       transport   └─ extended ─┴─▶ backend (the session) ─▶ rows ─▶ encode
+//!      └ cancel ─────────────────────────────▶ interrupt ──────────────────────────┘
+//! ```
+//! `pgwire` encodes the messages of the server; the loop, the login and the decoding of what clients send are ours, because lengths
+//! must be checked before they are believed, rows must leave while others are computed, and a cancellation must reach the queue,
+//! the planning and the rows. Nothing here knows a table, a privilege or a plan. COPY FROM STDIN, LISTEN, replication, the function
+//! call protocol and GSSAPI encryption are refused.
 
 pub mod backend;
 pub mod encode;
+
+mod cancel;
+mod connection;
+mod error;
+mod extended;
+mod frontend;
+mod interrupt;
+mod limits;
+mod listener;
+mod options;
+mod rows;
+mod simple;
+mod startup;
+mod tls;
+mod transport;
+
+pub use listener::{Door, serve};
+pub use options::{TlsOptions, TlsRequirement, WireOptions};
+pub use startup::SERVER_VERSION;
+pub use tls::{Tls, self_signed};

@@ -1,0 +1,123 @@
+//! What stops a statement: its client asks, its client is gone, its time is over, the connection or the server ends.
+//!
+//! A statement is never dropped in the middle of its work: its token is cancelled and it is waited for. Rows that are only being
+//! read are dropped at once.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::error::Halt;
+use super::transport::Input;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Why a statement was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Somebody asked for it.
+    Request,
+    /// `statement_timeout`
+    Timeout,
+    /// The server or an administrator ends the connection.
+    Shutdown,
+    /// The client is gone.
+    Gone,
+}
+
+impl Cause {
+    fn halt(self) -> Halt {
+        match self {
+            Cause::Request => Error::new(ErrorKind::Cancelled, "canceling statement due to user request").into(),
+            Cause::Timeout => Error::new(ErrorKind::Cancelled, "canceling statement due to statement timeout").into(),
+            Cause::Shutdown => Halt::Fatal(shutdown_error()),
+            Cause::Gone => Halt::Gone,
+        }
+    }
+}
+
+/// The connection ends though the client did nothing wrong.
+pub(super) fn shutdown_error() -> Error {
+    Error::new(ErrorKind::AdminShutdown, "terminating connection due to administrator command")
+}
+
+/// Everything that may stop one statement.
+pub(super) struct Interrupts {
+    token: CancellationToken,
+    server: CancellationToken,
+    connection: CancellationToken,
+    deadline: Option<Instant>,
+    cause: Option<Cause>,
+}
+
+impl Interrupts {
+    /// `token` is the statement's own; `server` and `connection` end the connection as well.
+    pub(super) fn new(
+        token: CancellationToken,
+        server: CancellationToken,
+        connection: CancellationToken,
+        limit: Option<Duration>,
+    ) -> Self {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        Self { token, server, connection, deadline, cause: None }
+    }
+
+    /// Waits until something stops the statement, and cancels its token.
+    async fn raised(&mut self, input: &mut Input) -> Cause {
+        if let Some(cause) = self.cause {
+            return cause;
+        }
+        let timeout = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let cause = tokio::select! {
+            biased;
+            () = self.token.cancelled() => Cause::Request,
+            () = self.server.cancelled() => Cause::Shutdown,
+            () = self.connection.cancelled() => Cause::Shutdown,
+            () = timeout => Cause::Timeout,
+            () = input.gone() => Cause::Gone,
+        };
+        self.cause = Some(cause);
+        self.token.cancel();
+        cause
+    }
+
+    /// Runs `work` to its end, telling it to stop if need be.
+    pub(super) async fn supervise<T>(&mut self, input: &mut Input, work: impl Future<Output = Result<T>>) -> Result<T, Halt> {
+        let mut work = pin!(work);
+        let result = tokio::select! {
+            biased;
+            result = &mut work => result,
+            _ = self.raised(input) => work.await,
+        };
+        self.settle(result)
+    }
+
+    /// Waits for `next` and drops it if the statement is stopped.
+    pub(super) async fn race<T>(&mut self, input: &mut Input, next: impl Future<Output = Result<T, Halt>>) -> Result<T, Halt> {
+        tokio::select! {
+            biased;
+            cause = self.raised(input) => Err(cause.halt()),
+            result = next => match result {
+                Err(Halt::Failed { error, .. }) => self.settle(Err(error)),
+                other => other,
+            },
+        }
+    }
+
+    /// Says why, where a result only says that the statement was stopped.
+    fn settle<T>(&self, result: Result<T>) -> Result<T, Halt> {
+        result.map_err(|error| match self.cause {
+            _ if error.kind() != ErrorKind::Cancelled => error.into(),
+            Some(cause) => cause.halt(),
+            // The work has noticed before we have.
+            None if self.token.is_cancelled() => Cause::Request.halt(),
+            None => error.into(),
+        })
+    }
+}
