@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::task::TaskTracker;
 
@@ -25,7 +25,7 @@ pub const DEFAULT_CATALOG: &str = "main";
 pub const DEFAULT_SCHEMA: &str = "public";
 
 /// How the metastore is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogOptions {
     /// Check the whole file for damage when it is opened. Costs one read of the file.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{ByteSize, HumanDuration};
 
 /// Options of the lake.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LakeOptions {
     /// Age up to which a resident snapshot is used without looking at the log. `0ms` looks at the log's tail with every statement, so

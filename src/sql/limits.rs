@@ -11,12 +11,12 @@
 //! Long but flat lists are no danger and stay cheap: AND and OR chains are parsed into balanced trees (see
 //! [`dialect`](super::dialect)), IN lists and VALUES rows are vectors. What is absent here: a limit on time; that is the engine's.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units::ByteSize;
 
 /// Upper bounds for the statements of one text. The `[sql]` section of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Longest text of one message; more than [`Limits::MAX_TEXT`] is not accepted by the configuration.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::HumanDuration;
 
 /// Options of object storage.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageOptions {
     /// Longest time to open a connection to a store.

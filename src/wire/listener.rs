@@ -39,8 +39,10 @@ pub struct Door {
     pub mock_secret: MockSecret,
     /// The warehouse; `None` while it starts.
     pub backend: watch::Receiver<Option<Arc<dyn Backend>>>,
-    /// Closes the door.
+    /// Closes the door: idle sessions end, running statements have the grace period.
     pub shutdown: CancellationToken,
+    /// Ends every session at once.
+    pub kill: CancellationToken,
     /// Holds every task of the door.
     pub tracker: TaskTracker,
 }
@@ -79,7 +81,7 @@ pub async fn serve(listener: TcpListener, door: Door) {
         limits: Limits::new(&door.options),
         cancels: CancelRegistry::new(door.options.cancels_per_second),
         lockout: Lockout::default(),
-        kill: CancellationToken::new(),
+        kill: door.kill,
         tls: door.tls,
         mock_secret: door.mock_secret,
         backend: door.backend,
@@ -114,10 +116,12 @@ pub async fn serve(listener: TcpListener, door: Door) {
 /// Waits for the sessions, then stops waiting.
 async fn drain(connections: &TaskTracker, shared: &Shared) {
     info!(connections = connections.len(), "closing the PostgreSQL door");
-    if timeout(shared.options.shutdown_grace.0, connections.wait()).await.is_ok() {
-        return;
+    tokio::select! {
+        () = connections.wait() => return,
+        () = tokio::time::sleep(shared.options.shutdown_grace.0) => {}
+        () = shared.kill.cancelled() => {}
     }
-    warn!(connections = connections.len(), "grace period is over, cancelling what runs");
+    warn!(connections = connections.len(), "cancelling what runs");
     shared.kill.cancel();
     if timeout(LAST_WAIT, connections.wait()).await.is_err() {
         error!(connections = connections.len(), "sessions did not end");

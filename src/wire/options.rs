@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::units::{ByteSize, HumanDuration};
 
 /// The PostgreSQL door.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WireOptions {
-    /// Address and port to listen on.
-    pub address: String,
     /// Sessions at a time, over all users.
     pub max_connections: usize,
     /// Of those, sessions that only administrators get.
@@ -60,7 +58,6 @@ pub struct WireOptions {
 impl Default for WireOptions {
     fn default() -> Self {
         Self {
-            address: "127.0.0.1:5432".into(),
             max_connections: 200,
             reserved_connections: 3,
             connections_per_user: 100,
@@ -87,7 +84,7 @@ impl Default for WireOptions {
 }
 
 /// Encryption of the PostgreSQL door: TLS 1.2 and 1.3.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsOptions {
     /// PEM file with the certificate chain, the server's own first. Without it there is no TLS.
@@ -107,7 +104,7 @@ impl Default for TlsOptions {
 }
 
 /// Who must encrypt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TlsRequirement {
     /// Nobody.
