@@ -1,18 +1,23 @@
 //! Text to bound statement.
 
 pub mod bind;
+mod dialect;
 pub mod limits;
 pub mod parser;
+pub mod redact;
 pub mod resolve;
+mod rewrite;
 pub mod scope;
 pub mod source;
 pub mod statement;
+mod token;
 pub mod type_name;
 
 pub use bind::names::{FoundRelation, SearchPath};
 pub use bind::{bind, bind_expression, check_mask, check_row_filter, qualify_expression, qualify_query};
 pub use limits::Limits;
 pub use parser::parse;
+pub use redact::redact;
 pub use resolve::{Resolved, resolve, resolve_expression};
 pub use scope::{Pins, Scope};
 pub use source::{Access, AccessBy, BoundPolicies, BoundQuery, SecurableSource, SourceRelation};

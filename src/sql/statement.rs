@@ -1,6 +1,8 @@
 //! The closed list of statements that the warehouse knows. Whatever the parser cannot bring into this form is refused with 0A000 or
 //! 42601; there is no arm for "something else".
 
+use std::fmt;
+
 use datafusion::sql::sqlparser::ast;
 
 use crate::catalog::privilege::Privilege;
@@ -17,7 +19,7 @@ pub struct Name {
 }
 
 /// One parsed statement with its own text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Parsed {
     /// What it says.
     pub statement: Statement,
@@ -25,6 +27,24 @@ pub struct Parsed {
     pub text: String,
     /// Number of `$n` parameters: the highest n.
     pub parameters: usize,
+}
+
+impl Parsed {
+    /// The text as logs, history and activity may show it: passwords and credential options are replaced.
+    pub fn log_text(&self) -> String {
+        super::redact::redact(&self.text)
+    }
+}
+
+impl fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { statement, text: _, parameters } = self;
+        f.debug_struct("Parsed")
+            .field("statement", statement)
+            .field("text", &self.log_text())
+            .field("parameters", parameters)
+            .finish()
+    }
 }
 
 /// A statement.
@@ -82,6 +102,13 @@ pub enum SessionStatement {
         /// Values, unquoted.
         values: Vec<String>,
     },
+    /// SET TRANSACTION and SET SESSION CHARACTERISTICS with several modes: all of them or none.
+    SetSeveral {
+        /// For the transaction only.
+        local: bool,
+        /// Settings with their values.
+        settings: Vec<(String, Vec<String>)>,
+    },
     /// SHOW name; `None` for SHOW ALL.
     Show {
         /// Setting, lower case.
@@ -115,6 +142,8 @@ pub enum TransactionStatement {
     Begin {
         /// READ ONLY, if said.
         read_only: Option<bool>,
+        /// ISOLATION LEVEL, if said, as `SHOW transaction_isolation` writes it. Whatever it is, a transaction reads from one snapshot.
+        isolation: Option<String>,
     },
     /// COMMIT, END.
     Commit,
@@ -221,7 +250,7 @@ pub enum Command {
     /// DROP {CATALOG | DATABASE | SCHEMA | TABLE | VIEW | FUNCTION | STORAGE CREDENTIAL | EXTERNAL LOCATION} names
     Drop { kind: SecurableKind, names: Vec<Name>, if_exists: bool, cascade: bool },
     /// CREATE TABLE name (columns) [USING DELTA] [PARTITIONED BY (..)] [LOCATION 'url'] [TBLPROPERTIES (..)] [COMMENT 'text'];
-    /// `columns` empty with a location registers the table that lies there.
+    /// `columns` empty with a location and no query registers the table that lies there.
     CreateTable(CreateTable),
     /// CREATE [OR REPLACE] VIEW name [(columns)] AS query
     CreateView {
@@ -259,7 +288,12 @@ pub enum Command {
     /// REVOKE group FROM members; ALTER GROUP g DROP USER m
     RemoveMember { groups: Vec<String>, members: Vec<String> },
     /// CREATE STORAGE CREDENTIAL name WITH (key = 'value', ..)
-    CreateStorageCredential { name: String, if_not_exists: bool, options: Vec<(String, String)>, comment: Option<String> },
+    CreateStorageCredential {
+        name: String,
+        if_not_exists: bool,
+        options: crate::catalog::securable::Secret<Vec<(String, String)>>,
+        comment: Option<String>,
+    },
     /// CREATE EXTERNAL LOCATION name URL 'url' [WITH (STORAGE CREDENTIAL name)] [COMMENT 'text']
     CreateExternalLocation { name: String, if_not_exists: bool, url: String, credential: Option<String>, comment: Option<String> },
     /// GRANT privileges ON kind names TO principals [WITH GRANT OPTION]; `public` stands for PUBLIC

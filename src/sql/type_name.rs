@@ -120,6 +120,11 @@ fn named(name: &ObjectName, modifiers: &[String]) -> Result<SqlType> {
     found.ok_or_else(|| undefined(&folded.join(".")))
 }
 
+/// Whether a bare word names a type that the warehouse has.
+pub(super) fn is_type_name(word: &str) -> bool {
+    matches!(pg_type(word, &[], false), Ok(Some(_)))
+}
+
 /// A type by its name in `pg_type`. `exact`: the name was quoted or qualified, so that `char` is the one-byte `"char"`.
 fn pg_type(name: &str, modifiers: &[String], exact: bool) -> Result<Option<SqlType>> {
     if let Some(element) = name.strip_prefix('_') {

@@ -1,0 +1,480 @@
+//! The dialect that sqlparser parses queries and expressions in: PostgreSQL, table versions, and no recursion over flat lists.
+//!
+//! sqlparser asks a dialect what it may accept; [`Dialect`] answers as PostgreSQL would, and takes the parser over in three places:
+//!
+//! - **AND and OR** are parsed by a loop and become balanced trees. A left-deep tree of ten thousand conditions, which BI tools send,
+//!   would overflow the stack of every walker behind; a balanced one is fourteen deep and means the same.
+//! - **`OPERATOR(pg_catalog.~)`** becomes the plain operator, with PostgreSQL's precedence for it.
+//! - **`current_schema`, `current_role`** without parentheses are function calls; `name 'x'` and other type names before a string are
+//!   typed constants.
+//!
+//! sqlparser tries alternatives and backtracks, `CAST(CAST(CAST(.. x y` doubles the work with every level. So the dialect carries fuel:
+//! each operand burns one unit, and when it is gone the parser unwinds with an error instead of running for hours.
+
+use std::any::TypeId;
+use std::cell::Cell;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, TypedString, Value,
+};
+use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+
+use super::type_name::is_type_name;
+
+/// PostgreSQL's grammar with table versions; one value a statement.
+#[derive(Debug)]
+pub(super) struct LakeholdDialect {
+    base: PostgreSqlDialect,
+    /// Operands that may still be parsed, backtracking included.
+    fuel: Cell<usize>,
+}
+
+/// Operands that may be parsed for each token: alternatives that sqlparser tries for honest statements stay far below.
+const FUEL_PER_TOKEN: usize = 50;
+
+/// Precedence of operators that have no rule of their own (PostgreSQL's "any other operator").
+const OTHER_OPERATOR: u8 = 70;
+
+impl LakeholdDialect {
+    pub(super) fn new(tokens: usize) -> Self {
+        Self { base: PostgreSqlDialect {}, fuel: Cell::new(tokens.saturating_mul(FUEL_PER_TOKEN).saturating_add(1000)) }
+    }
+
+
+    /// A word that is an operand of its own: a context function without parentheses, or a typed string constant.
+    fn parse_word(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let [TokenWithSpan { token: Token::Word(word), span }, next] = parser.peek_tokens_with_location::<2>() else { return None };
+        if word.quote_style.is_some() {
+            return None;
+        }
+        match &next.token {
+            Token::SingleQuotedString(_) if word.keyword == Keyword::NoKeyword && is_type_name(&word.value) => {
+                parser.advance_token();
+                let data_type = DataType::Custom(ObjectName::from(vec![word.into_ident(span)]), vec![]);
+                Some(parser.parse_value().map(|value| Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })))
+            }
+            Token::LParen | Token::Period => None,
+            _ if matches!(word.value.as_str(), "current_schema" | "current_role") => {
+                parser.advance_token();
+                Some(Ok(function_without_parentheses(word.into_ident(span))))
+            }
+            _ => None,
+        }
+    }
+
+    /// `left OPERATOR(schema.op) right`.
+    fn parse_operator(&self, parser: &mut Parser, left: &Expr) -> Result<Expr, ParserError> {
+        parser.expect_keyword_is(Keyword::OPERATOR)?;
+        parser.expect_token(&Token::LParen)?;
+        let mut schema = None;
+        while let Token::Word(word) = &parser.peek_token_ref().token {
+            schema = Some(word.value.clone());
+            parser.advance_token();
+            parser.expect_token(&Token::Period)?;
+        }
+        let operator = parser.next_token();
+        parser.expect_token(&Token::RParen)?;
+        let in_catalog = schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+        match binary_operator(&operator.token).filter(|_| in_catalog) {
+            Some(op) => {
+                let right = parser.parse_subexpr(OTHER_OPERATOR)?;
+                Ok(Expr::BinaryOp { left: Box::new(left.clone()), op, right: Box::new(right) })
+            }
+            None => parser.expected("an operator of pg_catalog", operator),
+        }
+    }
+
+    /// All arms of a chain of ANDs (or of ORs), as a balanced tree.
+    fn parse_conditions(
+        &self,
+        parser: &mut Parser,
+        first: &Expr,
+        op: &BinaryOperator,
+        keyword: Keyword,
+        precedence: Precedence,
+    ) -> Result<Expr, ParserError> {
+        let mut arms = vec![first.clone()];
+        while parser.parse_keyword(keyword) {
+            arms.push(parser.parse_subexpr(self.prec_value(precedence))?);
+        }
+        Ok(balanced(arms, op))
+    }
+}
+
+fn function_without_parentheses(name: Ident) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![name]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::None,
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+/// Joins neighbours until one is left: in order, and as deep as the logarithm.
+fn balanced(mut arms: Vec<Expr>, op: &BinaryOperator) -> Expr {
+    while arms.len() > 1 {
+        let mut pairs = Vec::with_capacity(arms.len().div_ceil(2));
+        let mut rest = arms.into_iter();
+        while let Some(left) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(right) => Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) },
+                None => left,
+            });
+        }
+        arms = pairs;
+    }
+    arms.pop().unwrap_or_else(|| Expr::Value(Value::Null.into()))
+}
+
+/// The operators that may stand in `OPERATOR(..)`.
+fn binary_operator(token: &Token) -> Option<BinaryOperator> {
+    Some(match token {
+        Token::Eq => BinaryOperator::Eq,
+        Token::Neq => BinaryOperator::NotEq,
+        Token::Lt => BinaryOperator::Lt,
+        Token::LtEq => BinaryOperator::LtEq,
+        Token::Gt => BinaryOperator::Gt,
+        Token::GtEq => BinaryOperator::GtEq,
+        Token::Plus => BinaryOperator::Plus,
+        Token::Minus => BinaryOperator::Minus,
+        Token::Mul => BinaryOperator::Multiply,
+        Token::Div => BinaryOperator::Divide,
+        Token::Mod => BinaryOperator::Modulo,
+        Token::Caret => BinaryOperator::PGExp,
+        Token::StringConcat => BinaryOperator::StringConcat,
+        Token::Tilde => BinaryOperator::PGRegexMatch,
+        Token::TildeAsterisk => BinaryOperator::PGRegexIMatch,
+        Token::ExclamationMarkTilde => BinaryOperator::PGRegexNotMatch,
+        Token::ExclamationMarkTildeAsterisk => BinaryOperator::PGRegexNotIMatch,
+        Token::DoubleTilde => BinaryOperator::PGLikeMatch,
+        Token::DoubleTildeAsterisk => BinaryOperator::PGILikeMatch,
+        Token::ExclamationMarkDoubleTilde => BinaryOperator::PGNotLikeMatch,
+        Token::ExclamationMarkDoubleTildeAsterisk => BinaryOperator::PGNotILikeMatch,
+        Token::Ampersand => BinaryOperator::BitwiseAnd,
+        Token::Pipe => BinaryOperator::BitwiseOr,
+        Token::Sharp => BinaryOperator::PGBitwiseXor,
+        Token::ShiftLeft => BinaryOperator::PGBitwiseShiftLeft,
+        Token::ShiftRight => BinaryOperator::PGBitwiseShiftRight,
+        Token::Overlap => BinaryOperator::PGOverlap,
+        Token::CaretAt => BinaryOperator::PGStartsWith,
+        Token::AtArrow => BinaryOperator::AtArrow,
+        Token::ArrowAt => BinaryOperator::ArrowAt,
+        Token::Arrow => BinaryOperator::Arrow,
+        Token::LongArrow => BinaryOperator::LongArrow,
+        Token::HashArrow => BinaryOperator::HashArrow,
+        Token::HashLongArrow => BinaryOperator::HashLongArrow,
+        _ => return None,
+    })
+}
+
+fn unquoted<'a>(token: &'a Token, value: &str) -> Option<&'a Word> {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() && word.value == value => Some(word),
+        _ => None,
+    }
+}
+
+impl Dialect for LakeholdDialect {
+    /// sqlparser asks in places for the dialect's type: it is PostgreSQL's.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        self.base.identifier_quote_style(identifier)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        self.base.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        self.base.is_identifier_part(ch)
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        match self.fuel.get().checked_sub(1) {
+            Some(left) => self.fuel.set(left),
+            None => return Some(Err(ParserError::RecursionLimitExceeded)),
+        }
+        Self::parse_word(parser)
+    }
+
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let token = &parser.peek_token_ref().token;
+        if unquoted(token, "isnull").is_some() {
+            parser.advance_token();
+            return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
+        }
+        let Token::Word(word) = token else { return None };
+        match word.keyword {
+            Keyword::AND => Some(self.parse_conditions(parser, expr, &BinaryOperator::And, Keyword::AND, Precedence::And)),
+            Keyword::OR => Some(self.parse_conditions(parser, expr, &BinaryOperator::Or, Keyword::OR, Precedence::Or)),
+            Keyword::OPERATOR => Some(self.parse_operator(parser, expr)),
+            _ => None,
+        }
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let token = &parser.peek_token_ref().token;
+        match token {
+            Token::Word(word) if word.keyword == Keyword::OPERATOR => Some(Ok(OTHER_OPERATOR)),
+            Token::Word(_) if unquoted(token, "isnull").is_some() => Some(Ok(self.prec_value(Precedence::Is))),
+            Token::Tilde
+            | Token::TildeAsterisk
+            | Token::ExclamationMarkTilde
+            | Token::ExclamationMarkTildeAsterisk
+            | Token::DoubleTilde
+            | Token::DoubleTildeAsterisk
+            | Token::ExclamationMarkDoubleTilde
+            | Token::ExclamationMarkDoubleTildeAsterisk => Some(Ok(OTHER_OPERATOR)),
+            _ => self.base.get_next_precedence(parser),
+        }
+    }
+
+    fn prec_value(&self, prec: Precedence) -> u8 {
+        self.base.prec_value(prec)
+    }
+
+    fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
+        self.base.is_reserved_for_identifier(kw)
+    }
+
+    /// A word behind an expression without AS: any but PostgreSQL's AS_LABEL keywords.
+    fn is_column_alias(&self, kw: &Keyword, _parser: &mut Parser) -> bool {
+        !NEEDS_AS.contains(kw)
+    }
+
+    /// A word behind a table, with or without AS: PostgreSQL's ColId.
+    fn is_table_factor_alias(&self, _explicit: bool, kw: &Keyword, _parser: &mut Parser) -> bool {
+        !RESERVED.contains(kw) && !TYPE_OR_FUNCTION.contains(kw)
+    }
+
+    fn supports_table_versioning(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_colon_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_expr_name(&self) -> bool {
+        true
+    }
+
+    fn supports_empty_projections(&self) -> bool {
+        true
+    }
+
+    fn supports_array_typedef_with_brackets(&self) -> bool {
+        true
+    }
+
+    fn supports_notnull_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_interval_options(&self) -> bool {
+        true
+    }
+
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+
+    fn supports_window_clause_named_window_reference(&self) -> bool {
+        true
+    }
+}
+
+/// PostgreSQL's reserved keywords.
+pub(super) const RESERVED: &[Keyword] = &[
+    Keyword::ALL,
+    Keyword::ANALYZE,
+    Keyword::AND,
+    Keyword::ANY,
+    Keyword::ARRAY,
+    Keyword::AS,
+    Keyword::ASC,
+    Keyword::ASYMMETRIC,
+    Keyword::BOTH,
+    Keyword::CASE,
+    Keyword::CAST,
+    Keyword::CHECK,
+    Keyword::COLLATE,
+    Keyword::COLUMN,
+    Keyword::CONSTRAINT,
+    Keyword::CREATE,
+    Keyword::CURRENT_CATALOG,
+    Keyword::CURRENT_DATE,
+    Keyword::CURRENT_ROLE,
+    Keyword::CURRENT_TIME,
+    Keyword::CURRENT_TIMESTAMP,
+    Keyword::CURRENT_USER,
+    Keyword::DEFAULT,
+    Keyword::DEFERRABLE,
+    Keyword::DESC,
+    Keyword::DISTINCT,
+    Keyword::DO,
+    Keyword::ELSE,
+    Keyword::END,
+    Keyword::EXCEPT,
+    Keyword::FALSE,
+    Keyword::FETCH,
+    Keyword::FOR,
+    Keyword::FOREIGN,
+    Keyword::FROM,
+    Keyword::GRANT,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::IN,
+    Keyword::INITIALLY,
+    Keyword::INTERSECT,
+    Keyword::INTO,
+    Keyword::LATERAL,
+    Keyword::LEADING,
+    Keyword::LIMIT,
+    Keyword::LOCALTIME,
+    Keyword::LOCALTIMESTAMP,
+    Keyword::NOT,
+    Keyword::NULL,
+    Keyword::OFFSET,
+    Keyword::ON,
+    Keyword::ONLY,
+    Keyword::OR,
+    Keyword::ORDER,
+    Keyword::PLACING,
+    Keyword::PRIMARY,
+    Keyword::REFERENCES,
+    Keyword::RETURNING,
+    Keyword::SELECT,
+    Keyword::SESSION_USER,
+    Keyword::SOME,
+    Keyword::SYMMETRIC,
+    Keyword::TABLE,
+    Keyword::THEN,
+    Keyword::TO,
+    Keyword::TRAILING,
+    Keyword::TRUE,
+    Keyword::UNION,
+    Keyword::UNIQUE,
+    Keyword::USER,
+    Keyword::USING,
+    Keyword::VARIADIC,
+    Keyword::WHEN,
+    Keyword::WHERE,
+    Keyword::WINDOW,
+    Keyword::WITH,
+    // Set operation and clause of Databricks.
+    Keyword::MINUS,
+    Keyword::QUALIFY,
+];
+
+/// PostgreSQL's keywords that may name types and functions, not tables and columns.
+pub(super) const TYPE_OR_FUNCTION: &[Keyword] = &[
+    Keyword::AUTHORIZATION,
+    Keyword::BINARY,
+    Keyword::COLLATION,
+    Keyword::CONCURRENTLY,
+    Keyword::CROSS,
+    Keyword::CURRENT_SCHEMA,
+    Keyword::FREEZE,
+    Keyword::FULL,
+    Keyword::ILIKE,
+    Keyword::INNER,
+    Keyword::IS,
+    Keyword::JOIN,
+    Keyword::LEFT,
+    Keyword::LIKE,
+    Keyword::NATURAL,
+    Keyword::NOTNULL,
+    Keyword::OUTER,
+    Keyword::OVERLAPS,
+    Keyword::RIGHT,
+    Keyword::SIMILAR,
+    Keyword::TABLESAMPLE,
+    Keyword::VERBOSE,
+    // Joins of Databricks, where the rewrite left them.
+    Keyword::SEMI,
+    Keyword::ANTI,
+];
+
+/// PostgreSQL's keywords that name an output column only behind AS.
+const NEEDS_AS: &[Keyword] = &[
+    Keyword::ARRAY,
+    Keyword::AS,
+    Keyword::CHAR,
+    Keyword::CHARACTER,
+    Keyword::CREATE,
+    Keyword::DAY,
+    Keyword::EXCEPT,
+    Keyword::FETCH,
+    Keyword::FILTER,
+    Keyword::FOR,
+    Keyword::FROM,
+    Keyword::GRANT,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::HOUR,
+    Keyword::INTERSECT,
+    Keyword::INTO,
+    Keyword::LIMIT,
+    Keyword::MINUTE,
+    Keyword::MONTH,
+    Keyword::NOTNULL,
+    Keyword::OFFSET,
+    Keyword::ON,
+    Keyword::ORDER,
+    Keyword::OVER,
+    Keyword::OVERLAPS,
+    Keyword::PRECISION,
+    Keyword::RETURNING,
+    Keyword::SECOND,
+    Keyword::TO,
+    Keyword::UNION,
+    Keyword::VARYING,
+    Keyword::WHERE,
+    Keyword::WINDOW,
+    Keyword::WITH,
+    Keyword::WITHIN,
+    Keyword::WITHOUT,
+    Keyword::YEAR,
+    // Set operation and clause of Databricks.
+    Keyword::MINUS,
+    Keyword::QUALIFY,
+];

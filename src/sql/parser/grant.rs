@@ -1,0 +1,298 @@
+//! GRANT and REVOKE, in PostgreSQL's and Databricks' vocabularies, and membership in groups.
+//!
+//! | written | stored |
+//! |---|---|
+//! | CONNECT, USE CATALOG, USAGE on a catalog | USE CATALOG |
+//! | USAGE, USE SCHEMA | USE SCHEMA |
+//! | MODIFY | INSERT, UPDATE, DELETE, TRUNCATE |
+//! | CREATE | every CREATE .. that the object takes |
+//! | ALL, ALL PRIVILEGES | ALL PRIVILEGES |
+//! | `account users` | PUBLIC |
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::account::role;
+use super::alter::{securable_kind, securable_name};
+use super::reader::{Reader, refused};
+use crate::catalog::privilege::Privilege;
+use crate::catalog::securable::SecurableKind;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::statement::{Command, GrantTarget};
+
+/// GRANT privileges ON target TO principals, or GRANT groups TO members.
+pub(super) fn grant(reader: &mut Reader) -> Result<Command> {
+    reader.expect_word("grant")?;
+    let names = phrases(reader, "to")?;
+    if reader.word("to") {
+        let members = reader.list(role)?;
+        if reader.peek_word(0) == "with" {
+            return Err(refused("options of membership", "Groups are changed by administrators."));
+        }
+        refuse_granted_by(reader)?;
+        return Ok(Command::AddMember { groups: groups(names)?, members });
+    }
+    reader.expect_word("on")?;
+    let on = target(reader)?;
+    reader.expect_word("to")?;
+    let principals = reader.list(grantee)?;
+    let grant_option = reader.words(&["with", "grant", "option"]);
+    refuse_granted_by(reader)?;
+    Ok(Command::Grant { privileges: privileges(names, on.kind)?, on, principals, grant_option })
+}
+
+/// REVOKE [GRANT OPTION FOR] privileges ON target FROM principals, or REVOKE groups FROM members.
+pub(super) fn revoke(reader: &mut Reader) -> Result<Command> {
+    reader.expect_word("revoke")?;
+    if reader.peek_words(&["admin", "option", "for"]) {
+        return Err(refused("ADMIN OPTION", "Groups are changed by administrators."));
+    }
+    let grant_option_only = reader.words(&["grant", "option", "for"]);
+    let names = phrases(reader, "from")?;
+    if !grant_option_only && reader.word("from") {
+        let members = reader.list(role)?;
+        refuse_granted_by(reader)?;
+        refuse_cascade(reader)?;
+        return Ok(Command::RemoveMember { groups: groups(names)?, members });
+    }
+    reader.expect_word("on")?;
+    let on = target(reader)?;
+    reader.expect_word("from")?;
+    let principals = reader.list(grantee)?;
+    refuse_granted_by(reader)?;
+    refuse_cascade(reader)?;
+    Ok(Command::Revoke { privileges: privileges(names, on.kind)?, on, principals, grant_option_only })
+}
+
+/// ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT .. ON TABLES TO r: the same as a grant on the schema, which holds for future objects.
+pub(super) fn default_privileges(reader: &mut Reader) -> Result<Command> {
+    if matches!(reader.peek_word(0), "for") {
+        return Err(refused(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE",
+            "Grants on a schema hold for the objects of every owner; leave FOR ROLE out.",
+        ));
+    }
+    if !reader.words(&["in", "schema"]) {
+        return Err(refused("ALTER DEFAULT PRIVILEGES without IN SCHEMA", "Use GRANT .. ON CATALOG name."));
+    }
+    let schemas = reader.list(|reader| securable_name(reader, SecurableKind::Schema))?;
+    let grants = match reader.one_of(&["grant", "revoke"]) {
+        Some(verb) => verb == "grant",
+        None => return Err(reader.unexpected()),
+    };
+    let grant_option_only = !grants && reader.words(&["grant", "option", "for"]);
+    let names = phrases(reader, "on")?;
+    reader.expect_word("on")?;
+    let kind = match reader.one_of(&["tables", "functions", "routines"]) {
+        Some("tables") => SecurableKind::Table,
+        Some(_) => SecurableKind::Function,
+        None => return Err(refused("default privileges on these objects", "The objects are TABLES and FUNCTIONS.")),
+    };
+    let on = GrantTarget { kind, names: schemas, all_in_schema: true };
+    let privileges = privileges(names, kind)?;
+    reader.expect_word(if grants { "to" } else { "from" })?;
+    let principals = reader.list(grantee)?;
+    if grants {
+        let grant_option = reader.words(&["with", "grant", "option"]);
+        return Ok(Command::Grant { privileges, on, principals, grant_option });
+    }
+    refuse_cascade(reader)?;
+    Ok(Command::Revoke { privileges, on, principals, grant_option_only })
+}
+
+/// A privilege or a group as written: words, or one quoted name.
+struct Phrase {
+    words: Vec<String>,
+    quoted: bool,
+    position: usize,
+}
+
+/// The phrases in front of ON, or of the word `end`.
+fn phrases(reader: &mut Reader, end: &str) -> Result<Vec<Phrase>> {
+    reader.list(|reader| {
+        let position = reader.position();
+        let mut phrase = Phrase { words: vec![], quoted: false, position };
+        while let Token::Word(word) = reader.peek_token(0) {
+            let ends = word.quote_style.is_none() && !phrase.words.is_empty() && (word.value == "on" || word.value == end);
+            if ends {
+                break;
+            }
+            phrase.quoted |= word.quote_style.is_some();
+            phrase.words.push(word.value.clone());
+            reader.skip(1);
+        }
+        if *reader.peek_token(0) == Token::LParen && !phrase.words.is_empty() {
+            return Err(refused("a privilege on columns", "Use a column mask, or a view of the columns."));
+        }
+        if phrase.words.is_empty() { Err(reader.unexpected()) } else { Ok(phrase) }
+    })
+}
+
+fn groups(phrases: Vec<Phrase>) -> Result<Vec<String>> {
+    phrases
+        .into_iter()
+        .map(|phrase| match <[String; 1]>::try_from(phrase.words) {
+            Ok([group]) => Ok(group),
+            Err(words) => {
+                let near = words.get(1).cloned().unwrap_or_default();
+                Err(Error::new(ErrorKind::Syntax, format!("syntax error at or near \"{near}\"")).with_position(phrase.position))
+            }
+        })
+        .collect()
+}
+
+fn privileges(phrases: Vec<Phrase>, kind: SecurableKind) -> Result<Vec<Privilege>> {
+    let mut privileges = Vec::new();
+    for phrase in phrases {
+        for privilege in meaning(&phrase, kind)? {
+            if !privileges.contains(&privilege) {
+                privileges.push(privilege);
+            }
+        }
+    }
+    Ok(privileges)
+}
+
+/// What a phrase stands for on an object of that kind.
+fn meaning(phrase: &Phrase, kind: SecurableKind) -> Result<Vec<Privilege>> {
+    let words = phrase.words.join(" ");
+    if phrase.quoted {
+        return Err(unknown_privilege(&words, phrase.position));
+    }
+    let privileges = match words.as_str() {
+        "all" | "all privileges" => vec![Privilege::AllPrivileges],
+        "connect" | "use catalog" | "use database" | "use_catalog" => vec![Privilege::UseCatalog],
+        "usage" if kind == SecurableKind::Catalog => vec![Privilege::UseCatalog],
+        "usage" | "use schema" | "use_schema" => vec![Privilege::UseSchema],
+        "modify" => Privilege::MODIFY.to_vec(),
+        "create" => creates(kind),
+        "temp" | "temporary" => return Err(refused("the privilege TEMPORARY", "There are no temporary tables.")),
+        "references"
+        | "trigger"
+        | "maintain"
+        | "set"
+        | "alter system"
+        | "apply tag"
+        | "assign"
+        | "refresh"
+        | "read files"
+        | "write files"
+        | "read volume"
+        | "write volume"
+        | "create volume"
+        | "create model"
+        | "create materialized view"
+        | "create external location"
+        | "create storage credential"
+        | "create connection"
+        | "create share"
+        | "create recipient"
+        | "create provider"
+        | "external use schema"
+        | "external use location"
+        | "create managed storage"
+        | "read metadata"
+        | "any file" => {
+            let hint = "The privileges are those that SHOW GRANTS shows: USE, SELECT, MODIFY, EXECUTE, CREATE .., BROWSE, MANAGE.";
+            return Err(refused(format!("the privilege {}", words.to_uppercase()), hint));
+        }
+        other => match Privilege::from_name(&other.replace('_', " ").to_uppercase()) {
+            Some(privilege) => vec![privilege],
+            None => return Err(unknown_privilege(other, phrase.position)),
+        },
+    };
+    match privileges.iter().find(|privilege| !privilege.applies_to(kind)) {
+        None if !privileges.is_empty() => Ok(privileges),
+        _ => {
+            let message = format!("privilege {} does not apply to a {}", words.to_uppercase(), noun(kind));
+            Err(Error::new(ErrorKind::WrongObjectType, message).with_position(phrase.position))
+        }
+    }
+}
+
+fn unknown_privilege(words: &str, position: usize) -> Error {
+    Error::new(ErrorKind::Syntax, format!("unrecognized privilege type \"{words}\"")).with_position(position)
+}
+
+fn creates(kind: SecurableKind) -> Vec<Privilege> {
+    let creating = [
+        Privilege::CreateCatalog,
+        Privilege::CreateSchema,
+        Privilege::CreateTable,
+        Privilege::CreateView,
+        Privilege::CreateFunction,
+        Privilege::CreateExternalTable,
+    ];
+    creating.into_iter().filter(|privilege| privilege.applies_to(kind)).collect()
+}
+
+fn noun(kind: SecurableKind) -> &'static str {
+    match kind {
+        SecurableKind::Metastore => "metastore",
+        SecurableKind::Catalog => "catalog",
+        SecurableKind::Schema => "schema",
+        SecurableKind::Table => "table",
+        SecurableKind::View => "view",
+        SecurableKind::Function => "function",
+        SecurableKind::StorageCredential => "storage credential",
+        SecurableKind::ExternalLocation => "external location",
+    }
+}
+
+/// What stands behind ON.
+pub(super) fn target(reader: &mut Reader) -> Result<GrantTarget> {
+    if reader.word("metastore") {
+        return Ok(GrantTarget { kind: SecurableKind::Metastore, names: vec![], all_in_schema: false });
+    }
+    if reader.word("all") {
+        let kind = match reader.one_of(&["tables", "views", "functions", "routines"]) {
+            Some("tables") => SecurableKind::Table,
+            Some("views") => SecurableKind::View,
+            Some(_) => SecurableKind::Function,
+            None => return Err(refused("a grant on all objects of this kind", "The kinds are TABLES, VIEWS and FUNCTIONS.")),
+        };
+        reader.expect_words(&["in", "schema"])?;
+        let names = reader.list(|reader| securable_name(reader, SecurableKind::Schema))?;
+        return Ok(GrantTarget { kind, names, all_in_schema: true });
+    }
+    refuse_kind(reader)?;
+    let is_bare_name = matches!(reader.peek_word(1), "to" | "from") || *reader.peek_token(1) == Token::Period;
+    let kind = if is_bare_name { None } else { securable_kind(reader) };
+    let kind = kind.unwrap_or(SecurableKind::Table);
+    let names = reader.list(|reader| securable_name(reader, kind))?;
+    Ok(GrantTarget { kind, names, all_in_schema: false })
+}
+
+fn refuse_kind(reader: &Reader) -> Result<()> {
+    match reader.peek_word(0) {
+        word @ ("sequence" | "domain" | "foreign" | "language" | "large" | "parameter" | "tablespace" | "type" | "volume"
+        | "share" | "connection" | "procedure" | "routine" | "model" | "anonymous" | "any")
+            if matches!(reader.peek_token(1), Token::Word(_)) && !matches!(reader.peek_word(1), "to" | "from") =>
+        {
+            let hint = "The kinds are METASTORE, CATALOG, SCHEMA, TABLE, VIEW, FUNCTION, STORAGE CREDENTIAL and EXTERNAL LOCATION.";
+            Err(refused(format!("a grant on a {word}"), hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// [GROUP | USER | ROLE] name.
+fn grantee(reader: &mut Reader) -> Result<String> {
+    if matches!(reader.peek_token(1), Token::Word(_) | Token::SingleQuotedString(_)) && reader.peek_word(1) != "with" {
+        reader.one_of(&["group", "user", "role"]);
+    }
+    role(reader)
+}
+
+fn refuse_granted_by(reader: &Reader) -> Result<()> {
+    match reader.peek_word(0) {
+        "granted" => Err(refused("GRANTED BY", "The grantor is the session's principal.")),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_cascade(reader: &mut Reader) -> Result<()> {
+    match reader.one_of(&["cascade", "restrict"]) {
+        Some("cascade") => Err(refused("REVOKE .. CASCADE", "Revoke the grants that depend on it first.")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,265 @@
+//! SET, SHOW, RESET, USE, DISCARD, UNLISTEN.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::describe;
+use super::reader::{Reader, refused};
+use crate::error::Result;
+use crate::sql::statement::{Name, SessionStatement, Statement};
+
+/// A statement that starts with one of those words.
+pub(super) fn session(reader: &mut Reader) -> Result<Statement> {
+    let statement = match reader.peek_word(0) {
+        "set" => set(reader)?,
+        "reset" => reset(reader)?,
+        "use" => use_name(reader)?,
+        "discard" => discard(reader)?,
+        "unlisten" => unlisten(reader)?,
+        "show" => return show(reader),
+        _ => return Err(refused("LISTEN and NOTIFY", "There are no notifications.")),
+    };
+    Ok(Statement::Session(statement))
+}
+
+fn set(reader: &mut Reader) -> Result<SessionStatement> {
+    reader.expect_word("set")?;
+    if reader.words(&["session", "characteristics", "as", "transaction"]) {
+        let settings = transaction_settings(reader, "default_transaction_")?;
+        return Ok(several(false, settings));
+    }
+    let local = scope_is_local(reader);
+    let named = |name: &str, values: Vec<String>| SessionStatement::Set { local, name: name.into(), values };
+    match (reader.peek_word(0), reader.peek_word(1)) {
+        ("transaction", word) if !matches!(word, "to" | "") => {
+            reader.skip(1);
+            let settings = transaction_settings(reader, "transaction_")?;
+            Ok(several(true, settings))
+        }
+        ("time", "zone") => {
+            reader.skip(2);
+            Ok(named("timezone", time_zone(reader)?))
+        }
+        ("names", _) if !is_assignment(reader) => {
+            reader.skip(1);
+            let values = if reader.word("default") || reader.at_end() { vec![] } else { vec![value(reader)?] };
+            if reader.word("collate") {
+                return Err(refused("SET NAMES with COLLATE", "Leave COLLATE out."));
+            }
+            Ok(named("client_encoding", values))
+        }
+        ("session", "authorization") => {
+            reader.skip(2);
+            Ok(named("session_authorization", value_or_default(reader)?))
+        }
+        ("role", _) if !is_assignment(reader) => {
+            reader.skip(1);
+            Ok(named("role", value_or_default(reader)?))
+        }
+        ("schema", _) if !is_assignment(reader) => {
+            reader.skip(1);
+            Ok(named("search_path", vec![value(reader)?]))
+        }
+        ("catalog", _) if !is_assignment(reader) => {
+            reader.skip(1);
+            let name = reader.name()?;
+            Ok(SessionStatement::Use { catalog: true, name })
+        }
+        ("constraints", _) => Err(refused("SET CONSTRAINTS", "Constraints are checked at once.")),
+        _ => {
+            let name = setting_name(reader)?;
+            if !reader.token(&Token::Eq) {
+                reader.expect_word("to")?;
+            }
+            let values = if reader.word("default") { vec![] } else { reader.list(value)? };
+            Ok(SessionStatement::Set { local, name, values })
+        }
+    }
+}
+
+/// Reads LOCAL or SESSION, unless it is the setting itself or SESSION AUTHORIZATION.
+fn scope_is_local(reader: &mut Reader) -> bool {
+    let is_name = is_assignment(reader) || reader.peek_words(&["session", "authorization"]);
+    !is_name && reader.one_of(&["local", "session"]) == Some("local")
+}
+
+/// The next word is a setting's name: `=` or TO stands behind it.
+fn is_assignment(reader: &Reader) -> bool {
+    *reader.peek_token(1) == Token::Eq || *reader.peek_token(1) == Token::Period || reader.peek_word(1) == "to"
+}
+
+fn several(local: bool, mut settings: Vec<(String, Vec<String>)>) -> SessionStatement {
+    match settings.pop() {
+        Some((name, values)) if settings.is_empty() => SessionStatement::Set { local, name, values },
+        Some(last) => {
+            settings.push(last);
+            SessionStatement::SetSeveral { local, settings }
+        }
+        None => SessionStatement::SetSeveral { local, settings },
+    }
+}
+
+/// `custom.setting`, lower case.
+fn setting_name(reader: &mut Reader) -> Result<String> {
+    let mut parts = vec![reader.label()?];
+    while reader.token(&Token::Period) {
+        parts.push(reader.label()?);
+    }
+    Ok(parts.join(".").to_lowercase())
+}
+
+fn value_or_default(reader: &mut Reader) -> Result<Vec<String>> {
+    if reader.word("default") { Ok(vec![]) } else { Ok(vec![value(reader)?]) }
+}
+
+/// A constant, or a word that stands for itself.
+fn value(reader: &mut Reader) -> Result<String> {
+    match reader.peek_token(0) {
+        Token::SingleQuotedString(text) => {
+            reader.skip(1);
+            Ok(text.clone())
+        }
+        Token::Word(word) => {
+            reader.skip(1);
+            Ok(word.value.clone())
+        }
+        _ => number(reader),
+    }
+}
+
+fn number(reader: &mut Reader) -> Result<String> {
+    let negative = reader.token(&Token::Minus);
+    if !negative {
+        reader.token(&Token::Plus);
+    }
+    let Token::Number(digits, _) = reader.peek_token(0) else { return Err(reader.unexpected()) };
+    reader.skip(1);
+    Ok(if negative { format!("-{digits}") } else { digits.clone() })
+}
+
+/// Behind SET TIME ZONE. An interval becomes the number of hours that it is east of Greenwich, which `timezone` takes as well.
+fn time_zone(reader: &mut Reader) -> Result<Vec<String>> {
+    if reader.word("local") || reader.word("default") {
+        return Ok(vec![]);
+    }
+    if !reader.word("interval") {
+        return Ok(vec![value(reader)?]);
+    }
+    let invalid = reader.unexpected();
+    let hours = hours_of(&reader.string()?).ok_or(invalid)?;
+    if reader.word("hour") && reader.word("to") {
+        reader.expect_word("minute")?;
+    }
+    Ok(vec![hours])
+}
+
+/// `+05:30` is 5.5 hours.
+fn hours_of(text: &str) -> Option<String> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1.0, digits),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let mut parts = digits.split(':').map(|part| part.parse::<u32>().ok());
+    let hours = f64::from(parts.next()??);
+    let minutes = f64::from(parts.next().unwrap_or(Some(0))?);
+    let seconds = f64::from(parts.next().unwrap_or(Some(0))?);
+    let total = sign * (hours + minutes / 60.0 + seconds / 3600.0);
+    let is_zone = parts.next().is_none() && hours < 24.0 && minutes < 60.0 && seconds < 60.0;
+    is_zone.then(|| if total == 0.0 { "0".to_string() } else { total.to_string() })
+}
+
+/// The modes behind SET TRANSACTION, as settings whose names start with `prefix`.
+fn transaction_settings(reader: &mut Reader, prefix: &str) -> Result<Vec<(String, Vec<String>)>> {
+    if reader.peek_word(0) == "snapshot" {
+        return Err(refused("SET TRANSACTION SNAPSHOT", "Name the version: SELECT .. FROM t VERSION AS OF n."));
+    }
+    let mut settings = Vec::new();
+    loop {
+        let (name, value) = if reader.words(&["isolation", "level"]) {
+            ("isolation", isolation_level(reader)?)
+        } else if reader.words(&["read", "only"]) {
+            ("read_only", "on")
+        } else if reader.words(&["read", "write"]) {
+            ("read_only", "off")
+        } else if reader.word("deferrable") {
+            ("deferrable", "on")
+        } else if reader.words(&["not", "deferrable"]) {
+            ("deferrable", "off")
+        } else {
+            return Err(reader.unexpected());
+        };
+        settings.push((format!("{prefix}{name}"), vec![value.to_string()]));
+        let more = reader.token(&Token::Comma) || !reader.at_end();
+        if !more {
+            return Ok(settings);
+        }
+    }
+}
+
+/// The level behind ISOLATION LEVEL, as `SHOW transaction_isolation` writes it.
+pub(super) fn isolation_level(reader: &mut Reader) -> Result<&'static str> {
+    if reader.word("serializable") {
+        Ok("serializable")
+    } else if reader.words(&["repeatable", "read"]) {
+        Ok("repeatable read")
+    } else if reader.words(&["read", "committed"]) {
+        Ok("read committed")
+    } else if reader.words(&["read", "uncommitted"]) {
+        Ok("read uncommitted")
+    } else {
+        Err(reader.unexpected())
+    }
+}
+
+/// The setting that SHOW and RESET name in several words, or in one.
+fn shown_setting(reader: &mut Reader) -> Result<Option<String>> {
+    let name = if reader.word("all") {
+        return Ok(None);
+    } else if reader.words(&["time", "zone"]) {
+        "timezone".to_string()
+    } else if reader.words(&["transaction", "isolation", "level"]) {
+        "transaction_isolation".to_string()
+    } else if reader.words(&["session", "authorization"]) {
+        "session_authorization".to_string()
+    } else {
+        setting_name(reader)?
+    };
+    Ok(Some(name))
+}
+
+fn show(reader: &mut Reader) -> Result<Statement> {
+    if let Some(command) = describe::show(reader)? {
+        return Ok(Statement::Command(command));
+    }
+    reader.expect_word("show")?;
+    let name = shown_setting(reader)?;
+    Ok(Statement::Session(SessionStatement::Show { name }))
+}
+
+fn reset(reader: &mut Reader) -> Result<SessionStatement> {
+    reader.expect_word("reset")?;
+    Ok(SessionStatement::Reset { name: shown_setting(reader)? })
+}
+
+/// USE DATABASE means the catalog, as CREATE DATABASE does.
+fn use_name(reader: &mut Reader) -> Result<SessionStatement> {
+    reader.expect_word("use")?;
+    let kind = if *reader.peek_token(1) == Token::EOF { None } else { reader.one_of(&["catalog", "database", "schema"]) };
+    let name: Name = reader.name()?;
+    Ok(SessionStatement::Use { catalog: matches!(kind, Some("catalog" | "database")), name })
+}
+
+fn discard(reader: &mut Reader) -> Result<SessionStatement> {
+    reader.expect_word("discard")?;
+    match reader.one_of(&["all", "plans", "sequences", "temp", "temporary"]) {
+        Some(what) => Ok(SessionStatement::Discard { all: what == "all" }),
+        None => Err(reader.unexpected()),
+    }
+}
+
+fn unlisten(reader: &mut Reader) -> Result<SessionStatement> {
+    reader.expect_word("unlisten")?;
+    if !reader.token(&Token::Mul) {
+        reader.identifier()?;
+    }
+    Ok(SessionStatement::Unlisten)
+}
