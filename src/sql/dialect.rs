@@ -43,7 +43,6 @@ impl LakeholdDialect {
         Self { base: PostgreSqlDialect {}, fuel: Cell::new(tokens.saturating_mul(FUEL_PER_TOKEN).saturating_add(1000)) }
     }
 
-
     /// A word that is an operand of its own: a context function without parentheses, or a typed string constant.
     fn parse_word(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let [TokenWithSpan { token: Token::Word(word), span }, next] = parser.peek_tokens_with_location::<2>() else { return None };
