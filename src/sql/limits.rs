@@ -16,9 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use super::token::Lexeme;
 use crate::error::{Error, ErrorKind, Result};
-
-use super::token::Lexeme;
-use crate::error::{Error, ErrorKind, Result};
 use crate::units::ByteSize;
 
 /// Upper bounds for the statements of one text. The `[sql]` section of the configuration.
