@@ -9,8 +9,15 @@
 //! by name, and no principal: whoever holds a [`TableSnapshot`] may read it, which is why only governance calls
 //! [`TableSnapshot::provider`].
 
+mod adapt;
+mod deletion;
+mod files;
+mod kernel;
 mod options;
+mod resident;
+mod scan;
 mod snapshot;
+mod statistics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,11 +25,14 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::catalog::securable::{ObjectId, Secret};
-use crate::error::{Error, Result};
-use crate::storage::Storage;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{RootedStore, Storage};
+
+use deletion::DeletionVectors;
+use resident::Residents;
 
 pub use options::LakeOptions;
 pub use snapshot::TableSnapshot;
@@ -111,29 +121,56 @@ pub struct CommitInfo {
 /// The Delta tables of the warehouse.
 #[derive(Debug)]
 pub struct Lake {
+    shared: Arc<Shared>,
+    residents: Residents,
+}
+
+/// What every snapshot needs to be read.
+#[derive(Debug)]
+struct Shared {
     storage: Arc<Storage>,
+    io: Handle,
+    deletion_vectors: Arc<DeletionVectors>,
 }
 
 impl Lake {
     /// A lake over `storage`, whose log reads and background work run on `io`.
     ///
     /// # Errors
-    /// None today; options are checked when they are read.
+    /// [`ErrorKind::Config`] if `io` is not a multi-threaded runtime: the kernel's blocking calls would wait for themselves.
     pub fn new(options: &LakeOptions, storage: Arc<Storage>, io: Handle) -> Result<Arc<Lake>> {
-        let _ = (options, io);
-        Ok(Arc::new(Self { storage }))
+        if io.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return Err(Error::new(ErrorKind::Config, "the lake needs a multi-threaded I/O runtime"));
+        }
+        let deletion_vectors = Arc::new(DeletionVectors::new(options.deletion_vector_cache, io.clone()));
+        let shared = Arc::new(Shared { storage, io, deletion_vectors });
+        Ok(Arc::new(Self { shared, residents: Residents::new(options.snapshot_cache, options.freshness) }))
     }
 
     /// Pins a version of `table`.
     ///
-    /// Costs one LIST of the log's tail if the resident version is older than `options.freshness`, otherwise no I/O.
+    /// Costs a look at the log's tail if the resident version is older than `options.freshness` (one LIST), otherwise no I/O; an older
+    /// version is read from the log when it is first asked for.
     ///
     /// # Errors
-    /// `UndefinedRelation` if there is no log, `Unsupported` if the table needs a reader feature we lack, `DataCorrupted` if the log is
-    /// damaged, `InvalidParameter` if `as_of` is outside of the table's history.
+    /// [`ErrorKind::UndefinedRelation`] if there is no log, [`ErrorKind::Unsupported`] if the table needs a reader feature we lack,
+    /// [`ErrorKind::DataCorrupted`] if the log is damaged, [`ErrorKind::InvalidParameter`] if `as_of` is outside of the history.
     pub async fn snapshot(&self, table: &TableRef, as_of: AsOf) -> Result<Arc<TableSnapshot>> {
-        let _ = (table, as_of);
-        Err(Error::internal("not landed yet"))
+        let store = self.open(table)?;
+        let newest = self.residents.newest(&self.shared, table, &store).await?;
+        let version = match as_of {
+            AsOf::Latest => return Ok(newest),
+            AsOf::Version(version) => version,
+            AsOf::Timestamp(micros) => {
+                let (table, newest) = (table.clone(), Arc::clone(&newest));
+                resident::blocking(&self.shared.io, move || kernel::travel::version_at(&table, &newest, micros)).await?
+            }
+        };
+        self.residents.version(&self.shared, table, &newest, version).await
+    }
+
+    fn open(&self, table: &TableRef) -> Result<Arc<RootedStore>> {
+        self.shared.storage.open(&table.location, table.credential.as_ref().map(|credential| credential.expose()))
     }
 
     /// Makes an empty table: version 0.
@@ -174,7 +211,7 @@ impl Lake {
 
     /// How query plans find the stores of this lake: each opened location has a private URL.
     pub fn object_store_registry(&self) -> Arc<dyn ObjectStoreRegistry> {
-        self.storage.object_store_registry()
+        self.shared.storage.object_store_registry()
     }
 
     /// Removes every file of a managed table. Idempotent; a missing table is no error.

@@ -3,26 +3,73 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
+use datafusion::datasource::table_schema::TableSchema;
+
+use super::TableRef;
+use super::adapt::StoredColumns;
+use super::deletion::DeletionVectors;
+use super::files::{DataFile, FileTotals};
+use super::kernel::load::LoadedTable;
+use super::scan::TableScan;
+use crate::error::Result;
+use crate::storage::RootedStore;
 
 /// One version of a table, immutable: its schema and its files with their statistics.
 #[derive(Debug)]
 pub struct TableSnapshot {
-    version: u64,
-    timestamp: i64,
+    pub(super) table: TableRef,
+    pub(super) store: Arc<RootedStore>,
+    pub(super) loaded: LoadedTable,
+    pub(super) deletion_vectors: Arc<DeletionVectors>,
+    /// Data columns, then partition columns: the order of a scan.
+    pub(super) scan_schema: TableSchema,
+    /// Position in the scan's order of each column of the table.
+    pub(super) scan_positions: Vec<usize>,
+    pub(super) stored_columns: Arc<StoredColumns>,
     schema: SchemaRef,
-    partition_columns: Vec<String>,
-    properties: BTreeMap<String, String>,
-    num_rows: Option<u64>,
-    size_in_bytes: u64,
-    num_files: usize,
+    totals: FileTotals,
 }
 
 impl TableSnapshot {
+    pub(super) fn new(
+        table: &TableRef,
+        store: Arc<RootedStore>,
+        loaded: LoadedTable,
+        deletion_vectors: Arc<DeletionVectors>,
+    ) -> Result<Self> {
+        let columns = &loaded.columns;
+        let data: Vec<FieldRef> = columns.data().map(|(field, _)| field).collect();
+        let partition: Vec<FieldRef> = columns.partition().map(|(field, _)| field).collect();
+        let scan_positions = columns
+            .fields
+            .iter()
+            .map(|field| {
+                let in_data = data.iter().position(|other| other.name() == field.name());
+                let in_partition =
+                    || partition.iter().position(|other| other.name() == field.name()).map(|index| data.len() + index);
+                in_data
+                    .or_else(in_partition)
+                    .ok_or_else(|| crate::error::Error::internal("a column is neither stored nor constant"))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            table: table.clone(),
+            store,
+            scan_schema: TableSchema::builder(Arc::new(Schema::new(data))).with_table_partition_cols(partition).build(),
+            scan_positions,
+            stored_columns: Arc::new(StoredColumns::new(columns.data().map(|(_, stored)| stored))),
+            schema: Arc::new(Schema::new(columns.fields.clone())),
+            totals: FileTotals::of(&loaded.files),
+            loaded,
+            deletion_vectors,
+        })
+    }
+
     /// Version.
     pub fn version(&self) -> u64 {
-        self.version
+        self.loaded.version
     }
 
     /// Columns as queries see them: in the table's order, SqlType-tagged, strings and bytes as views.
@@ -32,36 +79,60 @@ impl TableSnapshot {
 
     /// Partition columns in order.
     pub fn partition_columns(&self) -> &[String] {
-        &self.partition_columns
+        &self.loaded.columns.partition_columns
+    }
+
+    /// Comments of the columns that have one.
+    pub fn column_comments(&self) -> &BTreeMap<String, String> {
+        &self.loaded.comments
+    }
+
+    /// Description of the table.
+    pub fn description(&self) -> Option<&str> {
+        self.loaded.description.as_deref()
     }
 
     /// The rows, readable by whoever holds this: only governance may call it.
     pub fn provider(self: &Arc<Self>) -> Arc<dyn TableProvider> {
-        Arc::new(datafusion::datasource::empty::EmptyTable::new(self.schema()))
+        Arc::new(TableScan::new(Arc::clone(self)))
     }
 
     /// Number of rows, if every file says it.
     pub fn num_rows(&self) -> Option<u64> {
-        self.num_rows
+        self.totals.rows
     }
 
     /// Size of the data files in bytes.
     pub fn size_in_bytes(&self) -> u64 {
-        self.size_in_bytes
+        self.totals.bytes
     }
 
     /// Number of data files.
     pub fn num_files(&self) -> usize {
-        self.num_files
+        self.loaded.files.len()
     }
 
     /// TBLPROPERTIES.
     pub fn properties(&self) -> &BTreeMap<String, String> {
-        &self.properties
+        &self.loaded.properties
     }
 
     /// When this version was committed, in microseconds since the epoch, UTC.
     pub fn timestamp(&self) -> i64 {
-        self.timestamp
+        self.loaded.timestamp_ms.saturating_mul(1000)
+    }
+
+    /// The table's own identity: a table made anew at the same place has another.
+    pub fn table_id(&self) -> &str {
+        &self.loaded.table_id
+    }
+
+    pub(super) fn files(&self) -> &[Arc<DataFile>] {
+        &self.loaded.files
+    }
+
+    /// Bytes in memory, roughly.
+    pub(super) fn weight(&self) -> usize {
+        self.totals.weight + self.loaded.kernel.estimated_owned_heap_size_bytes() + 8 * self.loaded.files.len() + 4096
     }
 }

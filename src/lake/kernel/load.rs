@@ -1,0 +1,184 @@
+//! Reads a version of a table from its log.
+//!
+//! A damaged checkpoint, or a `_last_checkpoint` that points nowhere, costs time and not data as long as the commits are complete: the log
+//! is read again without the hint, then without the newest checkpoint, and so on. A damaged commit is an error, whatever else is there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use delta_kernel::snapshot::{Snapshot, SnapshotRef};
+use delta_kernel::{Engine, KernelError, KernelResult};
+use tokio::runtime::Handle;
+use tracing::warn;
+
+use super::engine::{LogView, TableEngine};
+use super::error::translate;
+use super::files::{self, TableColumns};
+use super::schema;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::TableRef;
+use crate::lake::files::DataFile;
+use crate::storage::RootedStore;
+
+/// Most damaged checkpoints that are passed over.
+const MAX_CHECKPOINTS_SKIPPED: usize = 16;
+
+/// A version of a table as its log describes it.
+#[derive(Debug)]
+pub(in crate::lake) struct LoadedTable {
+    /// The kernel's own state, from which the next version is reached by reading the log's tail only.
+    pub(in crate::lake) kernel: SnapshotRef,
+    /// Engine that sees the log in the way that worked.
+    pub(in crate::lake) engine: Arc<TableEngine>,
+    /// Version.
+    pub(in crate::lake) version: u64,
+    /// When it was committed, in milliseconds since the epoch.
+    pub(in crate::lake) timestamp_ms: i64,
+    /// The table's own identity: a table made anew at the same place has another.
+    pub(in crate::lake) table_id: String,
+    /// Columns.
+    pub(in crate::lake) columns: TableColumns,
+    /// Comments by column.
+    pub(in crate::lake) comments: BTreeMap<String, String>,
+    /// Description of the table.
+    pub(in crate::lake) description: Option<String>,
+    /// TBLPROPERTIES.
+    pub(in crate::lake) properties: BTreeMap<String, String>,
+    /// Live files.
+    pub(in crate::lake) files: Vec<Arc<DataFile>>,
+    /// Modification time in milliseconds and size of the newest commit, by which a table that was made anew is noticed.
+    pub(in crate::lake) newest_commit: Option<(i64, u64)>,
+}
+
+/// Reads `version`, or the newest. Blocks.
+///
+/// # Errors
+/// [`ErrorKind::UndefinedRelation`] if there is no log, [`ErrorKind::DataCorrupted`] if the log is damaged, [`ErrorKind::Unsupported`].
+pub(in crate::lake) fn load(table: &TableRef, store: &Arc<RootedStore>, io: &Handle, version: Option<u64>) -> Result<LoadedTable> {
+    let mut view = LogView::WHOLE;
+    let mut first_error: Option<Error> = None;
+    for _ in 0..MAX_CHECKPOINTS_SKIPPED {
+        let engine = Arc::new(TableEngine::new(store, io, view));
+        let error = match read(table, store, &engine, None, version) {
+            Ok(loaded) => {
+                if let Some(error) = &first_error {
+                    warn!(table = %table.name, version = loaded.version, error = ?error, "checkpoint is damaged, reading commits instead");
+                }
+                return Ok(loaded);
+            }
+            Err(error) => error,
+        };
+        let recoverable = error.kind() == ErrorKind::DataCorrupted && error.detail() != Some(EMPTY_COMMIT);
+        let error = first_error.take().unwrap_or(error);
+        if !recoverable {
+            return Err(error);
+        }
+        let log = commits_and_checkpoints(store, &engine).map_err(|error| translate(table, error))?;
+        let Some(newest_commit) = log.newest_commit else {
+            return Err(Error::new(
+                ErrorKind::UndefinedRelation,
+                format!("there is no Delta table at the location of \"{}\"", table.name),
+            ));
+        };
+        if let Some(version) = version.filter(|version| *version > newest_commit) {
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                format!("version {version} of table \"{}\" does not exist", table.name),
+            ));
+        }
+        view = match log.newest_checkpoint {
+            _ if view.hint => LogView { hint: false, ..view },
+            Some(checkpoint) => LogView { hint: false, checkpoints_before: checkpoint },
+            None => return Err(error),
+        };
+        first_error = Some(error);
+    }
+    Err(first_error.unwrap_or_else(|| Error::internal("a log was not read")))
+}
+
+/// Reads the newest version by the commits after `base`. Blocks.
+///
+/// # Errors
+/// As [`load`].
+pub(in crate::lake) fn advance(table: &TableRef, store: &Arc<RootedStore>, base: &LoadedTable) -> Result<LoadedTable> {
+    read(table, store, &base.engine, Some(base), None)
+}
+
+const EMPTY_COMMIT: &str = "A commit file has no content.";
+
+fn read(
+    table: &TableRef,
+    store: &Arc<RootedStore>,
+    engine: &Arc<TableEngine>,
+    base: Option<&LoadedTable>,
+    version: Option<u64>,
+) -> Result<LoadedTable> {
+    let kernel = match (base, version) {
+        (Some(base), _) => Snapshot::builder_from(Arc::clone(&base.kernel)).build(engine.as_ref()),
+        (None, Some(version)) => Snapshot::builder_for(store.root_url().as_str()).at_version(version).build(engine.as_ref()),
+        (None, None) => Snapshot::builder_for(store.root_url().as_str()).build(engine.as_ref()),
+    };
+    let kernel = kernel.map_err(|error| translate(table, error))?;
+    check_commits(table, &kernel)?;
+    let configuration = kernel.table_configuration();
+    let (fields, stored) = schema::columns(&kernel.schema(), configuration.column_mapping_mode())
+        .map_err(|error| error.with_detail(format!("It is a column of table \"{}\".", table.name)))?;
+    let partition_columns = configuration.metadata().partition_columns().to_vec();
+    let columns = TableColumns { fields, stored, partition_columns };
+    let files = files::list(&kernel, engine, store, &columns).map_err(|error| translate(table, error))?;
+    let timestamp_ms = kernel.get_timestamp(engine.as_ref()).map_err(|error| translate(table, error))?;
+    let newest_commit = kernel.log_segment().listed.latest_commit_file.as_ref();
+    Ok(LoadedTable {
+        version: kernel.version(),
+        timestamp_ms,
+        table_id: configuration.metadata().id().to_string(),
+        comments: schema::comments(&kernel.schema()).collect(),
+        description: configuration.metadata().description().map(ToString::to_string),
+        properties: kernel.metadata_configuration().iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        newest_commit: newest_commit.map(|commit| (commit.location.last_modified, commit.location.size)),
+        columns,
+        files,
+        kernel,
+        engine: Arc::clone(engine),
+    })
+}
+
+/// The kernel reads an empty commit file as a commit without actions: rows would be missing without a word.
+fn check_commits(table: &TableRef, kernel: &SnapshotRef) -> Result<()> {
+    match kernel.log_segment().listed.ascending_commit_files.iter().find(|commit| commit.location.size == 0) {
+        Some(empty) => Err(Error::new(
+            ErrorKind::DataCorrupted,
+            format!("version {} in the log of table \"{}\" is damaged", empty.version, table.name),
+        )
+        .with_detail(EMPTY_COMMIT)),
+        None => Ok(()),
+    }
+}
+
+#[derive(Default)]
+struct LogFiles {
+    newest_commit: Option<u64>,
+    newest_checkpoint: Option<u64>,
+}
+
+fn commits_and_checkpoints(store: &RootedStore, engine: &TableEngine) -> KernelResult<LogFiles> {
+    let start = store.root_url().join("_delta_log/0")?;
+    let mut log = LogFiles::default();
+    let files = match engine.storage_handler().list_from(&start) {
+        Ok(files) => files,
+        Err(KernelError::FileNotFound(_)) => return Ok(log),
+        Err(error) => return Err(error),
+    };
+    for file in files {
+        let file = file?;
+        let name = file.location.path().rsplit('/').next().unwrap_or_default();
+        let Some((version, rest)) = name.split_once('.') else { continue };
+        let Ok(version) = version.parse::<u64>() else { continue };
+        match rest {
+            "json" => log.newest_commit = log.newest_commit.max(Some(version)),
+            rest if rest.starts_with("checkpoint.") => log.newest_checkpoint = log.newest_checkpoint.max(Some(version)),
+            _ => {}
+        }
+    }
+    Ok(log)
+}
