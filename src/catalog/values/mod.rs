@@ -15,6 +15,7 @@ pub mod bytes;
 pub mod calendar;
 pub mod datetime;
 pub mod datetime_input;
+mod input;
 pub mod interval;
 pub mod interval_input;
 pub mod number;
@@ -30,7 +31,7 @@ pub use datetime_input::{DateTimeInput, parse_date, parse_time, parse_timestamp,
 pub use interval::{IntervalValue, format_interval};
 pub use interval_input::parse_interval;
 pub use number::{format_float4, format_float8, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8, parse_oid};
-pub use numeric::{NumericValue, format_decimal, format_decimal256, parse_numeric};
+pub use numeric::{NumericValue, format_decimal, format_decimal64, format_decimal256, parse_numeric};
 pub use style::{ByteaOutput, DateFormat, DateOrder, DateStyle, IntervalStyle};
 pub use text::ValueText;
 pub use zone::TimeZone;

@@ -40,6 +40,21 @@ pub(super) fn digits_of(value: u64) -> usize {
     estimate + usize::from((value | 1) >= POWERS[estimate])
 }
 
+/// Fills `slot` from its end with the last digits of `value` and returns the digits that are left.
+#[inline]
+fn write_backwards(slot: &mut [u8], mut value: u64) -> u64 {
+    let mut pairs = slot.rchunks_exact_mut(2);
+    for pair in pairs.by_ref() {
+        pair.copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if let [first] = pairs.into_remainder() {
+        *first = PAIRS[(value % 10) as usize][1];
+        value /= 10;
+    }
+    value
+}
+
 impl<const N: usize> ValueText<N> {
     /// No text yet.
     #[inline]
@@ -100,18 +115,23 @@ impl<const N: usize> ValueText<N> {
 
     /// Appends `value` in decimal with leading zeros up to `width` digits, of which there must be enough.
     #[inline]
-    pub(super) fn push_u64_padded(&mut self, mut value: u64, width: usize) {
+    pub(super) fn push_u64_padded(&mut self, value: u64, width: usize) {
         let width = width.max(digits_of(value));
         let Some(slot) = self.bytes.get_mut(self.length..self.length + width) else { return };
         self.length += width;
-        let mut pairs = slot.rchunks_exact_mut(2);
-        for pair in pairs.by_ref() {
-            pair.copy_from_slice(&PAIRS[(value % 100) as usize]);
-            value /= 100;
-        }
-        if let [first] = pairs.into_remainder() {
-            *first = PAIRS[(value % 10) as usize][1];
-        }
+        write_backwards(slot, value);
+    }
+
+    /// Appends `magnitude` with a point before its last `scale` digits (1 or more), and a zero before a leading point.
+    #[inline]
+    pub(super) fn push_decimal(&mut self, magnitude: u64, scale: usize) {
+        let digits = digits_of(magnitude).max(scale + 1);
+        let Some(slot) = self.bytes.get_mut(self.length..self.length + digits + 1) else { return };
+        self.length += digits + 1;
+        let (whole, fraction) = slot.split_at_mut(digits - scale);
+        fraction[0] = b'.';
+        let rest = write_backwards(&mut fraction[1..], magnitude);
+        write_backwards(whole, rest);
     }
 
     /// Appends `value` in decimal.
@@ -133,6 +153,14 @@ impl<const N: usize> ValueText<N> {
 impl<const N: usize> Default for ValueText<N> {
     fn default() -> Self {
         ValueText::new()
+    }
+}
+
+/// Text beyond `N` is dropped; writing never fails.
+impl<const N: usize> fmt::Write for ValueText<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push_bytes(text.as_bytes());
+        Ok(())
     }
 }
 
