@@ -8,10 +8,18 @@
 //! for a match, a downcast or an allocation. The cells of a few hundred rows stay in the processor's cache until they are gathered
 //! into rows.
 
+mod cells;
+mod column;
 mod copy;
+mod json;
+mod list;
+mod numeric;
 mod parameter;
+mod repeated;
 mod rows;
+mod scalar;
 mod settings;
+mod temporal;
 
 pub use copy::{CopyEncoder, CopyOptions};
 pub use parameter::decode_parameter;
