@@ -15,6 +15,7 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options, take};
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::parquet::arrow::AsyncArrowWriter;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -102,9 +103,15 @@ pub(super) async fn write_files(
     writer.finish().await
 }
 
-/// An error of the statement's own query, or one of ours that passed through it.
-fn input_error(error: datafusion::error::DataFusionError) -> Error {
-    crate::error::from_datafusion(error)
+/// An error of ours that passed through the input, or one of the libraries, of which nothing is shown that may be hidden from the caller.
+fn input_error(error: DataFusionError) -> Error {
+    match error {
+        DataFusionError::External(source) => match source.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(source) => crate::error::datafusion::from_datafusion(DataFusionError::External(source), true),
+        },
+        other => crate::error::datafusion::from_datafusion(other, true),
+    }
 }
 
 struct TableWriter<'a> {
@@ -139,7 +146,8 @@ impl<'a> TableWriter<'a> {
             .map(|name| Ok((schema.index_of(name).map_err(|error| Error::internal(error.to_string()))?, name.clone())))
             .collect::<Result<Vec<_>>>()?;
         let data = (0..schema.fields().len()).filter(|index| partition.iter().all(|(other, _)| other != index)).collect();
-        let fields = partition.iter().map(|(index, _)| SortField::new(schema.field(*index).data_type().clone())).collect::<Vec<_>>();
+        let fields =
+            partition.iter().map(|(index, _)| SortField::new(schema.field(*index).data_type().clone())).collect::<Vec<_>>();
         let rows = if fields.is_empty() {
             None
         } else {
@@ -213,7 +221,11 @@ impl<'a> TableWriter<'a> {
         if !field.is_nullable() && column.null_count() > 0 {
             return Err(Error::new(
                 ErrorKind::NotNullViolation,
-                format!("null value in column \"{}\" of relation \"{}\" violates not-null constraint", field.name(), self.table.name),
+                format!(
+                    "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                    field.name(),
+                    self.table.name
+                ),
             ));
         }
         let sql_type = SqlType::of_field(field);
@@ -227,7 +239,12 @@ impl<'a> TableWriter<'a> {
         Ok(())
     }
 
-    async fn write_partition(&mut self, key: Option<OwnedRow>, values: &[(String, ScalarValue)], data: Vec<ArrayRef>) -> Result<()> {
+    async fn write_partition(
+        &mut self,
+        key: Option<OwnedRow>,
+        values: &[(String, ScalarValue)],
+        data: Vec<ArrayRef>,
+    ) -> Result<()> {
         if !self.open.contains_key(&key) {
             if self.open.len() >= self.options.max_open_partitions.max(1) {
                 self.close_largest().await?;

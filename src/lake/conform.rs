@@ -21,8 +21,11 @@ pub(super) fn conform(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     match (array.data_type(), wanted) {
         (DataType::Struct(found), DataType::Struct(fields)) if found.len() == fields.len() => {
             let source = array.as_struct();
-            let columns =
-                fields.iter().zip(source.columns()).map(|(field, column)| conform(column, field.data_type())).collect::<Result<Vec<_>>>()?;
+            let columns = fields
+                .iter()
+                .zip(source.columns())
+                .map(|(field, column)| conform(column, field.data_type()))
+                .collect::<Result<Vec<_>>>()?;
             Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, source.nulls().cloned(), source.len())?))
         }
         (DataType::List(_), DataType::List(element)) => {
@@ -35,7 +38,13 @@ pub(super) fn conform(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
             let pairs: ArrayRef = Arc::new(source.entries().clone());
             let pairs = conform(&pairs, entries.data_type())?;
             let pairs = pairs.as_struct().clone();
-            Ok(Arc::new(MapArray::try_new(Arc::clone(entries), source.offsets().clone(), pairs, source.nulls().cloned(), *ordered)?))
+            Ok(Arc::new(MapArray::try_new(
+                Arc::clone(entries),
+                source.offsets().clone(),
+                pairs,
+                source.nulls().cloned(),
+                *ordered,
+            )?))
         }
         (found, wanted) if found.is_nested() && matches!(wanted, DataType::Struct(_) | DataType::Map(_, _)) => {
             Err(ArrowError::CastError(format!("{found} is not {wanted}")))

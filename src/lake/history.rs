@@ -22,7 +22,10 @@ pub(super) async fn history(table: &TableRef, store: &Arc<RootedStore>, limit: u
     let mut files = store.list_with_delimiter(Some(&log)).await.map_err(|error| storage_error(table, error))?.objects;
     files.retain(|file| version_of(file).is_some());
     if files.is_empty() {
-        return Err(Error::new(ErrorKind::UndefinedRelation, format!("there is no Delta table at the location of \"{}\"", table.name)));
+        return Err(Error::new(
+            ErrorKind::UndefinedRelation,
+            format!("there is no Delta table at the location of \"{}\"", table.name),
+        ));
     }
     files.sort_by_key(|file| std::cmp::Reverse(version_of(file)));
     files.truncate(limit);

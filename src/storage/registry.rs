@@ -10,13 +10,12 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::SpawnedReqwestConnector;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::local::LocalFileSystem;
 use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::local::DurableFiles;
+use super::local::LocalFiles;
 use super::location::{Location, Scheme};
 use super::options::StorageOptions;
 use super::rooted::RootedStore;
@@ -105,8 +104,7 @@ impl Storage {
             Scheme::File if credential.is_some() => {
                 Err(Error::new(ErrorKind::InvalidParameter, "a location of local files takes no storage credential"))
             }
-            Scheme::File if self.options.fsync => Ok(Arc::new(DurableFiles::new(self.io.clone()))),
-            Scheme::File => Ok(Arc::new(LocalFileSystem::new())),
+            Scheme::File => Ok(Arc::new(LocalFiles::new(self.io.clone(), self.options.fsync))),
             Scheme::S3 => self.s3(location, credential),
             Scheme::Azure => self.azure(location, credential),
             Scheme::Gcs => self.gcs(location, credential),

@@ -18,7 +18,11 @@ use object_store::{
 };
 use url::Url;
 
-use super::location::Location;
+use super::location::{Location, Scheme};
+
+/// Scheme of local files in [`RootedStore::root_url`]. The Delta kernel looks into the file system by itself when it sees `file:`, behind the
+/// back of every store; what it does not know it leaves to us.
+const LOCAL: &str = "local:";
 
 /// A store rooted at one location. Paths are those of the whole bucket; what is not below the root is refused.
 #[derive(Debug)]
@@ -34,7 +38,12 @@ impl RootedStore {
     pub(super) fn new(inner: Arc<dyn ObjectStore>, location: Location, number: u32) -> crate::error::Result<Self> {
         let engine_url = ObjectStoreUrl::parse(format!("lakehold://store-{number}"))
             .map_err(|error| crate::error::Error::internal(format!("store url: {error}")))?;
-        Ok(Self { inner, root_url: location.url()?, location, engine_url, number })
+        let mut root_url = location.url()?;
+        if location.scheme() == Scheme::File {
+            let text = root_url.as_str().replacen("file:", LOCAL, 1);
+            root_url = Url::parse(&text).map_err(|error| crate::error::Error::internal(format!("store url: {error}")))?;
+        }
+        Ok(Self { inner, root_url, location, engine_url, number })
     }
 
     /// Place it is rooted at.
@@ -42,7 +51,7 @@ impl RootedStore {
         &self.location
     }
 
-    /// URL of the root, with a trailing slash.
+    /// URL of the root for the Delta kernel, with a trailing slash; local files have a scheme that only this store understands.
     pub fn root_url(&self) -> &Url {
         &self.root_url
     }
@@ -68,7 +77,11 @@ impl RootedStore {
     /// [`Error::PermissionDenied`] for everything else.
     pub fn resolve(&self, url: &Url) -> Result<Path> {
         let outside = || outside(url.as_str());
-        let location = Location::parse(url.as_str()).map_err(|_| outside())?;
+        let known = match url.as_str().strip_prefix(LOCAL) {
+            Some(path) if self.location.scheme() == Scheme::File => Location::parse(&format!("file:{path}")),
+            _ => Location::parse(url.as_str()),
+        };
+        let location = known.map_err(|_| outside())?;
         if self.location.contains(&location) { Ok(location.path().clone()) } else { Err(outside()) }
     }
 
@@ -84,6 +97,20 @@ impl RootedStore {
         }
     }
 
+    /// Removes the directories that are left when a local location's files are gone; other stores have none.
+    ///
+    /// # Errors
+    /// What the file system says, except that a directory is not there or not empty.
+    pub async fn remove_empty_directories(&self) -> Result<()> {
+        if self.location.scheme() != Scheme::File {
+            return Ok(());
+        }
+        let url = self.location.url().map_err(|error| Error::Generic { store: "local", source: Box::new(error) })?;
+        let root = url.to_file_path().map_err(|()| outside(url.as_str()))?;
+        let removed = tokio::task::spawn_blocking(move || remove_empty(&root)).await?;
+        removed.map_err(|error| Error::Generic { store: "local", source: Box::new(error) })
+    }
+
     fn check(&self, path: &Path) -> Result<()> {
         if path.prefix_matches(self.location.path()) { Ok(()) } else { Err(outside(path.as_ref())) }
     }
@@ -91,6 +118,24 @@ impl RootedStore {
 
 fn outside(path: &str) -> Error {
     Error::PermissionDenied { path: path.to_string(), source: "the path lies outside the table's location".into() }
+}
+
+fn remove_empty(directory: &std::path::Path) -> std::io::Result<()> {
+    use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_empty(&entry.path())?;
+        }
+    }
+    match std::fs::remove_dir(directory) {
+        Err(error) if !matches!(error.kind(), NotFound | DirectoryNotEmpty) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 impl fmt::Display for RootedStore {

@@ -180,7 +180,8 @@ pub(in crate::lake) fn commit_append(
             Err(error) => return Err(in_doubt(table, error)),
         }
         std::thread::sleep(pause(attempt));
-        let newest = Snapshot::builder_from(Arc::clone(&snapshot)).build(engine).map_err(|error| not_committed(translate(table, error)))?;
+        let newest =
+            Snapshot::builder_from(Arc::clone(&snapshot)).build(engine).map_err(|error| not_committed(translate(table, error)))?;
         check_unchanged(table, base, &newest).map_err(not_committed)?;
         snapshot = newest;
     }
@@ -192,7 +193,8 @@ pub(in crate::lake) fn commit_append(
 
 /// An error in the middle of a commit: some are before anything was sent, but none is certain enough to remove files.
 fn in_doubt(table: &TableRef, error: KernelError) -> CommitFailed {
-    let error = translate(table, error).with_hint("The outcome of the commit is not known; look at the table before you try again.");
+    let error =
+        translate(table, error).with_hint("The outcome of the commit is not known; look at the table before you try again.");
     CommitFailed { error, certainly_not_committed: false }
 }
 
@@ -222,4 +224,3 @@ fn commit_info(user_name: &str) -> KernelResult<(ArrowEngineData, StructType)> {
     let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(StringArray::from(vec![user_name]))])?;
     Ok((ArrowEngineData::new(batch), StructType::try_new([StructField::nullable("userName", DataType::STRING)])?))
 }
-

@@ -47,13 +47,14 @@ pub(in crate::lake) fn create(
     if needs_mapping && !properties.iter().any(|(key, _)| key == COLUMN_MAPPING) {
         properties.push((COLUMN_MAPPING.to_string(), "name".to_string()));
     }
-    let mut builder = create_table(committer.store.root_url().as_str(), Arc::new(columns), ENGINE_INFO, true)
-        .with_table_properties(properties);
+    let mut builder =
+        create_table(committer.store.root_url().as_str(), Arc::new(columns), ENGINE_INFO, true).with_table_properties(properties);
     if !partition_by.is_empty() {
         let columns = partition_by.iter().map(|column| delta_kernel::expressions::ColumnName::new([column.clone()])).collect();
         builder = builder.with_data_layout(DataLayout::Partitioned { columns });
     }
-    let exists = || Error::new(ErrorKind::DuplicateRelation, format!("there is a table at the location of \"{}\" already", table.name));
+    let exists =
+        || Error::new(ErrorKind::DuplicateRelation, format!("there is a table at the location of \"{}\" already", table.name));
     let transaction = builder.build(engine, Box::new(committer)).map_err(|error| refused(table, error))?;
     match transaction.commit(engine).map_err(|error| refused(table, error))? {
         CommitResult::Committed(_) => Ok(()),

@@ -4,6 +4,7 @@
 //! room gets is ours: [`load::LoadedTable`] (schema, properties, files), [`commit`] (put-if-absent with read-back), [`error`] texts.
 //! Kernel calls block; callers run them on a blocking thread of the I/O runtime.
 
+pub(super) mod checkpoint;
 pub(super) mod commit;
 pub(super) mod create;
 pub(super) mod engine;

@@ -1,0 +1,106 @@
+//! Real tables in temporary directories, for the tests of this room.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use super::{Appended, AsOf, Lake, LakeOptions, TableRef, TableSnapshot, WriteOperation};
+use crate::catalog::securable::ObjectId;
+use crate::catalog::types::SqlType;
+use crate::error::Result;
+use crate::storage::{Storage, StorageOptions};
+
+pub(super) struct TestLake {
+    pub(super) lake: Arc<Lake>,
+    pub(super) directory: TempDir,
+}
+
+impl TestLake {
+    pub(super) fn new() -> Self {
+        Self::with_options(LakeOptions::default())
+    }
+
+    pub(super) fn with_options(options: LakeOptions) -> Self {
+        let storage = Storage::new(&StorageOptions::default(), Handle::current()).unwrap();
+        Self { lake: Lake::new(&options, storage, Handle::current()).unwrap(), directory: TempDir::new().unwrap() }
+    }
+
+    pub(super) fn table(&self, name: &str) -> TableRef {
+        let location = self.directory.path().join(name).to_str().unwrap().to_string();
+        TableRef { id: ObjectId(16384), name: name.to_string(), location, credential: None }
+    }
+
+    pub(super) fn log_file(&self, table: &str, name: &str) -> PathBuf {
+        self.directory.path().join(table).join("_delta_log").join(name)
+    }
+
+    pub(super) fn commit_file(&self, table: &str, version: u64) -> PathBuf {
+        self.log_file(table, &format!("{version:020}.json"))
+    }
+
+    /// Makes a table; a column whose name ends in `!` is NOT NULL.
+    pub(super) async fn make(&self, name: &str, columns: &[(&str, SqlType)], partition_by: &[&str]) -> TableRef {
+        self.make_with(name, columns, partition_by, &[]).await.unwrap()
+    }
+
+    pub(super) async fn make_with(
+        &self,
+        name: &str,
+        columns: &[(&str, SqlType)],
+        partition_by: &[&str],
+        properties: &[(&str, &str)],
+    ) -> Result<TableRef> {
+        let table = self.table(name);
+        let fields: Vec<Field> =
+            columns.iter().map(|(name, sql_type)| sql_type.field(name.trim_end_matches('!'), !name.ends_with('!'))).collect();
+        let partition_by: Vec<String> = partition_by.iter().map(ToString::to_string).collect();
+        let properties: Vec<_> = properties.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        self.lake.create(&table, &Schema::new(fields), &partition_by, &properties, Some("made by a test")).await?;
+        Ok(table)
+    }
+
+    pub(super) async fn newest(&self, table: &TableRef) -> Arc<TableSnapshot> {
+        self.lake.snapshot(table, AsOf::Latest).await.unwrap()
+    }
+
+    pub(super) fn context(&self) -> SessionContext {
+        let runtime = RuntimeEnvBuilder::new().with_object_store_registry(self.lake.object_store_registry()).build_arc().unwrap();
+        SessionContext::new_with_config_rt(SessionConfig::new().with_target_partitions(3), runtime)
+    }
+
+    /// Appends the rows of a query without tables.
+    pub(super) async fn insert(&self, table: &TableRef, query: &str) -> Result<Appended> {
+        let snapshot = self.newest(table).await;
+        self.insert_on(table, &snapshot, query).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test asks DataFusion directly")]
+    pub(super) async fn insert_on(&self, table: &TableRef, snapshot: &Arc<TableSnapshot>, query: &str) -> Result<Appended> {
+        let rows = self.context().sql(query).await.unwrap().execute_stream().await.unwrap();
+        self.lake.append(table, snapshot, rows, WriteOperation::default()).await
+    }
+
+    /// Rows of a query over the newest version, whose table is called `t`.
+    pub(super) async fn query(&self, table: &TableRef, query: &str) -> String {
+        self.query_on(&self.newest(table).await, query).await.unwrap()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test asks DataFusion directly")]
+    pub(super) async fn query_on(&self, snapshot: &Arc<TableSnapshot>, query: &str) -> datafusion::error::Result<String> {
+        let context = self.context();
+        context.register_table("t", snapshot.provider()).unwrap();
+        let batches = context.sql(query).await?.collect().await?;
+        let printed = pretty_format_batches(&batches).unwrap().to_string();
+        let lines = printed.lines().filter(|line| line.starts_with('|')).skip(1);
+        Ok(lines
+            .map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join("|"))
+            .collect::<Vec<_>>()
+            .join("\n"))
+    }
+}
