@@ -1,0 +1,333 @@
+//! Aggregates whose PostgreSQL meaning the engine's own do not have.
+//!
+//! `sum` and `avg` over integers are `numeric`, as in PostgreSQL: the engine's would wrap around at 64 bits, or lose digits in a double.
+//! `json_agg` collects as `array_agg` does, ORDER BY and DISTINCT included, and writes JSON at the end.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::functions_aggregate::array_agg::array_agg_udaf;
+use datafusion::functions_aggregate::average::avg_udaf;
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility};
+
+use super::datum;
+use super::define::external;
+use super::postgres::json::{is_json, json_of};
+use super::time::Zone;
+use crate::catalog::types::SqlType;
+use crate::error::{Error, ErrorKind};
+
+/// The aggregates of this file.
+pub(super) fn aggregates() -> Vec<AggregateUDF> {
+    vec![
+        AggregateUDF::new_from_impl(Exact::new("sum", sum_udaf(), sum_input)),
+        AggregateUDF::new_from_impl(Exact::new("avg", avg_udaf(), avg_input)),
+        AggregateUDF::new_from_impl(JsonAgg::new("json_agg")),
+        AggregateUDF::new_from_impl(JsonAgg::new("jsonb_agg")),
+        AggregateUDF::new_from_impl(JsonObjectAgg::new("json_object_agg")),
+        AggregateUDF::new_from_impl(JsonObjectAgg::new("jsonb_object_agg")),
+    ]
+}
+
+/// `sum(bigint)` cannot wrap as numeric; smaller integers sum as bigint, as in PostgreSQL.
+fn sum_input(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Int64 | DataType::UInt64 => Some(DataType::Decimal128(20, 0)),
+        _ => None,
+    }
+}
+
+/// Digits behind the point for the average: the engine adds four to those of the input.
+fn avg_input(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => Some(DataType::Decimal128(22, 12)),
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Some(DataType::Decimal128(24, 4)),
+        _ => None,
+    }
+}
+
+/// One of the engine's aggregates over another input type.
+#[derive(Debug)]
+struct Exact {
+    name: &'static str,
+    inner: Arc<AggregateUDF>,
+    input: fn(&DataType) -> Option<DataType>,
+    signature: Signature,
+}
+
+impl Exact {
+    fn new(name: &'static str, inner: Arc<AggregateUDF>, input: fn(&DataType) -> Option<DataType>) -> Self {
+        Self { name, inner, input, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl PartialEq for Exact {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for Exact {}
+impl Hash for Exact {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl AggregateUDFImpl for Exact {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> DataFusionResult<Vec<DataType>> {
+        let wanted: Vec<DataType> = arguments.iter().map(|argument| (self.input)(argument).unwrap_or_else(|| argument.clone())).collect();
+        let fields: Vec<FieldRef> = wanted.iter().map(|data_type| Arc::new(Field::new("", data_type.clone(), true))).collect();
+        let coerced = datafusion::logical_expr::type_coercion::functions::fields_with_udf(&fields, self.inner.as_ref())?;
+        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> DataFusionResult<DataType> {
+        self.inner.return_type(arguments)
+    }
+
+    fn return_field(&self, arguments: &[FieldRef]) -> DataFusionResult<FieldRef> {
+        self.inner.return_field(arguments)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
+        self.inner.accumulator(args)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
+        self.inner.state_fields(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        self.inner.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn GroupsAccumulator>> {
+        self.inner.create_groups_accumulator(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
+        self.inner.create_sliding_accumulator(args)
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
+
+    fn order_sensitivity(&self) -> datafusion::logical_expr::utils::AggregateOrderSensitivity {
+        datafusion::logical_expr::utils::AggregateOrderSensitivity::Insensitive
+    }
+}
+
+/// `json_agg(x)`: the list that `array_agg(x)` collects, as JSON.
+#[derive(Debug)]
+struct JsonAgg {
+    name: &'static str,
+    inner: Arc<AggregateUDF>,
+    signature: Signature,
+}
+
+impl JsonAgg {
+    fn new(name: &'static str) -> Self {
+        Self { name, inner: array_agg_udaf(), signature: Signature::any(1, Volatility::Immutable) }
+    }
+
+    fn list_field(argument: &FieldRef) -> FieldRef {
+        let element = Field::new_list_field(argument.data_type().clone(), true);
+        Arc::new(Field::new("json_agg", DataType::List(Arc::new(element)), true))
+    }
+}
+
+impl PartialEq for JsonAgg {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for JsonAgg {}
+impl Hash for JsonAgg {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl AggregateUDFImpl for JsonAgg {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> DataFusionResult<DataType> {
+        Ok(SqlType::Json.arrow_type())
+    }
+
+    fn return_field(&self, _arguments: &[FieldRef]) -> DataFusionResult<FieldRef> {
+        Ok(Arc::new(SqlType::Json.field(self.name, true)))
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
+        let Some(argument) = args.expr_fields.first() else { return Err(external(Error::internal("json_agg without an argument"))) };
+        let is_json = is_json(&SqlType::of_field(argument)) && !argument.data_type().is_nested();
+        let inner = self.inner.accumulator(AccumulatorArgs { return_field: Self::list_field(argument), ..args })?;
+        Ok(Box::new(JsonAccumulator { inner, is_json }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
+        let Some(argument) = args.input_fields.first() else { return Err(external(Error::internal("json_agg without an argument"))) };
+        self.inner.state_fields(StateFieldsArgs { return_field: Self::list_field(argument), ..args })
+    }
+
+    fn order_sensitivity(&self) -> datafusion::logical_expr::utils::AggregateOrderSensitivity {
+        self.inner.inner().order_sensitivity()
+    }
+}
+
+#[derive(Debug)]
+struct JsonAccumulator {
+    inner: Box<dyn Accumulator>,
+    is_json: bool,
+}
+
+impl Accumulator for JsonAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> DataFusionResult<()> {
+        self.inner.update_batch(values)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> DataFusionResult<()> {
+        self.inner.merge_batch(states)
+    }
+
+    fn state(&mut self) -> DataFusionResult<Vec<ScalarValue>> {
+        self.inner.state()
+    }
+
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+
+    fn evaluate(&mut self) -> DataFusionResult<ScalarValue> {
+        let list = self.inner.evaluate()?;
+        let array = list.to_array()?;
+        let value = datum::read(&array, 0).map_err(external)?;
+        if value.is_null() {
+            return Ok(ScalarValue::Utf8(None));
+        }
+        Ok(ScalarValue::Utf8(Some(json_of(&value, self.is_json, Zone::Utc))))
+    }
+}
+
+/// `json_object_agg(key, value)`.
+#[derive(Debug)]
+struct JsonObjectAgg {
+    name: &'static str,
+    signature: Signature,
+}
+
+impl JsonObjectAgg {
+    fn new(name: &'static str) -> Self {
+        Self { name, signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl PartialEq for JsonObjectAgg {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for JsonObjectAgg {}
+impl Hash for JsonObjectAgg {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl AggregateUDFImpl for JsonObjectAgg {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> DataFusionResult<DataType> {
+        Ok(SqlType::Json.arrow_type())
+    }
+
+    fn return_field(&self, _arguments: &[FieldRef]) -> DataFusionResult<FieldRef> {
+        Ok(Arc::new(SqlType::Json.field(self.name, true)))
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
+        let is_json = args.expr_fields.get(1).is_some_and(|value| is_json(&SqlType::of_field(value)) && !value.data_type().is_nested());
+        Ok(Box::new(ObjectAccumulator { fields: Vec::new(), is_json }))
+    }
+
+    fn state_fields(&self, _args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
+        let element = Arc::new(Field::new_list_field(DataType::Utf8, true));
+        Ok(vec![Arc::new(Field::new("fields", DataType::List(element), true))])
+    }
+}
+
+#[derive(Debug)]
+struct ObjectAccumulator {
+    fields: Vec<String>,
+    is_json: bool,
+}
+
+impl Accumulator for ObjectAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> DataFusionResult<()> {
+        let [keys, values] = values else { return Err(external(Error::internal("json_object_agg takes a key and a value"))) };
+        for row in 0..keys.len() {
+            let key = datum::read(keys, row).map_err(external)?;
+            if key.is_null() {
+                return Err(external(Error::new(ErrorKind::InvalidParameter, "field name must not be null")));
+            }
+            let value = datum::read(values, row).map_err(external)?;
+            let key = super::postgres::json::quoted(&super::output::text_of(&key, Zone::Utc));
+            self.fields.push(format!("{key} : {}", json_of(&value, self.is_json, Zone::Utc)));
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> DataFusionResult<()> {
+        let Some(states) = states.first() else { return Ok(()) };
+        let lists = states.as_list::<i32>();
+        for row in (0..lists.len()).filter(|row| lists.is_valid(*row)) {
+            let items = lists.value(row);
+            self.fields.extend(items.as_string::<i32>().iter().flatten().map(ToString::to_string));
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> DataFusionResult<Vec<ScalarValue>> {
+        let items: Vec<ScalarValue> = self.fields.drain(..).map(|field| ScalarValue::Utf8(Some(field))).collect();
+        Ok(vec![ScalarValue::List(ScalarValue::new_list_nullable(&items, &DataType::Utf8))])
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.fields.iter().map(|field| field.capacity() + size_of::<String>()).sum::<usize>()
+    }
+
+    fn evaluate(&mut self) -> DataFusionResult<ScalarValue> {
+        if self.fields.is_empty() {
+            return Ok(ScalarValue::Utf8(None));
+        }
+        Ok(ScalarValue::Utf8(Some(format!("{{ {} }}", self.fields.join(", ")))))
+    }
+}

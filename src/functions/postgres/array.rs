@@ -1,0 +1,227 @@
+//! Arrays, and the functions that return sets.
+
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::functions::datum::Datum;
+use crate::functions::define::{Call, Declaration, immutable, zoned};
+use crate::functions::time::{self, MICROS_PER_DAY, Zone};
+
+/// Most rows that one call of a set-returning function may give: they are made in memory.
+const MAX_ROWS: usize = 4 << 20;
+
+/// The functions of this file.
+pub(crate) fn declarations() -> Vec<Declaration> {
+    let mut all = sizes();
+    all.extend(search());
+    all.extend(sets());
+    all.extend(series());
+    all
+}
+
+/// Length along a dimension: nested lists are further dimensions.
+fn length(list: &[Datum], dimension: i64) -> Option<usize> {
+    if list.is_empty() || dimension < 1 {
+        return None;
+    }
+    match (dimension, list.first()) {
+        (1, _) => Some(list.len()),
+        (_, Some(Datum::List(inner))) => length(inner, dimension - 1),
+        _ => None,
+    }
+}
+
+fn dimensions(list: &[Datum]) -> Vec<usize> {
+    let mut result = Vec::new();
+    let mut level = Some(list);
+    while let Some(items) = level.filter(|items| !items.is_empty()) {
+        result.push(items.len());
+        level = match items.first() {
+            Some(Datum::List(inner)) => Some(inner),
+            _ => None,
+        };
+    }
+    result
+}
+
+fn count(number: Option<usize>) -> Datum {
+    Datum::from(number.and_then(|number| i64::try_from(number).ok()))
+}
+
+fn sizes() -> Vec<Declaration> {
+    let upper = immutable("array_upper(anyarray, int4) -> int4", |call| Ok(count(length(call.list(0)?, call.int(1)?))));
+    vec![
+        upper.also("array_length"),
+        upper,
+        immutable("array_lower(anyarray, int4) -> int4", |call| Ok(count(length(call.list(0)?, call.int(1)?).map(|_| 1)))),
+        immutable("array_ndims(anyarray) -> int4", |call| Ok(count(Some(dimensions(call.list(0)?).len()).filter(|n| *n > 0)))),
+        immutable("array_dims(anyarray) -> text", |call| {
+            let text: String = dimensions(call.list(0)?).iter().map(|size| format!("[1:{size}]")).collect();
+            Ok(if text.is_empty() { Datum::Null } else { Datum::from(text) })
+        }),
+        immutable("cardinality(anyarray) -> int4", |call| Ok(count(Some(if call.list(0)?.is_empty() { 0 } else { dimensions(call.list(0)?).iter().product() })))),
+        immutable("size(anyarray) -> int4", |call| Ok(count(Some(call.list(0)?.len())))),
+        immutable("array_size(anyarray) -> int4", |call| Ok(count(Some(call.list(0)?.len())))),
+    ]
+}
+
+/// Whether two values are the same; numbers by value.
+fn same(one: &Datum, two: &Datum) -> bool {
+    match (one, two) {
+        (Datum::Int(number), Datum::Float(float)) | (Datum::Float(float), Datum::Int(number)) => (*number as f64).total_cmp(float).is_eq(),
+        (one, two) => one == two,
+    }
+}
+
+fn search() -> Vec<Declaration> {
+    let position = |call: &Call<'_>| {
+        if call.get(0).is_null() {
+            return Ok(Datum::Null);
+        }
+        let skip = usize::try_from(call.get(2).as_int().unwrap_or(1) - 1).unwrap_or(0);
+        let found = call.list(0)?.iter().enumerate().skip(skip).find(|(_, item)| same(item, call.get(1)));
+        Ok(count(found.map(|(index, _)| index + 1)))
+    };
+    vec![
+        immutable("array_position(anyarray, any) -> int4", position).called_on_null(),
+        immutable("array_position(anyarray, any, int4) -> int4", position).called_on_null(),
+        immutable("array_positions(anyarray, any) -> int4[]", |call| {
+            if call.get(0).is_null() {
+                return Ok(Datum::Null);
+            }
+            let found = call.list(0)?.iter().enumerate().filter(|(_, item)| same(item, call.get(1)));
+            Ok(Datum::List(found.map(|(index, _)| count(Some(index + 1))).collect()))
+        })
+        .called_on_null(),
+        immutable("array_contains(anyarray, any) -> bool", |call| Ok(Datum::Bool(call.list(0)?.iter().any(|item| same(item, call.get(1)))))),
+        immutable("trim_array(anyarray, int4) -> anyarray", |call| {
+            let list = call.list(0)?;
+            let keep = usize::try_from(call.int(1)?).ok().and_then(|n| list.len().checked_sub(n));
+            let keep = keep.ok_or_else(|| Error::new(ErrorKind::InvalidParameter, format!("number of elements to trim must be between 0 and {}", list.len())))?;
+            Ok(Datum::List(list.iter().take(keep).cloned().collect()))
+        }),
+        immutable("array_fill(anyelement, int4[]) -> anyarray", |call| {
+            let Datum::List(sizes) = call.get(1) else { return Err(Error::new(ErrorKind::DataException, "dimension array must not be null")) };
+            let [Datum::Int(size)] = sizes.as_slice() else { return Err(Error::unsupported("array_fill with several dimensions")) };
+            let size = usize::try_from(*size).unwrap_or(0);
+            if size > MAX_ROWS {
+                return Err(too_many());
+            }
+            Ok(Datum::List(vec![call.get(0).clone(); size]))
+        })
+        .called_on_null(),
+    ]
+}
+
+fn too_many() -> Error {
+    Error::new(ErrorKind::ProgramLimit, format!("a set-returning function may give at most {MAX_ROWS} rows")).with_hint("Join several smaller series.")
+}
+
+fn subscripts(size: usize, reverse: bool) -> Datum {
+    let numbers = (1..=size).map(|index| count(Some(index)));
+    Datum::List(if reverse { numbers.rev().collect() } else { numbers.collect() })
+}
+
+fn sets() -> Vec<Declaration> {
+    vec![
+        immutable("generate_subscripts(anyarray, int4) -> setof int4", |call| Ok(subscripts(length(call.list(0)?, call.int(1)?).unwrap_or(0), false))),
+        immutable("generate_subscripts(anyarray, int4, bool) -> setof int4", |call| {
+            Ok(subscripts(length(call.list(0)?, call.int(1)?).unwrap_or(0), call.bool(2)?))
+        }),
+        immutable("unnest(anyarray) -> setof anyelement", |call| Ok(call.get(0).clone())),
+        immutable("explode(anyarray) -> setof anyelement", |call| Ok(call.get(0).clone())),
+        immutable("_pg_expandarray(anyarray) -> setof (x anyelement, n int4)", |call| {
+            let row = |(index, item): (usize, &Datum)| Datum::Row(vec![("x".to_string(), item.clone()), ("n".to_string(), count(Some(index + 1)))]);
+            Ok(Datum::List(call.list(0)?.iter().enumerate().map(row).collect()))
+        }),
+    ]
+}
+
+fn zero_step() -> Error {
+    Error::new(ErrorKind::InvalidParameter, "step size cannot equal zero")
+}
+
+/// Values from `start` to `stop`, both included, each made by `next` from the last.
+fn walk(start: i64, stop: i64, forward: bool, next: impl Fn(i64) -> Option<i64>, wrap: fn(i64) -> Datum) -> Result<Datum> {
+    let mut values = Vec::new();
+    let mut current = Some(start);
+    while let Some(value) = current.filter(|value| if forward { *value <= stop } else { *value >= stop }) {
+        if values.len() >= MAX_ROWS {
+            return Err(too_many());
+        }
+        values.push(wrap(value));
+        current = next(value);
+    }
+    Ok(Datum::List(values))
+}
+
+fn integers(call: &Call<'_>) -> Result<Datum> {
+    let step = if call.arguments.len() > 2 { call.int(2)? } else { 1 };
+    if step == 0 {
+        return Err(zero_step());
+    }
+    walk(call.int(0)?, call.int(1)?, step > 0, |value| value.checked_add(step), Datum::Int)
+}
+
+/// A series of times; the step is calendar arithmetic in `zone`.
+fn times(start: i64, stop: i64, step: IntervalMonthDayNano, zone: Zone, wrap: fn(i64) -> Datum) -> Result<Datum> {
+    let span = i128::from(step.months) * 30 * i128::from(MICROS_PER_DAY) + i128::from(step.days) * i128::from(MICROS_PER_DAY) + i128::from(step.nanoseconds / 1000);
+    if span == 0 {
+        return Err(zero_step());
+    }
+    let next = |value| {
+        let moved = time::local_to_utc(zone, time::add_interval(time::utc_to_local(zone, value), step));
+        (moved != value).then_some(moved)
+    };
+    walk(start, stop, span > 0, next, wrap)
+}
+
+fn series() -> Vec<Declaration> {
+    vec![
+        immutable("generate_series(int4, int4) -> setof int4", integers),
+        immutable("generate_series(int4, int4, int4) -> setof int4", integers),
+        immutable("generate_series(int8, int8) -> setof int8", integers),
+        immutable("generate_series(int8, int8, int8) -> setof int8", integers),
+        immutable("sequence(int8, int8) -> int8[]", integers),
+        immutable("sequence(int8, int8, int8) -> int8[]", integers),
+        immutable("generate_series(timestamp, timestamp, interval) -> setof timestamp", |call| match (call.get(0), call.get(1), call.get(2)) {
+            (Datum::Timestamp(start), Datum::Timestamp(stop), Datum::Interval(step)) => times(*start, *stop, *step, Zone::Utc, Datum::Timestamp),
+            _ => Ok(Datum::Null),
+        }),
+        zoned("generate_series(timestamptz, timestamptz, interval) -> setof timestamptz", |call| match (call.get(0), call.get(1), call.get(2)) {
+            (Datum::Timestamptz(start), Datum::Timestamptz(stop), Datum::Interval(step)) => times(*start, *stop, *step, call.zone, Datum::Timestamptz),
+            _ => Ok(Datum::Null),
+        }),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_stop_at_their_end_and_at_the_limit() {
+        let step = |value: i64| value.checked_add(2);
+        assert_eq!(walk(1, 6, true, step, Datum::Int).unwrap(), Datum::from(vec![1_i64, 3, 5]));
+        assert_eq!(walk(1, 0, true, step, Datum::Int).unwrap(), Datum::List(vec![]));
+        assert!(walk(1, i64::MAX, true, |value| value.checked_add(1), Datum::Int).is_err());
+        assert!(times(0, 10, IntervalMonthDayNano::ZERO, Zone::Utc, Datum::Timestamp).is_err());
+    }
+
+    #[test]
+    fn months_step_by_the_calendar() {
+        let month = IntervalMonthDayNano::new(1, 0, 0);
+        let start = time::days_from_civil(2024, 1, 1) * MICROS_PER_DAY;
+        let stop = time::days_from_civil(2024, 3, 15) * MICROS_PER_DAY;
+        let Datum::List(found) = times(start, stop, month, Zone::Utc, Datum::Timestamp).unwrap() else { panic!("a list") };
+        assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn dimensions_are_nested_lists() {
+        let matrix = [Datum::from(vec![1_i64, 2, 3]), Datum::from(vec![4_i64, 5, 6])];
+        assert_eq!(dimensions(&matrix), [2, 3]);
+        assert_eq!(length(&matrix, 2), Some(3));
+        assert_eq!(length(&[], 1), None);
+    }
+}

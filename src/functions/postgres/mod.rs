@@ -1,0 +1,38 @@
+//! PostgreSQL's functions that the engine does not have, or has with another meaning.
+
+mod array;
+pub mod catalog;
+mod datetime;
+pub mod definition;
+pub mod describe;
+pub(crate) mod json;
+mod number;
+mod number_template;
+pub mod privileges;
+pub mod session;
+pub mod sleep;
+mod template;
+mod text;
+
+pub(crate) use datetime::{Extract, zone_rows};
+
+use super::define::Declaration;
+
+/// Every declaration of this room.
+pub(super) fn declarations() -> Vec<Declaration> {
+    [
+        session::declarations(),
+        catalog::declarations(),
+        privileges::declarations(),
+        definition::declarations(),
+        text::declarations(),
+        datetime::declarations(),
+        template::declarations(),
+        number::declarations(),
+        array::declarations(),
+        json::declarations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,272 @@
+//! Functions about the session and its statement: who, where, when, with which settings.
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+
+use crate::catalog::securable::ObjectId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::functions::context::FunctionContext;
+use crate::functions::datum::Datum;
+use crate::functions::define::{Call, Declaration, immutable, stable, volatile};
+use crate::functions::names::{self, PathEntry};
+use crate::functions::time::{self, Zone};
+
+/// `server_version`: the PostgreSQL release whose catalog and wire behaviour clients may expect, and ours.
+pub const SERVER_VERSION: &str = concat!("17.0 (Lakehold ", env!("CARGO_PKG_VERSION"), ")");
+/// `server_version_num`.
+pub const SERVER_VERSION_NUMBER: &str = "170000";
+
+static STARTED: LazyLock<DateTime<Utc>> = LazyLock::new(Utc::now);
+
+/// Remembers when the server started; called when the registry is built.
+pub(crate) fn remember_start() {
+    LazyLock::force(&STARTED);
+}
+
+/// The functions of this file.
+pub(crate) fn declarations() -> Vec<Declaration> {
+    let mut all = identity();
+    all.extend(clock());
+    all.extend(settings());
+    all.extend(server());
+    all
+}
+
+fn identity() -> Vec<Declaration> {
+    let user = stable("current_user() -> name", |call| Ok(principal_name(call.context()?, call.context()?.current_user)));
+    let session = stable("session_user() -> name", |call| Ok(principal_name(call.context()?, call.context()?.principal)));
+    let catalog = stable("current_catalog() -> name", |call| {
+        let context = call.context()?;
+        Ok(Datum::text(context.snapshot.catalog_by_id(context.catalog).map(|catalog| catalog.name.as_str())))
+    });
+    let schema = stable("current_schema() -> name", |call| {
+        let user_schema = |entry: &PathEntry<'_>| matches!(entry, PathEntry::User(_));
+        let entries = names::search_schemas(call.context()?);
+        Ok(Datum::text(entries.iter().find(|entry| user_schema(entry)).map(|entry| entry.name().to_string())))
+    });
+    vec![
+        user.also("current_role"),
+        user.also("user"),
+        session.also("system_user"),
+        user,
+        session,
+        catalog.also("current_database"),
+        catalog,
+        schema,
+        stable("current_schemas(bool) -> name[]", |call| {
+            let with_implicit = call.bool(0)?;
+            let context = call.context()?;
+            let explicit = |name: &str| context.search_path.iter().any(|entry| entry == name);
+            let entries = names::search_schemas(context);
+            let shown = entries.iter().filter(|entry| match entry {
+                PathEntry::System(name) => with_implicit || explicit(name),
+                PathEntry::User(_) => true,
+            });
+            Ok(Datum::from(shown.map(|entry| entry.name().to_string()).collect::<Vec<_>>()))
+        }),
+        stable("current_metastore() -> text", |_| Ok(Datum::from("lakehold"))),
+        stable("is_member(text) -> bool", is_member),
+        stable("is_account_group_member(text) -> bool", is_member),
+        stable("pg_backend_pid() -> int4", |call| Ok(Datum::from(call.context()?.pid))),
+        stable("inet_client_addr() -> text", |call| Ok(Datum::text(call.context()?.client_address.map(|address| address.to_string())))),
+        stable("inet_server_addr() -> text", |_| Ok(Datum::Null)),
+        stable("inet_client_port() -> int4", |_| Ok(Datum::Null)),
+        stable("inet_server_port() -> int4", |_| Ok(Datum::Null)),
+        stable("pg_my_temp_schema() -> oid", |_| Ok(Datum::Int(0))),
+        immutable("pg_is_other_temp_schema(oid) -> bool", |_| Ok(Datum::Bool(false))),
+        stable("pg_conf_load_time() -> timestamptz", |_| Ok(Datum::Timestamptz(time::instant(*STARTED)))),
+    ]
+}
+
+fn principal_name(context: &FunctionContext, id: ObjectId) -> Datum {
+    Datum::text(context.snapshot.principal_by_id(id).map(|principal| principal.name.as_str()))
+}
+
+/// False for groups that do not exist, so that nobody learns their names.
+fn is_member(call: &Call<'_>) -> Result<Datum> {
+    let context = call.context()?;
+    let group = context.snapshot.principal(call.text(0)?);
+    Ok(Datum::Bool(group.is_some_and(|group| context.snapshot.is_member(context.principal, group.id))))
+}
+
+fn clock() -> Vec<Declaration> {
+    let now = stable("now() -> timestamptz", |call| Ok(Datum::Timestamptz(time::instant(call.context()?.transaction_time))));
+    let statement = stable("statement_timestamp() -> timestamptz", |call| Ok(Datum::Timestamptz(time::instant(call.context()?.statement_time))));
+    let local = stable("localtimestamp() -> timestamp", |call| Ok(Datum::Timestamp(local_now(call)?)));
+    let current_time = stable("current_time() -> time", |call| Ok(Datum::Time(local_now(call)?.rem_euclid(time::MICROS_PER_DAY))));
+    let date = stable("current_date() -> date", |call| {
+        Ok(Datum::Date(i32::try_from(local_now(call)?.div_euclid(time::MICROS_PER_DAY)).unwrap_or(i32::MAX)))
+    });
+    vec![
+        now.also("current_timestamp"),
+        now.also("transaction_timestamp"),
+        stable("current_timestamp(int4) -> timestamptz", |call| {
+            Ok(Datum::Timestamptz(to_precision(time::instant(call.context()?.transaction_time), call.int(0)?)))
+        }),
+        stable("localtimestamp(int4) -> timestamp", |call| Ok(Datum::Timestamp(to_precision(local_now(call)?, call.int(0)?)))),
+        now,
+        statement,
+        local,
+        current_time.also("localtime"),
+        current_time,
+        date.also("curdate"),
+        date.also("today"),
+        date,
+        volatile("clock_timestamp() -> timestamptz", |_| Ok(Datum::Timestamptz(time::instant(Utc::now())))),
+        volatile("timeofday() -> text", |call| {
+            let zone = Zone::parse(&call.context()?.time_zone)?;
+            let utc = time::instant(Utc::now());
+            let text = time::naive(time::utc_to_local(zone, utc)).map(|local| local.format("%a %b %d %H:%M:%S%.6f %Y").to_string());
+            Ok(Datum::text(text.map(|text| format!("{text} {}", zone.abbreviation_at(utc)))))
+        }),
+        stable("pg_postmaster_start_time() -> timestamptz", |_| Ok(Datum::Timestamptz(time::instant(*STARTED)))),
+        stable("current_timezone() -> text", |call| Ok(Datum::from(&call.context()?.time_zone))),
+    ]
+}
+
+fn local_now(call: &Call<'_>) -> Result<i64> {
+    let context = call.context()?;
+    Ok(time::utc_to_local(Zone::parse(&context.time_zone)?, time::instant(context.transaction_time)))
+}
+
+fn to_precision(micros: i64, digits: i64) -> i64 {
+    let unit = 10_i64.pow(u32::try_from(6 - digits.clamp(0, 6)).unwrap_or(0));
+    (micros + unit / 2).div_euclid(unit) * unit
+}
+
+fn settings() -> Vec<Declaration> {
+    vec![
+        stable("current_setting(text) -> text", |call| {
+            let name = call.text(0)?;
+            setting(call.context()?, name).map(Datum::from).ok_or_else(|| unknown_setting(name))
+        }),
+        stable("current_setting(text, bool) -> text", |call| {
+            let name = call.text(0)?;
+            match setting(call.context()?, name) {
+                Some(value) => Ok(Datum::from(value)),
+                None if call.bool(1)? => Ok(Datum::Null),
+                None => Err(unknown_setting(name)),
+            }
+        }),
+        stable("set_config(text, text, bool) -> text", |call| {
+            let name = call.text(0)?;
+            let Some(value) = call.get(1).as_text() else { return Err(cannot_set(name)) };
+            let current = setting(call.context()?, name).ok_or_else(|| unknown_setting(name))?;
+            if current.eq_ignore_ascii_case(value) { Ok(Datum::from(current)) } else { Err(cannot_set(name)) }
+        })
+        .called_on_null(),
+        stable(
+            "pg_show_all_settings() -> setof (name text, setting text, unit text, category text, short_desc text, extra_desc text, context text, vartype text, source text, min_val text, max_val text, enumvals text[], boot_val text, reset_val text, sourcefile text, sourceline int4, pending_restart bool)",
+            |call| {
+                let names = [
+                    "name", "setting", "unit", "category", "short_desc", "extra_desc", "context", "vartype", "source", "min_val", "max_val",
+                    "enumvals", "boot_val", "reset_val", "sourcefile", "sourceline", "pending_restart",
+                ];
+                let row = |name: &String, value: &String| {
+                    let column = |column: &&str| {
+                        let datum = match *column {
+                            "name" => Datum::from(name),
+                            "setting" | "reset_val" => Datum::from(value),
+                            "context" => Datum::from("user"),
+                            "vartype" => Datum::from("string"),
+                            "source" => Datum::from("session"),
+                            "pending_restart" => Datum::Bool(false),
+                            _ => Datum::Null,
+                        };
+                        ((*column).to_string(), datum)
+                    };
+                    Datum::Row(names.iter().map(column).collect())
+                };
+                Ok(Datum::List(call.context()?.settings.iter().map(|(name, value)| row(name, value)).collect()))
+            },
+        ),
+    ]
+}
+
+fn setting<'a>(context: &'a FunctionContext, name: &str) -> Option<&'a String> {
+    context.settings.get(&name.to_lowercase())
+}
+
+fn unknown_setting(name: &str) -> Error {
+    Error::new(ErrorKind::UndefinedObject, format!("unrecognized configuration parameter \"{name}\""))
+}
+
+fn cannot_set(name: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("set_config cannot change \"{name}\" inside a query"))
+        .with_hint("Use SET, or SELECT set_config('name', 'value', false) as a statement of its own.")
+}
+
+fn server() -> Vec<Declaration> {
+    let transaction = stable("txid_current() -> int8", |call| Ok(Datum::Int(i64::try_from(call.context()?.snapshot.number()).unwrap_or(i64::MAX))));
+    let sizeless = |signature| stable(signature, |_| Ok(Datum::Null));
+    vec![
+        stable("version() -> text", |_| Ok(Datum::from(format!("PostgreSQL {SERVER_VERSION}, 64-bit")))),
+        stable("pg_is_in_recovery() -> bool", |_| Ok(Datum::Bool(false))),
+        stable("pg_is_wal_replay_paused() -> bool", |_| Ok(Datum::Bool(false))),
+        stable("pg_jit_available() -> bool", |_| Ok(Datum::Bool(false))),
+        stable("pg_export_snapshot() -> text", |_| {
+            Err(Error::unsupported("pg_export_snapshot").with_hint("A transaction pins its table versions; they cannot be shared with another session."))
+        }),
+        transaction.also("pg_current_xact_id"),
+        transaction.also("txid_current_if_assigned"),
+        transaction.also("pg_current_xact_id_if_assigned"),
+        transaction,
+        sizeless("pg_current_wal_lsn() -> text"),
+        sizeless("pg_last_wal_receive_lsn() -> text"),
+        sizeless("pg_last_wal_replay_lsn() -> text"),
+        sizeless("pg_last_xact_replay_timestamp() -> timestamptz"),
+        stable("pg_blocking_pids(int4) -> int4[]", |_| Ok(Datum::List(vec![]))),
+        stable("pg_safe_snapshot_blocking_pids(int4) -> int4[]", |_| Ok(Datum::List(vec![]))),
+        // There are no advisory locks to wait for: releasing them all is true of a session that holds none, taking one would be a lie.
+        volatile("pg_advisory_unlock_all() -> void", |_| Ok(Datum::Null)),
+        volatile("pg_advisory_unlock(int8) -> bool", |_| Ok(Datum::Bool(false))),
+        volatile("pg_advisory_unlock(int4, int4) -> bool", |_| Ok(Datum::Bool(false))),
+        volatile("pg_advisory_lock(int8) -> void", no_locks),
+        volatile("pg_advisory_lock(int4, int4) -> void", no_locks),
+        volatile("pg_try_advisory_lock(int8) -> bool", no_locks),
+        volatile("pg_try_advisory_lock(int4, int4) -> bool", no_locks),
+        volatile("pg_advisory_xact_lock(int8) -> void", no_locks),
+        volatile("pg_try_advisory_xact_lock(int8) -> bool", no_locks),
+        volatile("pg_notify(text, text) -> void", |_| Err(Error::unsupported("NOTIFY"))),
+        stable("getdatabaseencoding() -> name", |_| Ok(Datum::from("UTF8"))),
+        stable("pg_client_encoding() -> name", |_| Ok(Datum::from("UTF8"))),
+        stable("pg_encoding_to_char(int4) -> name", |call| {
+            Ok(Datum::from(match call.int(0)? {
+                0 => "SQL_ASCII",
+                6 => "UTF8",
+                8 => "LATIN1",
+                _ => "",
+            }))
+        }),
+        stable("pg_char_to_encoding(name) -> int4", |call| {
+            let name: String = call.text(0)?.chars().filter(char::is_ascii_alphanumeric).collect();
+            Ok(Datum::Int(match name.to_lowercase().as_str() {
+                "sqlascii" => 0,
+                "utf8" | "unicode" => 6,
+                "latin1" | "iso88591" => 8,
+                _ => -1,
+            }))
+        }),
+        stable("pg_available_extensions() -> setof (name name, default_version text, comment text)", |_| Ok(Datum::List(vec![]))),
+        stable(
+            "pg_get_keywords() -> setof (word text, catcode char, barelabel bool, catdesc text, baredesc text)",
+            |_| {
+                let row = |keyword: &crate::functions::builtin::Keyword| {
+                    Datum::Row(vec![
+                        ("word".to_string(), keyword.word.into()),
+                        ("catcode".to_string(), keyword.category.into()),
+                        ("barelabel".to_string(), keyword.bare_label.into()),
+                        ("catdesc".to_string(), keyword.category_text.into()),
+                        ("baredesc".to_string(), keyword.bare_label_text.into()),
+                    ])
+                };
+                Ok(Datum::List(crate::functions::builtin::keywords().iter().map(row).collect()))
+            },
+        ),
+    ]
+}
+
+fn no_locks(_call: &Call<'_>) -> Result<Datum> {
+    Err(Error::unsupported("taking advisory locks"))
+}
