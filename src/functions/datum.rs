@@ -241,7 +241,6 @@ macro_rules! column {
             match datum {
                 Datum::Null => builder.append_null(),
                 $($pattern => builder.append_value($value),)+
-                #[expect(unreachable_patterns, reason = "one arm for every column type")]
                 other => return Err(mismatch($data_type, &other)),
             }
         }

@@ -35,8 +35,6 @@ pub(crate) struct Call<'a> {
     pub(crate) arguments: &'a [Datum],
     /// SQL types of the arguments as they were passed.
     pub(crate) types: &'a [SqlType],
-    /// SQL type of the result.
-    pub(crate) returns: &'a SqlType,
 }
 
 impl<'a> Call<'a> {
@@ -510,7 +508,6 @@ impl Function {
         let rows = if once { 1 } else { args.number_rows };
         let columns = args.args.iter().map(|arg| Input::of(arg, rows)).collect::<Result<Vec<_>>>()?;
         let types: Vec<SqlType> = args.arg_fields.iter().map(|field| argument_type(field)).collect();
-        let return_type = SqlType::of_field(&args.return_field);
         let mut results = Vec::with_capacity(rows);
         let mut arguments = Vec::with_capacity(columns.len());
         for row in 0..rows {
@@ -522,7 +519,7 @@ impl Function {
                 results.push(Datum::Null);
                 continue;
             }
-            results.push(body(&Call { context: self.context.as_deref(), zone, arguments: &arguments, types: &types, returns: &return_type })?);
+            results.push(body(&Call { context: self.context.as_deref(), zone, arguments: &arguments, types: &types })?);
         }
         let array = datum::write(returns, results)?;
         if once {

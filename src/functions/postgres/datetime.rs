@@ -485,7 +485,7 @@ fn zones() -> Vec<Declaration> {
 }
 
 /// Every zone of the IANA database with what it shows now.
-pub fn zone_rows(now: DateTime<Utc>) -> Vec<Datum> {
+pub(crate) fn zone_rows(now: DateTime<Utc>) -> Vec<Datum> {
     use chrono_tz::OffsetComponents as _;
     chrono_tz::TZ_VARIANTS
         .iter()

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::builtin;
 use crate::functions::context::FunctionContext;
 use crate::functions::datum::Datum;
-use crate::functions::define::{Call, Declaration, stable};
+use crate::functions::define::{Declaration, stable};
 use crate::functions::names;
 
 /// The functions of this file.

@@ -49,7 +49,7 @@ fn not_an_identifier(error: Error) -> Error {
 }
 
 /// A string as a literal: quotes doubled, `E'..'` when there is a backslash.
-pub fn quote_literal(text: &str) -> String {
+fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
@@ -123,7 +123,7 @@ fn pattern(text: &str, flags: &str) -> Result<Regex> {
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRegex`] for patterns that do not compile, [`ErrorKind::InvalidParameter`] for unknown flags.
-pub fn compile(text: &str, flags: &str) -> Result<Regex> {
+fn compile(text: &str, flags: &str) -> Result<Regex> {
     let mut builder = RegexBuilder::new(text);
     builder.dot_matches_new_line(true).size_limit(1 << 20);
     for flag in flags.chars() {
@@ -392,6 +392,11 @@ fn pieces() -> Vec<Declaration> {
         immutable("locate(text, text, int4) -> int4", |call| Ok(position(call.text(1)?, call.text(0)?, call.int(2)?))),
         immutable("charindex(text, text) -> int4", |call| Ok(position(call.text(1)?, call.text(0)?, 1))),
         immutable("space(int4) -> text", |call| repeat(" ", call.int(0)?)),
+        immutable("repeat(text, int4) -> text", |call| repeat(call.text(0)?, call.int(1)?)),
+        immutable("lpad(text, int4) -> text", |call| pad(call, true)),
+        immutable("lpad(text, int4, text) -> text", |call| pad(call, true)),
+        immutable("rpad(text, int4) -> text", |call| pad(call, false)),
+        immutable("rpad(text, int4, text) -> text", |call| pad(call, false)),
         immutable("soundex(text) -> text", |call| Ok(Datum::from(soundex(call.text(0)?)))),
     ]
 }
@@ -406,14 +411,30 @@ fn position(text: &str, needle: &str, start: i64) -> Datum {
 }
 
 /// Longest string that a function may make out of a shorter one.
-pub(super) const MAX_STRING_BYTES: usize = 64 << 20;
+const MAX_STRING_BYTES: usize = 64 << 20;
 
-pub(super) fn repeat(text: &str, count: i64) -> Result<Datum> {
+fn repeat(text: &str, count: i64) -> Result<Datum> {
     let count = usize::try_from(count).unwrap_or(0);
     if text.len().saturating_mul(count) > MAX_STRING_BYTES {
         return Err(Error::new(ErrorKind::ProgramLimit, "requested length too large"));
     }
     Ok(Datum::from(text.repeat(count)))
+}
+
+/// `lpad` and `rpad`: cut or filled to a length in characters.
+fn pad(call: &Call<'_>, left: bool) -> Result<Datum> {
+    let text = call.text(0)?;
+    let length = usize::try_from(call.int(1)?).unwrap_or(0);
+    let fill = if call.arguments.len() > 2 { call.text(2)? } else { " " };
+    if length.saturating_mul(4) > MAX_STRING_BYTES {
+        return Err(Error::new(ErrorKind::ProgramLimit, "requested length too large"));
+    }
+    let count = text.chars().count();
+    if count >= length || fill.is_empty() {
+        return Ok(Datum::from(text.chars().take(length).collect::<String>()));
+    }
+    let padding: String = fill.chars().cycle().take(length - count).collect();
+    Ok(Datum::from(if left { format!("{padding}{text}") } else { format!("{text}{padding}") }))
 }
 
 fn soundex(text: &str) -> String {
