@@ -14,7 +14,9 @@ use datafusion::functions_aggregate::array_agg::array_agg_udaf;
 use datafusion::functions_aggregate::average::avg_udaf;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
+};
 
 use super::datum;
 use super::define::external;
@@ -46,7 +48,9 @@ fn sum_input(data_type: &DataType) -> Option<DataType> {
 /// Digits behind the point for the average: the engine adds four to those of the input.
 fn avg_input(data_type: &DataType) -> Option<DataType> {
     match data_type {
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => Some(DataType::Decimal128(22, 12)),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => {
+            Some(DataType::Decimal128(22, 12))
+        }
         DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Some(DataType::Decimal128(24, 4)),
         _ => None,
     }
@@ -89,7 +93,8 @@ impl AggregateUDFImpl for Exact {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> DataFusionResult<Vec<DataType>> {
-        let wanted: Vec<DataType> = arguments.iter().map(|argument| (self.input)(argument).unwrap_or_else(|| argument.clone())).collect();
+        let wanted: Vec<DataType> =
+            arguments.iter().map(|argument| (self.input)(argument).unwrap_or_else(|| argument.clone())).collect();
         let fields: Vec<FieldRef> = wanted.iter().map(|data_type| Arc::new(Field::new("", data_type.clone(), true))).collect();
         let coerced = datafusion::logical_expr::type_coercion::functions::fields_with_udf(&fields, self.inner.as_ref())?;
         Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
@@ -181,14 +186,18 @@ impl AggregateUDFImpl for JsonAgg {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
-        let Some(argument) = args.expr_fields.first() else { return Err(external(Error::internal("json_agg without an argument"))) };
+        let Some(argument) = args.expr_fields.first() else {
+            return Err(external(Error::internal("json_agg without an argument")));
+        };
         let is_json = is_json(&SqlType::of_field(argument)) && !argument.data_type().is_nested();
         let inner = self.inner.accumulator(AccumulatorArgs { return_field: Self::list_field(argument), ..args })?;
         Ok(Box::new(JsonAccumulator { inner, is_json }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
-        let Some(argument) = args.input_fields.first() else { return Err(external(Error::internal("json_agg without an argument"))) };
+        let Some(argument) = args.input_fields.first() else {
+            return Err(external(Error::internal("json_agg without an argument")));
+        };
         self.inner.state_fields(StateFieldsArgs { return_field: Self::list_field(argument), ..args })
     }
 
@@ -274,7 +283,8 @@ impl AggregateUDFImpl for JsonObjectAgg {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
-        let is_json = args.expr_fields.get(1).is_some_and(|value| is_json(&SqlType::of_field(value)) && !value.data_type().is_nested());
+        let is_json =
+            args.expr_fields.get(1).is_some_and(|value| is_json(&SqlType::of_field(value)) && !value.data_type().is_nested());
         Ok(Box::new(ObjectAccumulator { fields: Vec::new(), is_json }))
     }
 

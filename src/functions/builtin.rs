@@ -329,7 +329,9 @@ mod tests {
 
     #[test]
     fn static_rows_have_as_many_values_as_their_relation_has_columns() {
-        for name in ["pg_type", "pg_proc", "pg_operator", "pg_cast", "pg_aggregate", "pg_am", "pg_opclass", "pg_opfamily", "pg_amop"] {
+        for name in
+            ["pg_type", "pg_proc", "pg_operator", "pg_cast", "pg_aggregate", "pg_am", "pg_opclass", "pg_opfamily", "pg_amop"]
+        {
             let columns = relation("pg_catalog", name).unwrap().columns.len();
             assert!(!static_rows(name).is_empty(), "{name}");
             assert!(static_rows(name).iter().all(|row| row.len() == columns), "{name}");

@@ -77,7 +77,8 @@ impl ScalarUDFImpl for If {
             Ok(three) => three,
             Err(args) => return Ok(ExprSimplifyResult::Original(args)),
         };
-        let case = Case { expr: None, when_then_expr: vec![(Box::new(condition), Box::new(then))], else_expr: Some(Box::new(otherwise)) };
+        let case =
+            Case { expr: None, when_then_expr: vec![(Box::new(condition), Box::new(then))], else_expr: Some(Box::new(otherwise)) };
         Ok(ExprSimplifyResult::Simplified(Expr::Case(case)))
     }
 

@@ -62,7 +62,8 @@ fn parts() -> Vec<Declaration> {
 
 fn add_days(call: &Call<'_>, sign: i64) -> Result<Datum> {
     let days = call.int(1)?;
-    Ok(local(call, 0).map_or(Datum::Null, |local| date(local.saturating_add(sign.saturating_mul(days).saturating_mul(MICROS_PER_DAY)))))
+    Ok(local(call, 0)
+        .map_or(Datum::Null, |local| date(local.saturating_add(sign.saturating_mul(days).saturating_mul(MICROS_PER_DAY)))))
 }
 
 fn arithmetic() -> Vec<Declaration> {
@@ -84,7 +85,9 @@ fn arithmetic() -> Vec<Declaration> {
         zoned("dateadd(text, int4, timestamptz) -> timestamptz", |call| {
             let (unit, count) = (call.text(0)?, call.int(1)?);
             let interval = interval_of(unit, count)?;
-            Ok(local(call, 2).map_or(Datum::Null, |local| Datum::Timestamptz(time::local_to_utc(call.zone, time::add_interval(local, interval)))))
+            Ok(local(call, 2).map_or(Datum::Null, |local| {
+                Datum::Timestamptz(time::local_to_utc(call.zone, time::add_interval(local, interval)))
+            }))
         }),
         difference,
         immutable("add_months(date, int4) -> date", |call| {
@@ -104,7 +107,8 @@ fn arithmetic() -> Vec<Declaration> {
         immutable("next_day(date, text) -> date", |call| {
             let names = ["su", "mo", "tu", "we", "th", "fr", "sa"];
             let wanted = call.text(1)?.to_lowercase();
-            let Some(target) = names.iter().position(|name| wanted.starts_with(name)).and_then(|index| i64::try_from(index).ok()) else {
+            let Some(target) = names.iter().position(|name| wanted.starts_with(name)).and_then(|index| i64::try_from(index).ok())
+            else {
                 return Ok(Datum::Null);
             };
             Ok(local(call, 0).map_or(Datum::Null, |local| {
@@ -128,7 +132,8 @@ fn shift(call: &Call<'_>, back: bool) -> Result<Datum> {
     let Datum::Interval(interval) = call.get(1) else { return Ok(Datum::Null) };
     let IntervalMonthDayNano { months, days, nanoseconds } = *interval;
     let interval = if back { IntervalMonthDayNano::new(-months, -days, -nanoseconds) } else { *interval };
-    Ok(local(call, 0).map_or(Datum::Null, |local| Datum::Timestamptz(time::local_to_utc(call.zone, time::add_interval(local, interval)))))
+    Ok(local(call, 0)
+        .map_or(Datum::Null, |local| Datum::Timestamptz(time::local_to_utc(call.zone, time::add_interval(local, interval)))))
 }
 
 fn day_difference(call: &Call<'_>) -> Result<Datum> {
@@ -201,7 +206,9 @@ fn epochs() -> Vec<Declaration> {
         seconds.also("to_unixtime"),
         seconds,
         stable("unix_timestamp() -> int8", |call| Ok(Datum::Int(call.context()?.transaction_time.timestamp()))),
-        immutable("timestamp_seconds(int8) -> timestamptz", |call| Ok(Datum::Timestamptz(call.int(0)?.saturating_mul(MICROS_PER_SECOND)))),
+        immutable("timestamp_seconds(int8) -> timestamptz", |call| {
+            Ok(Datum::Timestamptz(call.int(0)?.saturating_mul(MICROS_PER_SECOND)))
+        }),
         immutable("timestamp_millis(int8) -> timestamptz", |call| Ok(Datum::Timestamptz(call.int(0)?.saturating_mul(1000)))),
         immutable("timestamp_micros(int8) -> timestamptz", |call| Ok(Datum::Timestamptz(call.int(0)?))),
         immutable("unix_micros(timestamptz) -> int8", |call| {
@@ -223,10 +230,18 @@ fn tests() -> Vec<Declaration> {
     vec![
         immutable("isnull(any) -> bool", |call| Ok(Datum::Bool(call.get(0).is_null()))).called_on_null(),
         immutable("isnotnull(any) -> bool", |call| Ok(Datum::Bool(!call.get(0).is_null()))).called_on_null(),
-        immutable("typeof(any) -> text", |call| Ok(Datum::text(call.types.first().map(crate::catalog::types::SqlType::delta_name)))).called_on_null(),
-        immutable("num_nulls(any..) -> int4", |call| Ok(Datum::from(call.arguments.iter().filter(|value| value.is_null()).count() as i64))).called_on_null(),
-        immutable("num_nonnulls(any..) -> int4", |call| Ok(Datum::from(call.arguments.iter().filter(|value| !value.is_null()).count() as i64)))
-            .called_on_null(),
+        immutable("typeof(any) -> text", |call| {
+            Ok(Datum::text(call.types.first().map(crate::catalog::types::SqlType::delta_name)))
+        })
+        .called_on_null(),
+        immutable("num_nulls(any..) -> int4", |call| {
+            Ok(Datum::from(call.arguments.iter().filter(|value| value.is_null()).count() as i64))
+        })
+        .called_on_null(),
+        immutable("num_nonnulls(any..) -> int4", |call| {
+            Ok(Datum::from(call.arguments.iter().filter(|value| !value.is_null()).count() as i64))
+        })
+        .called_on_null(),
     ]
 }
 

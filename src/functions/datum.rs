@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float32Builder,
-    Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, LargeListArray, LargeStringBuilder, ListArray,
-    NullArray, StringBuilder, StringViewBuilder, StructArray, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt32Builder,
-    UInt64Builder,
+    Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, LargeListArray, LargeStringBuilder,
+    ListArray, NullArray, StringBuilder, StringViewBuilder, StructArray, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+    UInt32Builder, UInt64Builder,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
-    Time64MicrosecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type, i256,
+    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 
 use crate::error::{Error, Result};
@@ -167,9 +167,15 @@ pub fn read(array: &dyn Array, row: usize) -> Result<Datum> {
         DataType::Float16 => Datum::Float(array.as_primitive::<Float16Type>().value(row).into()),
         DataType::Float32 => Datum::Float(array.as_primitive::<Float32Type>().value(row).into()),
         DataType::Float64 => Datum::Float(array.as_primitive::<Float64Type>().value(row)),
-        DataType::Decimal32(_, scale) => Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal32Type>().value(row).into()), *scale),
-        DataType::Decimal64(_, scale) => Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal64Type>().value(row).into()), *scale),
-        DataType::Decimal128(_, scale) => Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal128Type>().value(row)), *scale),
+        DataType::Decimal32(_, scale) => {
+            Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal32Type>().value(row).into()), *scale)
+        }
+        DataType::Decimal64(_, scale) => {
+            Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal64Type>().value(row).into()), *scale)
+        }
+        DataType::Decimal128(_, scale) => {
+            Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal128Type>().value(row)), *scale)
+        }
         DataType::Decimal256(_, scale) => Datum::Numeric(array.as_primitive::<Decimal256Type>().value(row), *scale),
         DataType::Utf8 => Datum::Text(array.as_string::<i32>().value(row).to_string()),
         DataType::LargeUtf8 => Datum::Text(array.as_string::<i64>().value(row).to_string()),
@@ -179,7 +185,9 @@ pub fn read(array: &dyn Array, row: usize) -> Result<Datum> {
         DataType::BinaryView => Datum::Bytes(array.as_binary_view().value(row).to_vec()),
         DataType::FixedSizeBinary(_) => Datum::Bytes(array.as_fixed_size_binary().value(row).to_vec()),
         DataType::Date32 => Datum::Date(array.as_primitive::<Date32Type>().value(row)),
-        DataType::Date64 => Datum::Date(i32::try_from(array.as_primitive::<Date64Type>().value(row).div_euclid(86_400_000)).unwrap_or(i32::MAX)),
+        DataType::Date64 => {
+            Datum::Date(i32::try_from(array.as_primitive::<Date64Type>().value(row).div_euclid(86_400_000)).unwrap_or(i32::MAX))
+        }
         DataType::Time64(TimeUnit::Microsecond) => Datum::Time(array.as_primitive::<Time64MicrosecondType>().value(row)),
         DataType::Timestamp(unit, zone) => {
             let micros = match unit {
@@ -190,7 +198,9 @@ pub fn read(array: &dyn Array, row: usize) -> Result<Datum> {
             };
             if zone.is_some() { Datum::Timestamptz(micros) } else { Datum::Timestamp(micros) }
         }
-        DataType::Interval(IntervalUnit::MonthDayNano) => Datum::Interval(array.as_primitive::<IntervalMonthDayNanoType>().value(row)),
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            Datum::Interval(array.as_primitive::<IntervalMonthDayNanoType>().value(row))
+        }
         DataType::List(_) => read_list(&array.as_list::<i32>().value(row))?,
         DataType::LargeList(_) => read_list(&array.as_list::<i64>().value(row))?,
         DataType::FixedSizeList(_, _) => read_list(&array.as_fixed_size_list().value(row))?,
@@ -302,13 +312,19 @@ pub fn write(data_type: &DataType, values: Vec<Datum>) -> Result<ArrayRef> {
             let (offsets, nulls, items) = flatten(data_type, values)?;
             let offsets = offsets.into_iter().map(i32::try_from).collect::<Result<Vec<_>, _>>().map_err(|_| too_long())?;
             let items = write(element.data_type(), items)?;
-            Arc::new(ListArray::try_new(Arc::clone(element), OffsetBuffer::new(offsets.into()), items, Some(nulls)).map_err(from_arrow)?)
+            Arc::new(
+                ListArray::try_new(Arc::clone(element), OffsetBuffer::new(offsets.into()), items, Some(nulls))
+                    .map_err(from_arrow)?,
+            )
         }
         DataType::LargeList(element) => {
             let (offsets, nulls, items) = flatten(data_type, values)?;
             let offsets = offsets.into_iter().map(i64::try_from).collect::<Result<Vec<_>, _>>().map_err(|_| too_long())?;
             let items = write(element.data_type(), items)?;
-            Arc::new(LargeListArray::try_new(Arc::clone(element), OffsetBuffer::new(offsets.into()), items, Some(nulls)).map_err(from_arrow)?)
+            Arc::new(
+                LargeListArray::try_new(Arc::clone(element), OffsetBuffer::new(offsets.into()), items, Some(nulls))
+                    .map_err(from_arrow)?,
+            )
         }
         DataType::Struct(fields) => write_rows(data_type, fields, values)?,
         other => return Err(Error::internal(format!("no column of the Arrow type {other} can be written"))),

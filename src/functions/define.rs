@@ -17,7 +17,9 @@ use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::context::FunctionContext;
 use super::datum::{self, Datum};
@@ -262,7 +264,8 @@ impl Declaration {
     }
 
     fn resolve(&self, result: &ResultType, arguments: &[SqlType]) -> SqlType {
-        let polymorphic = || arguments.iter().enumerate().find_map(|(index, sql_type)| element_of(self.parameter(index)?, sql_type));
+        let polymorphic =
+            || arguments.iter().enumerate().find_map(|(index, sql_type)| element_of(self.parameter(index)?, sql_type));
         match result {
             ResultType::Exact(sql_type) => sql_type.clone(),
             ResultType::AnyElement => polymorphic().unwrap_or(SqlType::Text),
@@ -294,7 +297,9 @@ fn parameter(word: &str) -> Parameter {
 
 fn returns_of(words: &str) -> Returns {
     let Some(set) = words.strip_prefix("setof ") else { return Returns::One(result_type(words)) };
-    let Some(columns) = set.strip_prefix('(').and_then(|open| open.strip_suffix(')')) else { return Returns::Set(result_type(set)) };
+    let Some(columns) = set.strip_prefix('(').and_then(|open| open.strip_suffix(')')) else {
+        return Returns::Set(result_type(set));
+    };
     let column = |text: &str| text.split_once(' ').map(|(name, word)| (name.to_string(), result_type(word)));
     Returns::Rows(columns.split(", ").filter_map(column).collect())
 }
@@ -428,11 +433,23 @@ fn fit_exact(sql_type: &SqlType, argument: &DataType) -> Option<(u32, DataType)>
             text if is_string(text) => kept(FROM_TEXT),
             _ => None,
         },
-        SqlType::Int2Vector | SqlType::OidVector => if is_list(argument) { kept(0) } else { None },
+        SqlType::Int2Vector | SqlType::OidVector => {
+            if is_list(argument) {
+                kept(0)
+            } else {
+                None
+            }
+        }
         SqlType::Text | SqlType::Varchar(_) | SqlType::Name | SqlType::Unknown | SqlType::Char | SqlType::Bpchar(_) => {
             if is_string(argument) { kept(0) } else { None }
         }
-        SqlType::Json | SqlType::Jsonb | SqlType::Uuid | SqlType::AclItem | SqlType::NodeTree => if is_string(argument) { kept(1) } else { None },
+        SqlType::Json | SqlType::Jsonb | SqlType::Uuid | SqlType::AclItem | SqlType::NodeTree => {
+            if is_string(argument) {
+                kept(1)
+            } else {
+                None
+            }
+        }
         SqlType::Void => None,
     }
 }
@@ -453,7 +470,13 @@ fn fit_integer(sql_type: &SqlType, argument: &DataType) -> Option<(u32, DataType
         _ => return None,
     };
     // A narrower parameter is not PostgreSQL's rule, but a literal may have been typed wider than PostgreSQL would.
-    let cost = if width == wanted { 0 } else if width < wanted { 1 + (wanted - width) / 3 } else { 10 };
+    let cost = if width == wanted {
+        0
+    } else if width < wanted {
+        1 + (wanted - width) / 3
+    } else {
+        10
+    };
     Some((cost, argument.clone()))
 }
 
@@ -485,7 +508,8 @@ impl Function {
     }
 
     fn pick(&self, arguments: &[DataType]) -> Option<(&Declaration, Vec<DataType>)> {
-        let fits = self.overloads.iter().filter_map(|overload| overload.fit(arguments).map(|(cost, types)| (cost, overload, types)));
+        let fits =
+            self.overloads.iter().filter_map(|overload| overload.fit(arguments).map(|(cost, types)| (cost, overload, types)));
         fits.min_by_key(|(cost, ..)| *cost).map(|(_, overload, types)| (overload, types))
     }
 
@@ -523,7 +547,8 @@ impl Function {
         }
         let array = datum::write(returns, results)?;
         if once {
-            let value = ScalarValue::try_from_array(&array, 0).map_err(|error| Error::internal("a function's result").with_source(error))?;
+            let value = ScalarValue::try_from_array(&array, 0)
+                .map_err(|error| Error::internal("a function's result").with_source(error))?;
             return Ok(ColumnarValue::Scalar(value));
         }
         Ok(ColumnarValue::Array(array))

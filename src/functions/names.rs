@@ -70,7 +70,8 @@ pub(crate) fn search_schemas(context: &FunctionContext) -> Vec<PathEntry<'_>> {
         match name.as_str() {
             "pg_catalog" => entries.push(PathEntry::System("pg_catalog")),
             "information_schema" => entries.push(PathEntry::System("information_schema")),
-            "$user" => entries.extend(context.snapshot.principal_by_id(context.current_user).and_then(|user| user_schema(context, &user.name))),
+            "$user" => entries
+                .extend(context.snapshot.principal_by_id(context.current_user).and_then(|user| user_schema(context, &user.name))),
             other => entries.extend(user_schema(context, other)),
         }
     }
@@ -142,8 +143,12 @@ pub fn require_object(context: &FunctionContext, kind: RegKind, text: &str) -> R
         match kind {
             RegKind::Class => Error::new(ErrorKind::UndefinedRelation, format!("relation \"{name}\" does not exist")),
             RegKind::Type => Error::new(ErrorKind::UndefinedObject, format!("type \"{name}\" does not exist")),
-            RegKind::Proc | RegKind::Procedure => Error::new(ErrorKind::UndefinedFunction, format!("function \"{name}\" does not exist")),
-            RegKind::Oper | RegKind::Operator => Error::new(ErrorKind::UndefinedFunction, format!("operator does not exist: {name}")),
+            RegKind::Proc | RegKind::Procedure => {
+                Error::new(ErrorKind::UndefinedFunction, format!("function \"{name}\" does not exist"))
+            }
+            RegKind::Oper | RegKind::Operator => {
+                Error::new(ErrorKind::UndefinedFunction, format!("operator does not exist: {name}"))
+            }
             RegKind::Namespace => Error::new(ErrorKind::UndefinedSchema, format!("schema \"{name}\" does not exist")),
             RegKind::Role => Error::new(ErrorKind::UndefinedObject, format!("role \"{name}\" does not exist")),
         }
@@ -197,7 +202,10 @@ pub fn role_name(context: &FunctionContext, oid: u32) -> String {
     if oid == builtin::SYSTEM_ROLE {
         return builtin::SYSTEM_ROLE_NAME.to_string();
     }
-    context.snapshot.principal_by_id(ObjectId(oid)).map_or_else(|| format!("unknown (OID={oid})"), |principal| principal.name.clone())
+    context
+        .snapshot
+        .principal_by_id(ObjectId(oid))
+        .map_or_else(|| format!("unknown (OID={oid})"), |principal| principal.name.clone())
 }
 
 /// Words of SQL that name types with blanks in them or other than by `typname`.
@@ -262,7 +270,9 @@ pub fn find_type(text: &str) -> Option<u32> {
 /// `timestamp(3) with time zone` becomes `timestamp with time zone`.
 fn remove_modifier(text: &str) -> String {
     match (text.find('('), text.rfind(')')) {
-        (Some(open), Some(close)) if open < close => format!("{} {}", text.get(..open).unwrap_or(""), text.get(close + 1..).unwrap_or("")),
+        (Some(open), Some(close)) if open < close => {
+            format!("{} {}", text.get(..open).unwrap_or(""), text.get(close + 1..).unwrap_or(""))
+        }
         _ => text.to_string(),
     }
 }
@@ -279,7 +289,8 @@ fn find_function(context: &FunctionContext, kind: RegKind, text: &str) -> Result
         _ => return Ok(None),
     };
     if schema.is_none_or(|schema| schema == "pg_catalog") {
-        let wanted: Option<Vec<Option<u32>>> = arguments.map(|list| list.split(',').filter(|word| !word.trim().is_empty()).map(find_type).collect());
+        let wanted: Option<Vec<Option<u32>>> =
+            arguments.map(|list| list.split(',').filter(|word| !word.trim().is_empty()).map(find_type).collect());
         let same = |function: &&builtin::BuiltinFunction| {
             function.name == name
                 && wanted.as_ref().is_none_or(|wanted| wanted.iter().copied().eq(function.arguments.iter().map(|oid| Some(*oid))))
@@ -292,7 +303,9 @@ fn find_function(context: &FunctionContext, kind: RegKind, text: &str) -> Result
             return Ok(Some(first.oid));
         }
     }
-    let lookup = |schema: &Schema| context.snapshot.function(schema.id, name).filter(|function| context.snapshot.visible(context.principal, function.id));
+    let lookup = |schema: &Schema| {
+        context.snapshot.function(schema.id, name).filter(|function| context.snapshot.visible(context.principal, function.id))
+    };
     Ok(match schema {
         Some(schema) => context.snapshot.schema(context.catalog, schema).and_then(|schema| lookup(schema)),
         None => search_schemas(context).into_iter().find_map(|entry| match entry {
@@ -306,10 +319,14 @@ fn find_function(context: &FunctionContext, kind: RegKind, text: &str) -> Result
 fn find_operator(text: &str) -> Result<Option<u32>> {
     let (name, arguments) = text.split_once('(').unwrap_or((text, ""));
     let name = name.trim().trim_start_matches("pg_catalog.");
-    let wanted: Vec<String> = arguments.trim_end_matches(')').split(',').filter_map(|word| find_type(word).map(|oid| oid.to_string())).collect();
+    let wanted: Vec<String> =
+        arguments.trim_end_matches(')').split(',').filter_map(|word| find_type(word).map(|oid| oid.to_string())).collect();
     let column = |row: &[&'static str], index: usize| row.get(index).copied().unwrap_or("");
     let mut found = builtin::static_rows("pg_operator").iter().filter(|row| {
-        column(row, 1) == name && (wanted.is_empty() || wanted.last().map(String::as_str) == Some(column(row, 8)) && wanted.first().map(String::as_str) == Some(column(row, 7)))
+        column(row, 1) == name
+            && (wanted.is_empty()
+                || wanted.last().map(String::as_str) == Some(column(row, 8))
+                    && wanted.first().map(String::as_str) == Some(column(row, 7)))
     });
     let first = found.next();
     if wanted.is_empty() && found.next().is_some() {
@@ -359,7 +376,10 @@ fn display_relation(context: &FunctionContext, oid: u32) -> Option<String> {
             format!("{}.{}", relation.schema_name, quote_identifier(relation.name))
         });
     }
-    let relation = context.snapshot.relation_by_id(ObjectId(oid)).filter(|relation| context.snapshot.visible(context.principal, relation.id))?;
+    let relation = context
+        .snapshot
+        .relation_by_id(ObjectId(oid))
+        .filter(|relation| context.snapshot.visible(context.principal, relation.id))?;
     if relation_is_visible(context, oid) == Some(true) {
         return Some(quote_identifier(&relation.name));
     }
@@ -417,21 +437,28 @@ fn type_words(row: &builtin::BuiltinType, typmod: Option<i32>) -> String {
         "timestamptz" => format!("timestamp{precision} with time zone"),
         "char" => "\"char\"".to_string(),
         "any" | "trigger" | "unknown" => quote_identifier(row.name),
-        "numeric" => modifier.map_or_else(|| "numeric".to_string(), |typmod| {
-            let scale = (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
-            format!("numeric({},{scale})", ((typmod - 4) >> 16) & 0xffff)
-        }),
+        "numeric" => modifier.map_or_else(
+            || "numeric".to_string(),
+            |typmod| {
+                let scale = (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
+                format!("numeric({},{scale})", ((typmod - 4) >> 16) & 0xffff)
+            },
+        ),
         other => other.to_string(),
     }
 }
 
 fn display_function(context: &FunctionContext, oid: u32, with_arguments: bool) -> Option<String> {
-    let type_list = |types: &[u32]| types.iter().map(|oid| display_type(context, *oid, None).unwrap_or_default()).collect::<Vec<_>>().join(",");
+    let type_list =
+        |types: &[u32]| types.iter().map(|oid| display_type(context, *oid, None).unwrap_or_default()).collect::<Vec<_>>().join(",");
     if let Some(function) = builtin::function_by_oid(oid) {
         let name = quote_identifier(function.name);
         return Some(if with_arguments { format!("{name}({})", type_list(&function.arguments)) } else { name });
     }
-    let function = context.snapshot.function_by_id(ObjectId(oid)).filter(|function| context.snapshot.visible(context.principal, function.id))?;
+    let function = context
+        .snapshot
+        .function_by_id(ObjectId(oid))
+        .filter(|function| context.snapshot.visible(context.principal, function.id))?;
     let name = if function_is_visible(context, oid) == Some(true) {
         quote_identifier(&function.name)
     } else {
@@ -446,7 +473,10 @@ pub fn function_is_visible(context: &FunctionContext, oid: u32) -> Option<bool> 
     if builtin::function_by_oid(oid).is_some() {
         return Some(true);
     }
-    let function = context.snapshot.function_by_id(ObjectId(oid)).filter(|function| context.snapshot.visible(context.principal, function.id))?;
+    let function = context
+        .snapshot
+        .function_by_id(ObjectId(oid))
+        .filter(|function| context.snapshot.visible(context.principal, function.id))?;
     let first = search_schemas(context).into_iter().find_map(|entry| match entry {
         PathEntry::User(schema) => context.snapshot.function(schema.id, &function.name),
         PathEntry::System(_) => None,
@@ -474,7 +504,10 @@ fn display_operator(oid: u32, with_arguments: bool) -> Option<String> {
 /// # Errors
 /// [`ErrorKind::InvalidText`] for malformed literals and for items that are not of the type.
 pub fn parse_array_literal(text: &str, element: &SqlType) -> Result<Vec<Datum>> {
-    let malformed = || Error::new(ErrorKind::InvalidText, "malformed array literal").with_detail("Array value must start with \"{\" and end with \"}\".");
+    let malformed = || {
+        Error::new(ErrorKind::InvalidText, "malformed array literal")
+            .with_detail("Array value must start with \"{\" and end with \"}\".")
+    };
     let inner = text.trim().strip_prefix('{').and_then(|open| open.strip_suffix('}')).ok_or_else(malformed)?;
     let mut items: Vec<Option<String>> = Vec::new();
     let mut characters = inner.chars().peekable();
@@ -494,8 +527,9 @@ pub fn parse_array_literal(text: &str, element: &SqlType) -> Result<Vec<Datum>> 
     let array = datum::write(&SqlType::Array(Box::new(SqlType::Text)).arrow_type(), vec![strings])?;
     let values = array.as_list::<i32>().value(0);
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    let typed = cast_with_options(&values, &element.arrow_type(), &options)
-        .map_err(|error| Error::new(ErrorKind::InvalidText, format!("invalid input syntax for type {element}")).with_source(error))?;
+    let typed = cast_with_options(&values, &element.arrow_type(), &options).map_err(|error| {
+        Error::new(ErrorKind::InvalidText, format!("invalid input syntax for type {element}")).with_source(error)
+    })?;
     (0..typed.len()).map(|index| datum::read(&typed, index)).collect()
 }
 

@@ -120,7 +120,13 @@ pub fn interval_text(interval: IntervalMonthDayNano) -> String {
     push(interval.days, "day");
     let micros = interval.nanoseconds / 1000;
     if micros != 0 || parts.is_empty() {
-        let sign = if micros < 0 { "-" } else if negative_before { "+" } else { "" };
+        let sign = if micros < 0 {
+            "-"
+        } else if negative_before {
+            "+"
+        } else {
+            ""
+        };
         parts.push(format!("{sign}{}", time_text(micros.abs())));
     }
     parts.join(" ")
@@ -132,7 +138,15 @@ mod tests {
 
     #[test]
     fn floats_are_written_as_postgresql_does() {
-        for (number, text) in [(1.0, "1"), (1e16, "1e+16"), (1e14, "100000000000000"), (0.0001, "0.0001"), (0.00001, "1e-05"), (-1.5, "-1.5"), (f64::INFINITY, "Infinity")] {
+        for (number, text) in [
+            (1.0, "1"),
+            (1e16, "1e+16"),
+            (1e14, "100000000000000"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-1.5, "-1.5"),
+            (f64::INFINITY, "Infinity"),
+        ] {
             assert_eq!(float_text(number), text);
         }
     }

@@ -152,7 +152,8 @@ impl Functions {
     /// Names of all scalar functions.
     pub fn scalar_names(&self) -> Vec<String> {
         let ours = self.ours.iter().filter(|(_, overloads)| overloads.iter().any(|overload| overload.set_columns().is_none()));
-        let mut all: Vec<String> = ours.map(|(name, _)| name.clone()).chain(self.scalars.keys().cloned()).chain(["extract".to_string()]).collect();
+        let mut all: Vec<String> =
+            ours.map(|(name, _)| name.clone()).chain(self.scalars.keys().cloned()).chain(["extract".to_string()]).collect();
         all.sort();
         all.dedup();
         all
@@ -231,7 +232,8 @@ mod tests {
     #[test]
     fn every_function_of_the_engine_is_allowed_or_refused_by_name() {
         let verdicts = allow_list();
-        let unknown: Vec<_> = engine_names().into_iter().filter(|(kind, name)| !verdicts.contains_key(&(*kind, name.as_str()))).collect();
+        let unknown: Vec<_> =
+            engine_names().into_iter().filter(|(kind, name)| !verdicts.contains_key(&(*kind, name.as_str()))).collect();
         assert!(unknown.is_empty(), "classify in engine_functions.tsv: {unknown:?}");
     }
 
@@ -249,7 +251,8 @@ mod tests {
     #[test]
     fn the_allow_list_names_nothing_that_the_engine_lacks() {
         let names = engine_names();
-        let stale: Vec<_> = allow_list().into_keys().filter(|(kind, name)| !names.contains(&(*kind, (*name).to_string()))).collect();
+        let stale: Vec<_> =
+            allow_list().into_keys().filter(|(kind, name)| !names.contains(&(*kind, (*name).to_string()))).collect();
         assert!(stale.is_empty(), "remove from engine_functions.tsv: {stale:?}");
     }
 }

@@ -50,9 +50,8 @@ impl Zone {
         match self {
             Zone::Utc => 0,
             Zone::Fixed(offset) => offset,
-            Zone::Named(zone) => {
-                DateTime::<Utc>::from_timestamp_micros(utc).map_or(0, |instant| zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc())
-            }
+            Zone::Named(zone) => DateTime::<Utc>::from_timestamp_micros(utc)
+                .map_or(0, |instant| zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()),
         }
     }
 
@@ -61,7 +60,8 @@ impl Zone {
         match self {
             Zone::Utc => "UTC".to_string(),
             Zone::Fixed(offset) => offset_text(offset),
-            Zone::Named(zone) => DateTime::<Utc>::from_timestamp_micros(utc).map_or_else(String::new, |instant| instant.with_timezone(&zone).format("%Z").to_string()),
+            Zone::Named(zone) => DateTime::<Utc>::from_timestamp_micros(utc)
+                .map_or_else(String::new, |instant| instant.with_timezone(&zone).format("%Z").to_string()),
         }
     }
 }
@@ -90,7 +90,8 @@ fn parse_offset(text: &str) -> Option<i32> {
     let hours: f64 = parts.next()?.parse().ok()?;
     let minutes: i32 = parts.next().map_or(Some(0), |part| part.parse().ok())?;
     let seconds: i32 = parts.next().map_or(Some(0), |part| part.parse().ok())?;
-    let in_range = (0.0..=15.99).contains(&hours) && (0..60).contains(&minutes) && (0..60).contains(&seconds) && parts.next().is_none();
+    let in_range =
+        (0.0..=15.99).contains(&hours) && (0..60).contains(&minutes) && (0..60).contains(&seconds) && parts.next().is_none();
     #[expect(clippy::cast_possible_truncation, reason = "at most 16 hours")]
     let whole = (hours * 3600.0).round() as i32;
     in_range.then_some(sign * (whole + minutes * 60 + seconds))
@@ -109,9 +110,13 @@ pub fn local_to_utc(zone: Zone, local: i64) -> i64 {
         Zone::Utc => local,
         Zone::Fixed(offset) => shifted(offset),
         Zone::Named(named) => {
-            let Some(naive) = DateTime::<Utc>::from_timestamp_micros(local).map(|instant| instant.naive_utc()) else { return local };
+            let Some(naive) = DateTime::<Utc>::from_timestamp_micros(local).map(|instant| instant.naive_utc()) else {
+                return local;
+            };
             match named.offset_from_local_datetime(&naive) {
-                chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(_, offset) => shifted(offset.fix().local_minus_utc()),
+                chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(_, offset) => {
+                    shifted(offset.fix().local_minus_utc())
+                }
                 chrono::LocalResult::None => shifted(zone.offset_at(local - MICROS_PER_DAY)),
             }
         }
@@ -384,7 +389,12 @@ pub fn truncate(part: Part, local: i64) -> Result<i64> {
         Part::Decade => (year - year.rem_euclid(10), 1),
         Part::Century => (year - (year - 1).rem_euclid(100), 1),
         Part::Millennium => (year - (year - 1).rem_euclid(1000), 1),
-        _ => return Err(Error::new(ErrorKind::Unsupported, format!("unit {part:?} is not supported for date_trunc").to_lowercase())),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("unit {part:?} is not supported for date_trunc").to_lowercase(),
+            ));
+        }
     };
     Ok(days_from_civil(year, month, 1) * MICROS_PER_DAY)
 }
@@ -410,7 +420,12 @@ pub fn truncate_interval(part: Part, interval: IntervalMonthDayNano) -> Result<I
         Part::Decade => of_months(120),
         Part::Century => of_months(1200),
         Part::Millennium => of_months(12_000),
-        _ => return Err(Error::new(ErrorKind::Unsupported, format!("unit {part:?} is not supported for type interval").to_lowercase())),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("unit {part:?} is not supported for type interval").to_lowercase(),
+            ));
+        }
     })
 }
 

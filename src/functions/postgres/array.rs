@@ -59,7 +59,9 @@ fn sizes() -> Vec<Declaration> {
             let text: String = dimensions(call.list(0)?).iter().map(|size| format!("[1:{size}]")).collect();
             Ok(if text.is_empty() { Datum::Null } else { Datum::from(text) })
         }),
-        immutable("cardinality(anyarray) -> int4", |call| Ok(count(Some(if call.list(0)?.is_empty() { 0 } else { dimensions(call.list(0)?).iter().product() })))),
+        immutable("cardinality(anyarray) -> int4", |call| {
+            Ok(count(Some(if call.list(0)?.is_empty() { 0 } else { dimensions(call.list(0)?).iter().product() })))
+        }),
         immutable("size(anyarray) -> int4", |call| Ok(count(Some(call.list(0)?.len())))),
         immutable("array_size(anyarray) -> int4", |call| Ok(count(Some(call.list(0)?.len())))),
     ]
@@ -68,7 +70,9 @@ fn sizes() -> Vec<Declaration> {
 /// Whether two values are the same; numbers by value.
 fn same(one: &Datum, two: &Datum) -> bool {
     match (one, two) {
-        (Datum::Int(number), Datum::Float(float)) | (Datum::Float(float), Datum::Int(number)) => (*number as f64).total_cmp(float).is_eq(),
+        (Datum::Int(number), Datum::Float(float)) | (Datum::Float(float), Datum::Int(number)) => {
+            (*number as f64).total_cmp(float).is_eq()
+        }
         (one, two) => one == two,
     }
 }
@@ -93,15 +97,21 @@ fn search() -> Vec<Declaration> {
             Ok(Datum::List(found.map(|(index, _)| count(Some(index + 1))).collect()))
         })
         .called_on_null(),
-        immutable("array_contains(anyarray, any) -> bool", |call| Ok(Datum::Bool(call.list(0)?.iter().any(|item| same(item, call.get(1)))))),
+        immutable("array_contains(anyarray, any) -> bool", |call| {
+            Ok(Datum::Bool(call.list(0)?.iter().any(|item| same(item, call.get(1)))))
+        }),
         immutable("trim_array(anyarray, int4) -> anyarray", |call| {
             let list = call.list(0)?;
             let keep = usize::try_from(call.int(1)?).ok().and_then(|n| list.len().checked_sub(n));
-            let keep = keep.ok_or_else(|| Error::new(ErrorKind::InvalidParameter, format!("number of elements to trim must be between 0 and {}", list.len())))?;
+            let keep = keep.ok_or_else(|| {
+                Error::new(ErrorKind::InvalidParameter, format!("number of elements to trim must be between 0 and {}", list.len()))
+            })?;
             Ok(Datum::List(list.iter().take(keep).cloned().collect()))
         }),
         immutable("array_fill(anyelement, int4[]) -> anyarray", |call| {
-            let Datum::List(sizes) = call.get(1) else { return Err(Error::new(ErrorKind::DataException, "dimension array must not be null")) };
+            let Datum::List(sizes) = call.get(1) else {
+                return Err(Error::new(ErrorKind::DataException, "dimension array must not be null"));
+            };
             let [Datum::Int(size)] = sizes.as_slice() else { return Err(Error::unsupported("array_fill with several dimensions")) };
             let size = usize::try_from(*size).unwrap_or(0);
             if size > MAX_ROWS {
@@ -114,7 +124,8 @@ fn search() -> Vec<Declaration> {
 }
 
 fn too_many() -> Error {
-    Error::new(ErrorKind::ProgramLimit, format!("a set-returning function may give at most {MAX_ROWS} rows")).with_hint("Join several smaller series.")
+    Error::new(ErrorKind::ProgramLimit, format!("a set-returning function may give at most {MAX_ROWS} rows"))
+        .with_hint("Join several smaller series.")
 }
 
 fn subscripts(size: usize, reverse: bool) -> Datum {
@@ -124,14 +135,18 @@ fn subscripts(size: usize, reverse: bool) -> Datum {
 
 fn sets() -> Vec<Declaration> {
     vec![
-        immutable("generate_subscripts(anyarray, int4) -> setof int4", |call| Ok(subscripts(length(call.list(0)?, call.int(1)?).unwrap_or(0), false))),
+        immutable("generate_subscripts(anyarray, int4) -> setof int4", |call| {
+            Ok(subscripts(length(call.list(0)?, call.int(1)?).unwrap_or(0), false))
+        }),
         immutable("generate_subscripts(anyarray, int4, bool) -> setof int4", |call| {
             Ok(subscripts(length(call.list(0)?, call.int(1)?).unwrap_or(0), call.bool(2)?))
         }),
         immutable("unnest(anyarray) -> setof anyelement", |call| Ok(call.get(0).clone())),
         immutable("explode(anyarray) -> setof anyelement", |call| Ok(call.get(0).clone())),
         immutable("_pg_expandarray(anyarray) -> setof (x anyelement, n int4)", |call| {
-            let row = |(index, item): (usize, &Datum)| Datum::Row(vec![("x".to_string(), item.clone()), ("n".to_string(), count(Some(index + 1)))]);
+            let row = |(index, item): (usize, &Datum)| {
+                Datum::Row(vec![("x".to_string(), item.clone()), ("n".to_string(), count(Some(index + 1)))])
+            };
             Ok(Datum::List(call.list(0)?.iter().enumerate().map(row).collect()))
         }),
     ]
@@ -165,7 +180,9 @@ fn integers(call: &Call<'_>) -> Result<Datum> {
 
 /// A series of times; the step is calendar arithmetic in `zone`.
 fn times(start: i64, stop: i64, step: IntervalMonthDayNano, zone: Zone, wrap: fn(i64) -> Datum) -> Result<Datum> {
-    let span = i128::from(step.months) * 30 * i128::from(MICROS_PER_DAY) + i128::from(step.days) * i128::from(MICROS_PER_DAY) + i128::from(step.nanoseconds / 1000);
+    let span = i128::from(step.months) * 30 * i128::from(MICROS_PER_DAY)
+        + i128::from(step.days) * i128::from(MICROS_PER_DAY)
+        + i128::from(step.nanoseconds / 1000);
     if span == 0 {
         return Err(zero_step());
     }
@@ -184,13 +201,21 @@ fn series() -> Vec<Declaration> {
         immutable("generate_series(int8, int8, int8) -> setof int8", integers),
         immutable("sequence(int8, int8) -> int8[]", integers),
         immutable("sequence(int8, int8, int8) -> int8[]", integers),
-        immutable("generate_series(timestamp, timestamp, interval) -> setof timestamp", |call| match (call.get(0), call.get(1), call.get(2)) {
-            (Datum::Timestamp(start), Datum::Timestamp(stop), Datum::Interval(step)) => times(*start, *stop, *step, Zone::Utc, Datum::Timestamp),
-            _ => Ok(Datum::Null),
+        immutable("generate_series(timestamp, timestamp, interval) -> setof timestamp", |call| {
+            match (call.get(0), call.get(1), call.get(2)) {
+                (Datum::Timestamp(start), Datum::Timestamp(stop), Datum::Interval(step)) => {
+                    times(*start, *stop, *step, Zone::Utc, Datum::Timestamp)
+                }
+                _ => Ok(Datum::Null),
+            }
         }),
-        zoned("generate_series(timestamptz, timestamptz, interval) -> setof timestamptz", |call| match (call.get(0), call.get(1), call.get(2)) {
-            (Datum::Timestamptz(start), Datum::Timestamptz(stop), Datum::Interval(step)) => times(*start, *stop, *step, call.zone, Datum::Timestamptz),
-            _ => Ok(Datum::Null),
+        zoned("generate_series(timestamptz, timestamptz, interval) -> setof timestamptz", |call| {
+            match (call.get(0), call.get(1), call.get(2)) {
+                (Datum::Timestamptz(start), Datum::Timestamptz(stop), Datum::Interval(step)) => {
+                    times(*start, *stop, *step, call.zone, Datum::Timestamptz)
+                }
+                _ => Ok(Datum::Null),
+            }
         }),
     ]
 }

@@ -54,8 +54,12 @@ fn lookup<const KIND: u8>(call: &Call<'_>) -> Result<Datum> {
 fn visibility() -> Vec<Declaration> {
     let builtin_visible = |signature| stable(signature, |_| Ok(Datum::Bool(true)));
     vec![
-        stable("pg_table_is_visible(oid) -> bool", |call| Ok(Datum::from(names::relation_is_visible(call.context()?, call.oid(0)?)))),
-        stable("pg_function_is_visible(oid) -> bool", |call| Ok(Datum::from(names::function_is_visible(call.context()?, call.oid(0)?)))),
+        stable("pg_table_is_visible(oid) -> bool", |call| {
+            Ok(Datum::from(names::relation_is_visible(call.context()?, call.oid(0)?)))
+        }),
+        stable("pg_function_is_visible(oid) -> bool", |call| {
+            Ok(Datum::from(names::function_is_visible(call.context()?, call.oid(0)?)))
+        }),
         stable("pg_type_is_visible(oid) -> bool", |call| Ok(Datum::from(builtin::type_by_oid(call.oid(0)?).map(|_| true)))),
         // All objects of these kinds lie in pg_catalog, which every search path leads to.
         builtin_visible("pg_operator_is_visible(oid) -> bool"),
@@ -75,7 +79,9 @@ fn comments() -> Vec<Declaration> {
     vec![
         stable("obj_description(oid) -> text", |call| Ok(object_comment(call.context()?, call.oid(0)?, None))),
         stable("obj_description(oid, name) -> text", |call| Ok(object_comment(call.context()?, call.oid(0)?, Some(call.text(1)?)))),
-        stable("shobj_description(oid, name) -> text", |call| Ok(object_comment(call.context()?, call.oid(0)?, Some(call.text(1)?)))),
+        stable("shobj_description(oid, name) -> text", |call| {
+            Ok(object_comment(call.context()?, call.oid(0)?, Some(call.text(1)?)))
+        }),
         stable("col_description(oid, int4) -> text", |call| {
             let context = call.context()?;
             let relation = visible_relation(context, call.oid(0)?);
@@ -105,7 +111,9 @@ fn object_comment(context: &FunctionContext, oid: u32, catalog: Option<&str>) ->
         .or_else(|| snapshot.schema_by_id(id).filter(|_| of("pg_namespace")).map(|schema| schema.comment.clone()))
         .or_else(|| snapshot.function_by_id(id).filter(|_| of("pg_proc")).map(|function| function.comment.clone()))
         .or_else(|| snapshot.catalog_by_id(id).filter(|_| of("pg_database")).map(|catalog| catalog.comment.clone()))
-        .or_else(|| snapshot.principal_by_id(id).filter(|_| of("pg_authid") || of("pg_roles")).map(|principal| principal.comment.clone()));
+        .or_else(|| {
+            snapshot.principal_by_id(id).filter(|_| of("pg_authid") || of("pg_roles")).map(|principal| principal.comment.clone())
+        });
     Datum::text(comment.flatten())
 }
 
@@ -123,19 +131,29 @@ fn types() -> Vec<Declaration> {
             Ok(Datum::from(names::display_type(call.context()?, oid, typmod).unwrap_or_else(|| "???".to_string())))
         })
         .called_on_null(),
-        stable("pg_typeof(any) -> regtype", |call| Ok(Datum::from(call.types.first().map_or(0, crate::catalog::types::SqlType::oid)))).called_on_null(),
+        stable("pg_typeof(any) -> regtype", |call| {
+            Ok(Datum::from(call.types.first().map_or(0, crate::catalog::types::SqlType::oid)))
+        })
+        .called_on_null(),
         stable("oidvectortypes(oidvector) -> text", |call| {
             let oids = call.list(0)?.iter().filter_map(|oid| oid.as_int().and_then(|oid| u32::try_from(oid).ok()));
             let context = call.context()?;
-            let words: Vec<String> = oids.map(|oid| names::display_type(context, oid, None).unwrap_or_else(|| "???".to_string())).collect();
+            let words: Vec<String> =
+                oids.map(|oid| names::display_type(context, oid, None).unwrap_or_else(|| "???".to_string())).collect();
             Ok(Datum::from(words.join(", ")))
         }),
-        immutable("_pg_char_max_length(oid, int4) -> int4", |call| Ok(describe::character_length(call.oid(0)?, call.int(1)?).into())),
+        immutable("_pg_char_max_length(oid, int4) -> int4", |call| {
+            Ok(describe::character_length(call.oid(0)?, call.int(1)?).into())
+        }),
         immutable("_pg_char_octet_length(oid, int4) -> int4", |call| Ok(describe::octet_length(call.oid(0)?, call.int(1)?).into())),
-        immutable("_pg_numeric_precision(oid, int4) -> int4", |call| Ok(describe::numeric_precision(call.oid(0)?, call.int(1)?).into())),
+        immutable("_pg_numeric_precision(oid, int4) -> int4", |call| {
+            Ok(describe::numeric_precision(call.oid(0)?, call.int(1)?).into())
+        }),
         immutable("_pg_numeric_precision_radix(oid, int4) -> int4", |call| Ok(describe::numeric_radix(call.oid(0)?).into())),
         immutable("_pg_numeric_scale(oid, int4) -> int4", |call| Ok(describe::numeric_scale(call.oid(0)?, call.int(1)?).into())),
-        immutable("_pg_datetime_precision(oid, int4) -> int4", |call| Ok(describe::datetime_precision(call.oid(0)?, call.int(1)?).into())),
+        immutable("_pg_datetime_precision(oid, int4) -> int4", |call| {
+            Ok(describe::datetime_precision(call.oid(0)?, call.int(1)?).into())
+        }),
         immutable("_pg_interval_type(oid, int4) -> text", |_| Ok(Datum::Null)),
         // Composite arguments (a row of pg_attribute, a row of pg_type): there are no domains, so the column's own type is the true one.
         immutable("_pg_truetypid(any, any) -> oid", |call| Ok(field(call.get(0), "atttypid"))),

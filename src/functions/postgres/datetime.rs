@@ -9,18 +9,22 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Date32Type, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType,
+    TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::context::FunctionContext;
 use crate::functions::datum::Datum;
-use crate::functions::define::{ArrayCall, Call, Declaration, external, immutable, immutable_arrays, stable, zoned, zoned_arrays, undefined_function};
+use crate::functions::define::{
+    ArrayCall, Call, Declaration, external, immutable, immutable_arrays, stable, undefined_function, zoned, zoned_arrays,
+};
 use crate::functions::time::{self, MICROS_PER_DAY, Part, Zone};
 
 /// The functions of this file.
@@ -53,7 +57,9 @@ pub(crate) fn declarations() -> Vec<Declaration> {
 
 fn constant_text(value: &ColumnarValue) -> Result<Option<String>> {
     match value {
-        ColumnarValue::Scalar(ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text)) => Ok(text.clone()),
+        ColumnarValue::Scalar(ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text)) => {
+            Ok(text.clone())
+        }
         ColumnarValue::Scalar(_) => Ok(None),
         ColumnarValue::Array(array) => {
             // The field may come from a column; all rows must then agree.
@@ -92,7 +98,9 @@ fn fields(part: Part, array: &ArrayRef, zone: Zone) -> Result<Int64Array> {
                 }),
             }
         }
-        DataType::Date32 => array.as_primitive::<Date32Type>().unary::<_, Int64Type>(|days| part.of_local(i64::from(days) * MICROS_PER_DAY, 0)),
+        DataType::Date32 => {
+            array.as_primitive::<Date32Type>().unary::<_, Int64Type>(|days| part.of_local(i64::from(days) * MICROS_PER_DAY, 0))
+        }
         DataType::Time64(TimeUnit::Microsecond) => match part {
             Part::Microseconds | Part::Milliseconds | Part::Second | Part::Minute | Part::Hour | Part::Epoch => {
                 array.as_primitive::<Time64MicrosecondType>().unary::<_, Int64Type>(|micros| part.of_local(micros, 0))
@@ -124,7 +132,8 @@ fn rows_needed(value: &ColumnarValue, rows: usize) -> usize {
 /// An array back to a constant where the argument was one.
 fn shaped(value: &ColumnarValue, array: ArrayRef) -> Result<ColumnarValue> {
     if matches!(value, ColumnarValue::Scalar(_)) {
-        let scalar = ScalarValue::try_from_array(&array, 0).map_err(|error| Error::internal("a function's result").with_source(error))?;
+        let scalar =
+            ScalarValue::try_from_array(&array, 0).map_err(|error| Error::internal("a function's result").with_source(error))?;
         return Ok(ColumnarValue::Scalar(scalar));
     }
     Ok(ColumnarValue::Array(array))
@@ -149,7 +158,8 @@ fn date_part(call: &ArrayCall<'_>) -> Result<ColumnarValue> {
 }
 
 fn null_of(data_type: &DataType) -> Result<ColumnarValue> {
-    let null = ScalarValue::try_from(data_type).map_err(|error| Error::internal("a NULL of a function's type").with_source(error))?;
+    let null =
+        ScalarValue::try_from(data_type).map_err(|error| Error::internal("a NULL of a function's type").with_source(error))?;
     Ok(ColumnarValue::Scalar(null))
 }
 
@@ -171,7 +181,9 @@ fn date_trunc(call: &ArrayCall<'_>) -> Result<ColumnarValue> {
         DataType::Date32 => {
             // A date becomes the midnight of the session's zone before it is cut.
             let zone = call.zone;
-            let cut = |days: i32| time::truncate(part, i64::from(days) * MICROS_PER_DAY).map_or(0, |local| time::local_to_utc(zone, local));
+            let cut = |days: i32| {
+                time::truncate(part, i64::from(days) * MICROS_PER_DAY).map_or(0, |local| time::local_to_utc(zone, local))
+            };
             array.as_primitive::<Date32Type>().unary(cut)
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
@@ -204,7 +216,9 @@ impl Extract {
 
     fn call(&self, args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [field, value] = args.args.as_slice() else { return Err(undefined_function("extract", &args.arg_fields)) };
-        let DataType::Decimal128(precision, scale) = *args.return_field.data_type() else { return Err(Error::internal("EXTRACT is numeric")) };
+        let DataType::Decimal128(precision, scale) = *args.return_field.data_type() else {
+            return Err(Error::internal("EXTRACT is numeric"));
+        };
         let Some(field) = constant_text(field)? else { return null_of(args.return_field.data_type()) };
         let array = to_array(value, rows_needed(value, args.number_rows))?;
         let part = Part::parse(&field, &type_words(array.data_type()))?;
@@ -248,7 +262,9 @@ impl ScalarUDFImpl for Extract {
             DataType::Date64 => DataType::Date32,
             DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
             DataType::Interval(_) | DataType::Duration(_) => DataType::Interval(IntervalUnit::MonthDayNano),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => DataType::Timestamp(TimeUnit::Microsecond, None),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
             other => other.clone(),
         };
         Ok(vec![field.clone(), value])
@@ -260,7 +276,9 @@ impl ScalarUDFImpl for Extract {
             return Err(external(undefined_function("extract", args.arg_fields)));
         }
         let field = match args.scalar_arguments.first() {
-            Some(Some(ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)))) => text,
+            Some(Some(ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)))) => {
+                text
+            }
             _ => return Err(external(Error::new(ErrorKind::InvalidParameter, "EXTRACT needs a constant field"))),
         };
         let scale = scale_of(Part::parse(field, &type_words(value.data_type())).map_err(external)?);
@@ -287,12 +305,8 @@ fn ages() -> Vec<Declaration> {
         }),
         stable("age(timestamp) -> interval", |call| age_of_today(call)),
         stable("age(timestamptz) -> interval", |call| age_of_today(call)),
-        immutable("justify_days(interval) -> interval", |call| {
-            justified(call, |interval| carry_days(interval))
-        }),
-        immutable("justify_hours(interval) -> interval", |call| {
-            justified(call, |interval| carry_hours(interval))
-        }),
+        immutable("justify_days(interval) -> interval", |call| justified(call, |interval| carry_days(interval))),
+        immutable("justify_hours(interval) -> interval", |call| justified(call, |interval| carry_hours(interval))),
         immutable("justify_interval(interval) -> interval", |call| {
             justified(call, |interval| same_signs(carry_days(carry_hours(interval))))
         }),
@@ -327,7 +341,8 @@ const NANOS_PER_DAY: i64 = MICROS_PER_DAY * 1000;
 
 fn carry_hours(interval: IntervalMonthDayNano) -> IntervalMonthDayNano {
     let days = i32::try_from(interval.nanoseconds / NANOS_PER_DAY).unwrap_or(0);
-    let mut result = IntervalMonthDayNano::new(interval.months, interval.days.saturating_add(days), interval.nanoseconds % NANOS_PER_DAY);
+    let mut result =
+        IntervalMonthDayNano::new(interval.months, interval.days.saturating_add(days), interval.nanoseconds % NANOS_PER_DAY);
     if result.days > 0 && result.nanoseconds < 0 {
         result.nanoseconds += NANOS_PER_DAY;
         result.days -= 1;
@@ -339,7 +354,8 @@ fn carry_hours(interval: IntervalMonthDayNano) -> IntervalMonthDayNano {
 }
 
 fn carry_days(interval: IntervalMonthDayNano) -> IntervalMonthDayNano {
-    let mut result = IntervalMonthDayNano::new(interval.months.saturating_add(interval.days / 30), interval.days % 30, interval.nanoseconds);
+    let mut result =
+        IntervalMonthDayNano::new(interval.months.saturating_add(interval.days / 30), interval.days % 30, interval.nanoseconds);
     if result.months > 0 && result.days < 0 {
         result.days += 30;
         result.months -= 1;
@@ -398,9 +414,15 @@ fn time_of(hour: i64, minute: i64, second: f64) -> Result<i64> {
 
 fn constructors() -> Vec<Declaration> {
     vec![
-        immutable("make_date(int4, int4, int4) -> date", |call| Ok(Datum::Date(date_of(call.int(0)?, call.int(1)?, call.int(2)?)?))),
-        immutable("make_time(int4, int4, float8) -> time", |call| Ok(Datum::Time(time_of(call.int(0)?, call.int(1)?, call.float(2)?)?))),
-        immutable("make_timestamp(int4, int4, int4, int4, int4, float8) -> timestamp", |call| Ok(Datum::Timestamp(local_of(call)?))),
+        immutable("make_date(int4, int4, int4) -> date", |call| {
+            Ok(Datum::Date(date_of(call.int(0)?, call.int(1)?, call.int(2)?)?))
+        }),
+        immutable("make_time(int4, int4, float8) -> time", |call| {
+            Ok(Datum::Time(time_of(call.int(0)?, call.int(1)?, call.float(2)?)?))
+        }),
+        immutable("make_timestamp(int4, int4, int4, int4, int4, float8) -> timestamp", |call| {
+            Ok(Datum::Timestamp(local_of(call)?))
+        }),
         zoned("make_timestamptz(int4, int4, int4, int4, int4, float8) -> timestamptz", |call| {
             Ok(Datum::Timestamptz(time::local_to_utc(call.zone, local_of(call)?)))
         }),
@@ -463,11 +485,15 @@ fn zones() -> Vec<Declaration> {
             _ => Ok(Datum::Null),
         }),
         immutable("timezone(interval, timestamptz) -> timestamp", |call| match (call.get(0), call.get(1)) {
-            (Datum::Interval(offset), Datum::Timestamptz(utc)) => Ok(Datum::Timestamp(utc.saturating_add(offset.nanoseconds / 1000))),
+            (Datum::Interval(offset), Datum::Timestamptz(utc)) => {
+                Ok(Datum::Timestamp(utc.saturating_add(offset.nanoseconds / 1000)))
+            }
             _ => Ok(Datum::Null),
         }),
         immutable("timezone(interval, timestamp) -> timestamptz", |call| match (call.get(0), call.get(1)) {
-            (Datum::Interval(offset), Datum::Timestamp(local)) => Ok(Datum::Timestamptz(local.saturating_sub(offset.nanoseconds / 1000))),
+            (Datum::Interval(offset), Datum::Timestamp(local)) => {
+                Ok(Datum::Timestamptz(local.saturating_sub(offset.nanoseconds / 1000)))
+            }
             _ => Ok(Datum::Null),
         }),
         immutable("to_utc_timestamp(timestamp, text) -> timestamp", |call| match call.get(0) {

@@ -56,7 +56,8 @@ pub fn sees_policies(context: &FunctionContext, relation: &Relation) -> bool {
 
 fn view_text(call: &Call<'_>) -> Result<Datum> {
     let context = call.context()?;
-    let view = visible_relation(context, call.oid(0)?).filter(|relation| sees_view_text(context, relation)).and_then(Relation::view);
+    let view =
+        visible_relation(context, call.oid(0)?).filter(|relation| sees_view_text(context, relation)).and_then(Relation::view);
     Ok(Datum::text(view.map(|view| format!(" {};", view.query.trim().trim_end_matches(';')))))
 }
 
@@ -68,7 +69,10 @@ fn rule_text(call: &Call<'_>) -> Result<Datum> {
     };
     let Some(view) = relation.view() else { return Ok(Datum::Null) };
     let name = names::display_object(context, crate::catalog::types::RegKind::Class, relation.id.0);
-    Ok(Datum::from(format!("CREATE RULE \"_RETURN\" AS ON SELECT TO {name} DO INSTEAD {};", view.query.trim().trim_end_matches(';'))))
+    Ok(Datum::from(format!(
+        "CREATE RULE \"_RETURN\" AS ON SELECT TO {name} DO INSTEAD {};",
+        view.query.trim().trim_end_matches(';')
+    )))
 }
 
 fn visible_function(context: &FunctionContext, oid: u32) -> Option<&Function> {
@@ -136,7 +140,9 @@ fn function_text(call: &Call<'_>) -> Result<Datum> {
             function.name
         )));
     }
-    let Some(function) = visible_function(context, oid).filter(|function| sees_function_text(context, function)) else { return Ok(Datum::Null) };
+    let Some(function) = visible_function(context, oid).filter(|function| sees_function_text(context, function)) else {
+        return Ok(Datum::Null);
+    };
     let schema = context.snapshot.schema_by_id(function.schema).map_or("", |schema| schema.name.as_str());
     Ok(Datum::from(format!(
         "CREATE OR REPLACE FUNCTION {}.{}({})\n RETURNS {}\n LANGUAGE sql\nRETURN {}\n",

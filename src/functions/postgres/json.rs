@@ -22,7 +22,9 @@ pub(crate) fn declarations() -> Vec<Declaration> {
     all.push(immutable("jsonb_pretty(json) -> text", |call| {
         Ok(Datum::text(serde_json::to_string_pretty(&parse(call.text(0)?)?).ok()))
     }));
-    all.push(immutable("jsonb_contains(json, json) -> bool", |call| Ok(Datum::Bool(contains(&parse(call.text(0)?)?, &parse(call.text(1)?)?)))));
+    all.push(immutable("jsonb_contains(json, json) -> bool", |call| {
+        Ok(Datum::Bool(contains(&parse(call.text(0)?)?, &parse(call.text(1)?)?)))
+    }));
     all.push(immutable("jsonb_exists(json, text) -> bool", |call| {
         let key = call.text(1)?;
         Ok(Datum::Bool(match parse(call.text(0)?)? {
@@ -36,7 +38,8 @@ pub(crate) fn declarations() -> Vec<Declaration> {
 }
 
 fn parse(text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|error| Error::new(ErrorKind::InvalidText, "invalid input syntax for type json").with_source(error))
+    serde_json::from_str(text)
+        .map_err(|error| Error::new(ErrorKind::InvalidText, "invalid input syntax for type json").with_source(error))
 }
 
 /// A string as JSON.
@@ -64,7 +67,8 @@ pub(crate) fn json_of(datum: &Datum, is_json: bool, zone: Zone) -> String {
             format!("[{}]", inner.join(","))
         }
         Datum::Row(fields) => {
-            let inner: Vec<String> = fields.iter().map(|(name, value)| format!("{}:{}", quoted(name), json_of(value, false, zone))).collect();
+            let inner: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{}:{}", quoted(name), json_of(value, false, zone))).collect();
             format!("{{{}}}", inner.join(","))
         }
         other => quoted(&text_of(other, zone)),
@@ -168,7 +172,9 @@ fn items(call: &Call<'_>, show: fn(Option<&Value>) -> Datum) -> Result<Datum> {
 fn pairs(call: &Call<'_>, show: fn(Option<&Value>) -> Datum) -> Result<Datum> {
     match parse(call.text(0)?)? {
         Value::Object(fields) => {
-            let row = |(key, value): (&String, &Value)| Datum::Row(vec![("key".to_string(), key.into()), ("value".to_string(), show(Some(value)))]);
+            let row = |(key, value): (&String, &Value)| {
+                Datum::Row(vec![("key".to_string(), key.into()), ("value".to_string(), show(Some(value)))])
+            };
             Ok(Datum::List(fields.iter().map(row).collect()))
         }
         _ => Err(Error::new(ErrorKind::InvalidParameter, "cannot deconstruct a scalar or an array")),
@@ -178,16 +184,22 @@ fn pairs(call: &Call<'_>, show: fn(Option<&Value>) -> Datum) -> Result<Datum> {
 /// The functions that exist for json and for jsonb.
 fn taking_apart() -> Vec<Declaration> {
     vec![
-        immutable("json_object_field(json, text) -> json", |call| Ok(as_json(parse(call.text(0)?)?.as_object().and_then(|fields| fields.get(call.text(1).ok()?))))),
+        immutable("json_object_field(json, text) -> json", |call| {
+            Ok(as_json(parse(call.text(0)?)?.as_object().and_then(|fields| fields.get(call.text(1).ok()?))))
+        }),
         immutable("json_object_field_text(json, text) -> text", |call| {
             Ok(as_text(parse(call.text(0)?)?.as_object().and_then(|fields| fields.get(call.text(1).ok()?))))
         }),
         immutable("json_array_element(json, int4) -> json", |call| Ok(as_json(element(&parse(call.text(0)?)?, call.int(1)?)))),
         immutable("json_array_element_text(json, int4) -> text", |call| Ok(as_text(element(&parse(call.text(0)?)?, call.int(1)?)))),
         immutable("json_extract_path(json, text..) -> json", |call| Ok(as_json(follow(&parse(call.text(0)?)?, &path_of(call))))),
-        immutable("json_extract_path_text(json, text..) -> text", |call| Ok(as_text(follow(&parse(call.text(0)?)?, &path_of(call))))),
+        immutable("json_extract_path_text(json, text..) -> text", |call| {
+            Ok(as_text(follow(&parse(call.text(0)?)?, &path_of(call))))
+        }),
         immutable("json_extract_path(json, text[]) -> json", |call| Ok(as_json(follow(&parse(call.text(0)?)?, &path_of(call))))),
-        immutable("json_extract_path_text(json, text[]) -> text", |call| Ok(as_text(follow(&parse(call.text(0)?)?, &path_of(call))))),
+        immutable("json_extract_path_text(json, text[]) -> text", |call| {
+            Ok(as_text(follow(&parse(call.text(0)?)?, &path_of(call))))
+        }),
         immutable("json_array_length(json) -> int4", |call| match parse(call.text(0)?)? {
             Value::Array(items) => Ok(Datum::Int(i64::try_from(items.len()).unwrap_or(i64::MAX))),
             _ => Err(Error::new(ErrorKind::InvalidParameter, "cannot get array length of a non-array")),
@@ -216,14 +228,18 @@ fn taking_apart() -> Vec<Declaration> {
 
 fn rows_of_one(list: Datum) -> Result<Datum> {
     match list {
-        Datum::List(items) => Ok(Datum::List(items.into_iter().map(|item| Datum::Row(vec![("value".to_string(), item)])).collect())),
+        Datum::List(items) => {
+            Ok(Datum::List(items.into_iter().map(|item| Datum::Row(vec![("value".to_string(), item)])).collect()))
+        }
         other => Ok(other),
     }
 }
 
 fn without_nulls(value: Value) -> Value {
     match value {
-        Value::Object(fields) => Value::Object(fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect()),
+        Value::Object(fields) => Value::Object(
+            fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect(),
+        ),
         Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
         other => other,
     }
@@ -231,7 +247,9 @@ fn without_nulls(value: Value) -> Value {
 
 fn contains(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => part.iter().all(|(key, value)| whole.get(key).is_some_and(|found| contains(found, value))),
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|found| contains(found, value)))
+        }
         (Value::Array(whole), Value::Array(part)) => part.iter().all(|value| whole.iter().any(|found| contains(found, value))),
         (Value::Array(whole), scalar) => whole.contains(scalar),
         (whole, part) => whole == part,
@@ -242,7 +260,8 @@ fn contains(whole: &Value, part: &Value) -> bool {
 fn get_json_object(text: &str, path: &str) -> Result<Datum> {
     let Some(path) = path.strip_prefix('$') else { return Ok(Datum::Null) };
     let Ok(value) = serde_json::from_str::<Value>(text) else { return Ok(Datum::Null) };
-    let steps: Vec<&str> = path.split(['.', '[', ']']).map(|step| step.trim_matches(['\'', '"'])).filter(|step| !step.is_empty()).collect();
+    let steps: Vec<&str> =
+        path.split(['.', '[', ']']).map(|step| step.trim_matches(['\'', '"'])).filter(|step| !step.is_empty()).collect();
     Ok(as_text(follow(&value, &steps)))
 }
 

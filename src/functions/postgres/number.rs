@@ -162,7 +162,14 @@ mod tests {
 
     #[test]
     fn sizes_are_written_with_their_unit() {
-        for (bytes, text) in [(0, "0 bytes"), (8192, "8192 bytes"), (10_240, "10 kB"), (1 << 20, "1024 kB"), (123_456_789, "118 MB"), (-20_480, "-20 kB")] {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (8192, "8192 bytes"),
+            (10_240, "10 kB"),
+            (1 << 20, "1024 kB"),
+            (123_456_789, "118 MB"),
+            (-20_480, "-20 kB"),
+        ] {
             assert_eq!(size_text(bytes), text);
         }
     }

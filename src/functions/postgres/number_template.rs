@@ -90,11 +90,19 @@ pub(super) fn to_char(call: &Call<'_>) -> Result<Datum> {
     let template = parse(call.text(1)?);
     let Some((value, scale)) = decimal(call.get(0)) else {
         return Ok(match call.get(0) {
-            Datum::Float(_) => Datum::from(template.tokens.iter().map(|token| if matches!(token, Token::Digit { .. }) { '#' } else { ' ' }).collect::<String>()),
+            Datum::Float(_) => Datum::from(
+                template
+                    .tokens
+                    .iter()
+                    .map(|token| if matches!(token, Token::Digit { .. }) { '#' } else { ' ' })
+                    .collect::<String>(),
+            ),
             _ => Datum::Null,
         });
     };
-    if let Some(upper) = template.tokens.iter().find_map(|token| if let Token::Roman { upper } = token { Some(*upper) } else { None }) {
+    if let Some(upper) =
+        template.tokens.iter().find_map(|token| if let Token::Roman { upper } = token { Some(*upper) } else { None })
+    {
         return Ok(Datum::from(roman(rescale(value, scale, 0)?, upper, template.fill)));
     }
     if template.tokens.contains(&Token::Exponent) {
@@ -105,7 +113,19 @@ pub(super) fn to_char(call: &Call<'_>) -> Result<Datum> {
 
 fn roman(value: i256, upper: bool, fill: bool) -> String {
     const NUMERALS: [(i128, &str); 13] = [
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
     ];
     let Some(mut number) = value.to_i128().filter(|number| (1..4000).contains(number)) else { return "#".repeat(15) };
     let mut text = String::new();
@@ -120,7 +140,12 @@ fn roman(value: i256, upper: bool, fill: bool) -> String {
 }
 
 fn scientific(value: i256, scale: i8, template: &Template) -> String {
-    let after = template.tokens.iter().skip_while(|token| **token != Token::Point).filter(|token| matches!(token, Token::Digit { .. })).count();
+    let after = template
+        .tokens
+        .iter()
+        .skip_while(|token| **token != Token::Point)
+        .filter(|token| matches!(token, Token::Digit { .. }))
+        .count();
     let number: f64 = numeric_text(value, scale).parse().unwrap_or(0.0);
     let text = format!("{number:.after$e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text.as_str(), "0"));
@@ -156,13 +181,17 @@ fn fixed(value: i256, scale: i8, template: &Template) -> Result<String> {
     let after = tokens.iter().skip(split).filter(digit).count();
     let shift = shift_at.map_or(0, |at| tokens.iter().take(split).skip(at).filter(digit).count());
     let digits = round(value, scale, after, shift)?;
-    let explicit_sign = tokens.iter().any(|token| matches!(token, Token::Sign | Token::Minus | Token::Plus | Token::PlusMinus | Token::Brackets));
+    let explicit_sign =
+        tokens.iter().any(|token| matches!(token, Token::Sign | Token::Minus | Token::Plus | Token::PlusMinus | Token::Brackets));
     let overflow = digits.whole.len() > before;
     let mut writer = Writer::new(&digits, template, before, overflow);
     for (index, token) in tokens.iter().enumerate() {
         writer.token(*token, index, split);
     }
-    let leading_sign = tokens.iter().position(|token| *token == Token::Sign).is_some_and(|at| tokens.iter().skip(at).any(|token| matches!(token, Token::Digit { .. })));
+    let leading_sign = tokens
+        .iter()
+        .position(|token| *token == Token::Sign)
+        .is_some_and(|at| tokens.iter().skip(at).any(|token| matches!(token, Token::Digit { .. })));
     Ok(writer.finish(&digits, template, explicit_sign, leading_sign, tokens.contains(&Token::Brackets)))
 }
 
@@ -286,7 +315,13 @@ impl<'a> Writer<'a> {
     fn finish(mut self, digits: &Digits, template: &Template, explicit_sign: bool, leading_sign: bool, brackets: bool) -> String {
         let at = self.first.unwrap_or(self.text.len());
         if brackets {
-            let (open, close) = if digits.negative { ("<", ">") } else if template.fill { (" ", " ") } else { ("", "") };
+            let (open, close) = if digits.negative {
+                ("<", ">")
+            } else if template.fill {
+                (" ", " ")
+            } else {
+                ("", "")
+            };
             self.text.insert_str(at, open);
             self.text.push_str(close);
         } else if leading_sign {

@@ -108,7 +108,8 @@ fn holds_any(
     snapshot.reaches(principal, securable)
         && words.iter().any(|(word, grantable)| {
             privileges(word).iter().any(|privilege| {
-                snapshot.holds(principal, *privilege, securable) && (!grantable || snapshot.may_grant(principal, *privilege, securable))
+                snapshot.holds(principal, *privilege, securable)
+                    && (!grantable || snapshot.may_grant(principal, *privilege, securable))
             })
         })
 }
@@ -136,12 +137,21 @@ fn has_table_privilege(context: &FunctionContext, principal: ObjectId, table: &D
     Ok(Datum::Bool(holds_any(context, principal, relation.id, &words, table_privileges)))
 }
 
-fn has_column_privilege(context: &FunctionContext, principal: ObjectId, table: &Datum, column: &Datum, privilege: &str) -> Result<Datum> {
+fn has_column_privilege(
+    context: &FunctionContext,
+    principal: ObjectId,
+    table: &Datum,
+    column: &Datum,
+    privilege: &str,
+) -> Result<Datum> {
     let oid = object(context, RegKind::Class, table)?;
     if let (Datum::Text(name), Some(relation)) = (column, super::catalog::visible_relation(context, oid))
         && !relation.columns.iter().any(|column| column.name == *name)
     {
-        return Err(Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" of relation \"{}\" does not exist", relation.name)));
+        return Err(Error::new(
+            ErrorKind::UndefinedColumn,
+            format!("column \"{name}\" of relation \"{}\" does not exist", relation.name),
+        ));
     }
     has_table_privilege(context, principal, table, privilege)
 }
@@ -171,10 +181,12 @@ fn has_schema_privilege(context: &FunctionContext, principal: ObjectId, schema: 
 fn has_database_privilege(context: &FunctionContext, principal: ObjectId, database: &Datum, privilege: &str) -> Result<Datum> {
     let words = privilege_words(privilege, &["CREATE", "CONNECT", "TEMPORARY", "TEMP"])?;
     let catalog = match database {
-        Datum::Text(name) => match context.snapshot.catalog(name).filter(|catalog| context.snapshot.visible(context.principal, catalog.id)) {
-            Some(catalog) => catalog,
-            None => return Err(Error::new(ErrorKind::UndefinedCatalog, format!("database \"{name}\" does not exist"))),
-        },
+        Datum::Text(name) => {
+            match context.snapshot.catalog(name).filter(|catalog| context.snapshot.visible(context.principal, catalog.id)) {
+                Some(catalog) => catalog,
+                None => return Err(Error::new(ErrorKind::UndefinedCatalog, format!("database \"{name}\" does not exist"))),
+            }
+        }
         other => {
             let oid = ObjectId(object(context, RegKind::Class, other)?);
             let Some(catalog) = context.snapshot.catalog_by_id(oid) else { return Ok(Datum::Null) };
@@ -194,7 +206,8 @@ fn has_function_privilege(context: &FunctionContext, principal: ObjectId, functi
     if builtin::function_by_oid(oid).is_some() {
         return Ok(Datum::Bool(words.iter().any(|(_, grantable)| !grantable)));
     }
-    let Some(function) = context.snapshot.function_by_id(ObjectId(oid)).filter(|function| context.snapshot.visible(context.principal, function.id))
+    let Some(function) =
+        context.snapshot.function_by_id(ObjectId(oid)).filter(|function| context.snapshot.visible(context.principal, function.id))
     else {
         return Ok(Datum::Null);
     };
@@ -284,7 +297,8 @@ pub fn access_list(context: &FunctionContext, id: ObjectId) -> Datum {
     let snapshot = &context.snapshot;
     let Some(kind) = snapshot.kind_of(id) else { return Datum::Null };
     let all = snapshot.manages(context.principal, id);
-    let mut grants: Vec<&Grant> = snapshot.grants_on(id).filter(|grant| all || snapshot.is_member(context.principal, grant.grantee)).collect();
+    let mut grants: Vec<&Grant> =
+        snapshot.grants_on(id).filter(|grant| all || snapshot.is_member(context.principal, grant.grantee)).collect();
     if grants.is_empty() {
         return Datum::Null;
     }
@@ -348,7 +362,8 @@ fn access_lists() -> Vec<Declaration> {
         stable("makeaclitem(oid, oid, text, bool) -> aclitem", |call| {
             let context = call.context()?;
             let words: Vec<String> = call.text(2)?.split(',').map(|word| word.trim().to_uppercase()).collect();
-            let held: String = LETTERS.iter().filter(|(_, word)| words.iter().any(|wanted| wanted == word)).map(|(letter, _)| *letter).collect();
+            let held: String =
+                LETTERS.iter().filter(|(_, word)| words.iter().any(|wanted| wanted == word)).map(|(letter, _)| *letter).collect();
             let grantable = if call.bool(3)? { held.clone() } else { String::new() };
             Ok(item(context, ObjectId(call.oid(0)?), &held, &grantable, ObjectId(call.oid(1)?)))
         }),

@@ -69,7 +69,9 @@ fn identity() -> Vec<Declaration> {
         stable("is_member(text) -> bool", is_member),
         stable("is_account_group_member(text) -> bool", is_member),
         stable("pg_backend_pid() -> int4", |call| Ok(Datum::from(call.context()?.pid))),
-        stable("inet_client_addr() -> text", |call| Ok(Datum::text(call.context()?.client_address.map(|address| address.to_string())))),
+        stable("inet_client_addr() -> text", |call| {
+            Ok(Datum::text(call.context()?.client_address.map(|address| address.to_string())))
+        }),
         stable("inet_server_addr() -> text", |_| Ok(Datum::Null)),
         stable("inet_client_port() -> int4", |_| Ok(Datum::Null)),
         stable("inet_server_port() -> int4", |_| Ok(Datum::Null)),
@@ -92,7 +94,9 @@ fn is_member(call: &Call<'_>) -> Result<Datum> {
 
 fn clock() -> Vec<Declaration> {
     let now = stable("now() -> timestamptz", |call| Ok(Datum::Timestamptz(time::instant(call.context()?.transaction_time))));
-    let statement = stable("statement_timestamp() -> timestamptz", |call| Ok(Datum::Timestamptz(time::instant(call.context()?.statement_time))));
+    let statement = stable("statement_timestamp() -> timestamptz", |call| {
+        Ok(Datum::Timestamptz(time::instant(call.context()?.statement_time)))
+    });
     let local = stable("localtimestamp() -> timestamp", |call| Ok(Datum::Timestamp(local_now(call)?)));
     let current_time = stable("current_time() -> time", |call| Ok(Datum::Time(local_now(call)?.rem_euclid(time::MICROS_PER_DAY))));
     let date = stable("current_date() -> date", |call| {
@@ -160,8 +164,23 @@ fn settings() -> Vec<Declaration> {
             "pg_show_all_settings() -> setof (name text, setting text, unit text, category text, short_desc text, extra_desc text, context text, vartype text, source text, min_val text, max_val text, enumvals text[], boot_val text, reset_val text, sourcefile text, sourceline int4, pending_restart bool)",
             |call| {
                 let names = [
-                    "name", "setting", "unit", "category", "short_desc", "extra_desc", "context", "vartype", "source", "min_val", "max_val",
-                    "enumvals", "boot_val", "reset_val", "sourcefile", "sourceline", "pending_restart",
+                    "name",
+                    "setting",
+                    "unit",
+                    "category",
+                    "short_desc",
+                    "extra_desc",
+                    "context",
+                    "vartype",
+                    "source",
+                    "min_val",
+                    "max_val",
+                    "enumvals",
+                    "boot_val",
+                    "reset_val",
+                    "sourcefile",
+                    "sourceline",
+                    "pending_restart",
                 ];
                 let row = |name: &String, value: &String| {
                     let column = |column: &&str| {
@@ -198,7 +217,9 @@ fn cannot_set(name: &str) -> Error {
 }
 
 fn server() -> Vec<Declaration> {
-    let transaction = stable("txid_current() -> int8", |call| Ok(Datum::Int(i64::try_from(call.context()?.snapshot.number()).unwrap_or(i64::MAX))));
+    let transaction = stable("txid_current() -> int8", |call| {
+        Ok(Datum::Int(i64::try_from(call.context()?.snapshot.number()).unwrap_or(i64::MAX)))
+    });
     let sizeless = |signature| stable(signature, |_| Ok(Datum::Null));
     vec![
         stable("version() -> text", |_| Ok(Datum::from(format!("PostgreSQL {SERVER_VERSION}, 64-bit")))),
@@ -206,7 +227,8 @@ fn server() -> Vec<Declaration> {
         stable("pg_is_wal_replay_paused() -> bool", |_| Ok(Datum::Bool(false))),
         stable("pg_jit_available() -> bool", |_| Ok(Datum::Bool(false))),
         stable("pg_export_snapshot() -> text", |_| {
-            Err(Error::unsupported("pg_export_snapshot").with_hint("A transaction pins its table versions; they cannot be shared with another session."))
+            Err(Error::unsupported("pg_export_snapshot")
+                .with_hint("A transaction pins its table versions; they cannot be shared with another session."))
         }),
         transaction.also("pg_current_xact_id"),
         transaction.also("txid_current_if_assigned"),
@@ -249,21 +271,18 @@ fn server() -> Vec<Declaration> {
             }))
         }),
         stable("pg_available_extensions() -> setof (name name, default_version text, comment text)", |_| Ok(Datum::List(vec![]))),
-        stable(
-            "pg_get_keywords() -> setof (word text, catcode char, barelabel bool, catdesc text, baredesc text)",
-            |_| {
-                let row = |keyword: &crate::functions::builtin::Keyword| {
-                    Datum::Row(vec![
-                        ("word".to_string(), keyword.word.into()),
-                        ("catcode".to_string(), keyword.category.into()),
-                        ("barelabel".to_string(), keyword.bare_label.into()),
-                        ("catdesc".to_string(), keyword.category_text.into()),
-                        ("baredesc".to_string(), keyword.bare_label_text.into()),
-                    ])
-                };
-                Ok(Datum::List(crate::functions::builtin::keywords().iter().map(row).collect()))
-            },
-        ),
+        stable("pg_get_keywords() -> setof (word text, catcode char, barelabel bool, catdesc text, baredesc text)", |_| {
+            let row = |keyword: &crate::functions::builtin::Keyword| {
+                Datum::Row(vec![
+                    ("word".to_string(), keyword.word.into()),
+                    ("catcode".to_string(), keyword.category.into()),
+                    ("barelabel".to_string(), keyword.bare_label.into()),
+                    ("catdesc".to_string(), keyword.category_text.into()),
+                    ("baredesc".to_string(), keyword.bare_label_text.into()),
+                ])
+            };
+            Ok(Datum::List(crate::functions::builtin::keywords().iter().map(row).collect()))
+        }),
     ]
 }
 

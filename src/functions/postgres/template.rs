@@ -20,11 +20,15 @@ pub(crate) fn declarations() -> Vec<Declaration> {
             _ => Ok(Datum::Null),
         }),
         immutable("to_char(timestamp, text) -> text", |call| match call.get(0) {
-            Datum::Timestamp(local) => Ok(Datum::from(format(&Moment { local: *local, zone: None, interval: None }, call.text(1)?))),
+            Datum::Timestamp(local) => {
+                Ok(Datum::from(format(&Moment { local: *local, zone: None, interval: None }, call.text(1)?)))
+            }
             _ => Ok(Datum::Null),
         }),
         immutable("to_char(interval, text) -> text", |call| match call.get(0) {
-            Datum::Interval(interval) => Ok(Datum::from(format(&Moment { local: 0, zone: None, interval: Some(*interval) }, call.text(1)?))),
+            Datum::Interval(interval) => {
+                Ok(Datum::from(format(&Moment { local: 0, zone: None, interval: Some(*interval) }, call.text(1)?)))
+            }
             _ => Ok(Datum::Null),
         }),
         immutable("to_char(numeric, text) -> text", number_template::to_char),
@@ -62,18 +66,22 @@ const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX
 
 /// The words of the language, longest first where one begins with another.
 const WORDS: [&str; 86] = [
-    "A.D.", "B.C.", "A.M.", "P.M.", "a.d.", "b.c.", "a.m.", "p.m.", "Y,YYY", "y,yyy", "MONTH", "Month", "month", "SSSSS", "SSSS", "HH24", "HH12", "hh24",
-    "hh12", "YYYY", "yyyy", "IYYY", "iyyy", "IDDD", "iddd", "DAY", "Day", "day", "MON", "Mon", "mon", "YYY", "yyy", "IYY", "iyy", "DDD", "ddd",
-    "TZH", "TZM", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "HH", "hh", "MI", "mi", "SS", "ss", "MS", "ms", "US", "us", "AM", "am", "PM", "pm",
-    "AD", "ad", "BC", "bc", "YY", "yy", "IY", "iy", "MM", "mm", "DY", "Dy", "dy", "DD", "dd", "ID", "id", "WW", "ww", "IW", "iw", "CC", "cc",
-    "RM", "rm", "TZ", "tz",
+    "A.D.", "B.C.", "A.M.", "P.M.", "a.d.", "b.c.", "a.m.", "p.m.", "Y,YYY", "y,yyy", "MONTH", "Month", "month", "SSSSS", "SSSS",
+    "HH24", "HH12", "hh24", "hh12", "YYYY", "yyyy", "IYYY", "iyyy", "IDDD", "iddd", "DAY", "Day", "day", "MON", "Mon", "mon",
+    "YYY", "yyy", "IYY", "iyy", "DDD", "ddd", "TZH", "TZM", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "HH", "hh", "MI", "mi", "SS",
+    "ss", "MS", "ms", "US", "us", "AM", "am", "PM", "pm", "AD", "ad", "BC", "bc", "YY", "yy", "IY", "iy", "MM", "mm", "DY", "Dy",
+    "dy", "DD", "dd", "ID", "id", "WW", "ww", "IW", "iw", "CC", "cc", "RM", "rm", "TZ", "tz",
 ];
 const SHORT_WORDS: [&str; 13] = ["OF", "Y", "y", "I", "i", "D", "d", "W", "w", "Q", "q", "J", "j"];
 
 #[derive(Debug, PartialEq)]
 enum Piece<'a> {
     /// A word with its modifiers: FM before it, TH behind it.
-    Word { word: &'static str, fill: bool, ordinal: Option<&'a str> },
+    Word {
+        word: &'static str,
+        fill: bool,
+        ordinal: Option<&'a str>,
+    },
     Literal(String),
 }
 
@@ -160,7 +168,12 @@ fn fields(moment: &Moment) -> Shown {
     match moment.interval {
         None => {
             let civil = Civil::of(moment.local);
-            Shown { civil, days: moment.local.div_euclid(MICROS_PER_DAY), hours: civil.micros / (3600 * MICROS_PER_SECOND), micros: civil.micros }
+            Shown {
+                civil,
+                days: moment.local.div_euclid(MICROS_PER_DAY),
+                hours: civil.micros / (3600 * MICROS_PER_SECOND),
+                micros: civil.micros,
+            }
         }
         Some(interval) => {
             let micros = interval.nanoseconds / 1000;
@@ -305,7 +318,9 @@ fn parse(text: &str, template: &str) -> Result<Parsed> {
                         rest = characters.as_str();
                     } else {
                         rest = rest.trim_start();
-                        rest = rest.strip_prefix(|c: char| !c.is_alphanumeric() && c != '-' && c != '+' || c == character).unwrap_or(rest);
+                        rest = rest
+                            .strip_prefix(|c: char| !c.is_alphanumeric() && c != '-' && c != '+' || c == character)
+                            .unwrap_or(rest);
                     }
                 }
             }
@@ -324,7 +339,8 @@ fn parse(text: &str, template: &str) -> Result<Parsed> {
 
 fn invalid(word: &str, text: &str) -> Error {
     let shown: String = text.chars().take(10).collect();
-    Error::new(ErrorKind::InvalidDatetime, format!("invalid value \"{shown}\" for \"{word}\"")).with_detail("Value must be an integer.")
+    Error::new(ErrorKind::InvalidDatetime, format!("invalid value \"{shown}\" for \"{word}\""))
+        .with_detail("Value must be an integer.")
 }
 
 /// Reads up to `width` digits (any number when `open`), with a sign for years.
@@ -354,7 +370,11 @@ fn read_word<'a>(read: &mut Read, word: &str, text: &'a str, next_is_number: boo
         "HH" | "HH12" => {
             let rest = number!(2, read.hour);
             if !(0..=12).contains(&read.hour) {
-                return Err(Error::new(ErrorKind::InvalidDatetime, format!("hour \"{}\" is invalid for the 12-hour clock", read.hour)).with_hint("Use the 24-hour clock, or give an hour between 1 and 12."));
+                return Err(Error::new(
+                    ErrorKind::InvalidDatetime,
+                    format!("hour \"{}\" is invalid for the 12-hour clock", read.hour),
+                )
+                .with_hint("Use the 24-hour clock, or give an hour between 1 and 12."));
             }
             read.afternoon.get_or_insert(false);
             rest
@@ -391,12 +411,20 @@ fn read_word<'a>(read: &mut Read, word: &str, text: &'a str, next_is_number: boo
             rest
         }
         "MONTH" | "MON" => {
-            let (month, rest) = named(&MONTHS, text).ok_or_else(|| invalid(word, text).with_detail("The given value did not match any of the allowed values for this field."))?;
+            let (month, rest) = named(&MONTHS, text).ok_or_else(|| {
+                invalid(word, text).with_detail("The given value did not match any of the allowed values for this field.")
+            })?;
             read.month = Some(month + 1);
             rest
         }
         "MM" => number!(2, read.month),
-        "DAY" | "DY" => named(&DAYS, text).ok_or_else(|| invalid(word, text).with_detail("The given value did not match any of the allowed values for this field."))?.1,
+        "DAY" | "DY" => {
+            named(&DAYS, text)
+                .ok_or_else(|| {
+                    invalid(word, text).with_detail("The given value did not match any of the allowed values for this field.")
+                })?
+                .1
+        }
         "DDD" => number!(3, read.day_of_year),
         "DD" => number!(2, read.day),
         "D" => digits(word, text, 1, false)?.2,
@@ -487,7 +515,13 @@ fn finish(read: &Read) -> Result<Parsed> {
         january_fourth - (january_fourth + 3).rem_euclid(7) + (week - 1) * 7 + read.iso_day.unwrap_or(1) - 1
     } else {
         let year = read.year.or(read.iso_year).unwrap_or(0);
-        let year = if read.before_christ { 1 - year } else if year < 0 { year + 1 } else { year };
+        let year = if read.before_christ {
+            1 - year
+        } else if year < 0 {
+            year + 1
+        } else {
+            year
+        };
         match read.day_of_year {
             Some(day) if (1..=366).contains(&day) => time::days_from_civil(year, 1, 1) + day - 1,
             Some(_) => return Err(out_of_range()),

@@ -39,8 +39,12 @@ fn quoting() -> Vec<Declaration> {
             Ok(Datum::from(format(template, call.arguments.get(1..).unwrap_or_default(), call.zone)?))
         })
         .called_on_null(),
-        immutable("parse_ident(text) -> text[]", |call| Ok(Datum::from(names::split_name(call.text(0)?).map_err(not_an_identifier)?))),
-        immutable("parse_ident(text, bool) -> text[]", |call| Ok(Datum::from(names::split_name(call.text(0)?).map_err(not_an_identifier)?))),
+        immutable("parse_ident(text) -> text[]", |call| {
+            Ok(Datum::from(names::split_name(call.text(0)?).map_err(not_an_identifier)?))
+        }),
+        immutable("parse_ident(text, bool) -> text[]", |call| {
+            Ok(Datum::from(names::split_name(call.text(0)?).map_err(not_an_identifier)?))
+        }),
     ]
 }
 
@@ -74,7 +78,11 @@ fn format(template: &str, arguments: &[Datum], zone: Zone) -> Result<String> {
         while let Some(part) = characters.next_if(|c| c.is_ascii_digit() || *c == '$' || *c == '-') {
             match part {
                 '$' => {
-                    next = digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).ok_or_else(|| bad("format specifies argument 0, but arguments are numbered from 1"))?;
+                    next = digits
+                        .parse::<usize>()
+                        .ok()
+                        .and_then(|n| n.checked_sub(1))
+                        .ok_or_else(|| bad("format specifies argument 0, but arguments are numbered from 1"))?;
                     digits.clear();
                 }
                 '-' => left = true,
@@ -86,11 +94,17 @@ fn format(template: &str, arguments: &[Datum], zone: Zone) -> Result<String> {
         next += 1;
         let text = match kind {
             's' => text_of(argument, zone),
-            'I' if argument.is_null() => return Err(Error::new(ErrorKind::DataException, "null values cannot be formatted as an SQL identifier")),
+            'I' if argument.is_null() => {
+                return Err(Error::new(ErrorKind::DataException, "null values cannot be formatted as an SQL identifier"));
+            }
             'I' => names::quote_identifier(&text_of(argument, zone)),
             'L' if argument.is_null() => "NULL".to_string(),
             'L' => quote_literal(&text_of(argument, zone)),
-            other => return Err(bad(&format!("unrecognized format() type specifier \"{other}\"")).with_hint("For a single \"%\" use \"%%\".")),
+            other => {
+                return Err(
+                    bad(&format!("unrecognized format() type specifier \"{other}\"")).with_hint("For a single \"%\" use \"%%\".")
+                );
+            }
         };
         let width = digits.parse::<usize>().unwrap_or(0).min(1 << 20);
         let padding = " ".repeat(width.saturating_sub(text.chars().count()));
@@ -136,7 +150,9 @@ fn compile(text: &str, flags: &str) -> Result<Regex> {
             'x' => builder.ignore_whitespace(true),
             's' => builder.multi_line(false).dot_matches_new_line(true),
             'g' | 'e' | 't' => &mut builder,
-            other => return Err(Error::new(ErrorKind::InvalidParameter, format!("invalid regular expression option: \"{other}\""))),
+            other => {
+                return Err(Error::new(ErrorKind::InvalidParameter, format!("invalid regular expression option: \"{other}\"")));
+            }
         };
     }
     builder.build().map_err(|error| Error::new(ErrorKind::InvalidRegex, "invalid regular expression").with_source(error))
@@ -231,7 +247,8 @@ fn like_escape(text: &str, escape: &str) -> Result<Datum> {
     let mut characters = escape.chars();
     let (escape, rest) = (characters.next(), characters.next());
     if rest.is_some() {
-        return Err(Error::new(ErrorKind::InvalidParameter, "invalid escape string").with_hint("Escape string must be empty or one character."));
+        return Err(Error::new(ErrorKind::InvalidParameter, "invalid escape string")
+            .with_hint("Escape string must be empty or one character."));
     }
     let mut result = String::with_capacity(text.len());
     let mut pending = text.chars();
@@ -271,7 +288,9 @@ fn binary() -> Vec<Declaration> {
             let compact = || text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
             let decoded = match call.text(1)?.to_lowercase().as_str() {
                 "hex" => hex::decode(compact()).map_err(|_| Error::new(ErrorKind::InvalidParameter, "invalid hexadecimal data"))?,
-                "base64" => BASE64.decode(compact()).map_err(|_| Error::new(ErrorKind::InvalidParameter, "invalid base64 sequence"))?,
+                "base64" => {
+                    BASE64.decode(compact()).map_err(|_| Error::new(ErrorKind::InvalidParameter, "invalid base64 sequence"))?
+                }
                 "escape" => unescape(text)?,
                 other => return Err(unknown_encoding(other)),
             };
@@ -279,7 +298,8 @@ fn binary() -> Vec<Declaration> {
         }),
         immutable("convert_from(bytea, name) -> text", |call| {
             require_utf8(call.text(1)?)?;
-            let text = std::str::from_utf8(bytes(call, 0)?).map_err(|_| Error::new(ErrorKind::InvalidEncoding, "invalid byte sequence for encoding \"UTF8\""))?;
+            let text = std::str::from_utf8(bytes(call, 0)?)
+                .map_err(|_| Error::new(ErrorKind::InvalidEncoding, "invalid byte sequence for encoding \"UTF8\""))?;
             Ok(Datum::from(text))
         }),
         immutable("convert_to(text, name) -> bytea", |call| {
@@ -288,7 +308,8 @@ fn binary() -> Vec<Declaration> {
         }),
         immutable("get_byte(bytea, int4) -> int4", |call| {
             let index = usize::try_from(call.int(1)?).unwrap_or(usize::MAX);
-            let byte = bytes(call, 0)?.get(index).ok_or_else(|| Error::new(ErrorKind::InvalidParameter, "index is out of range"))?;
+            let byte =
+                bytes(call, 0)?.get(index).ok_or_else(|| Error::new(ErrorKind::InvalidParameter, "index is out of range"))?;
             Ok(Datum::Int((*byte).into()))
         }),
         immutable("sha2(bytea, int4) -> text", sha2),
@@ -299,7 +320,10 @@ fn binary() -> Vec<Declaration> {
         immutable("unhex(text) -> bytea", |call| Ok(hex::decode(call.text(0)?).map_or(Datum::Null, Datum::Bytes))),
         immutable("base64(bytea) -> text", |call| Ok(Datum::from(BASE64.encode(bytes(call, 0)?)))),
         immutable("unbase64(text) -> bytea", |call| {
-            BASE64.decode(call.text(0)?).map(Datum::Bytes).map_err(|_| Error::new(ErrorKind::InvalidParameter, "invalid base64 sequence"))
+            BASE64
+                .decode(call.text(0)?)
+                .map(Datum::Bytes)
+                .map_err(|_| Error::new(ErrorKind::InvalidParameter, "invalid base64 sequence"))
         }),
     ]
 }
@@ -323,7 +347,11 @@ fn sha2(call: &Call<'_>) -> Result<Datum> {
 
 fn require_utf8(encoding: &str) -> Result<()> {
     let name: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
-    if name.eq_ignore_ascii_case("utf8") { Ok(()) } else { Err(Error::unsupported(format!("the encoding \"{encoding}\"")).with_hint("Use UTF8.")) }
+    if name.eq_ignore_ascii_case("utf8") {
+        Ok(())
+    } else {
+        Err(Error::unsupported(format!("the encoding \"{encoding}\"")).with_hint("Use UTF8."))
+    }
 }
 
 fn unknown_encoding(name: &str) -> Error {
@@ -372,7 +400,13 @@ fn unescape(text: &str) -> Result<Vec<u8>> {
 /// Type names called as functions.
 fn casts() -> Vec<Declaration> {
     let text = zoned("text(any) -> text", |call| Ok(Datum::from(text_of(call.get(0), call.zone))));
-    vec![text.also("varchar"), text.also("bpchar"), text.also("string"), immutable("name(text) -> name", |call| Ok(call.get(0).clone())), text]
+    vec![
+        text.also("varchar"),
+        text.also("bpchar"),
+        text.also("string"),
+        immutable("name(text) -> name", |call| Ok(call.get(0).clone())),
+        text,
+    ]
 }
 
 fn pieces() -> Vec<Declaration> {
