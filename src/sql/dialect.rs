@@ -22,7 +22,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::type_name::is_type_name;
+use super::type_name::is_catalog_type_name;
 
 /// PostgreSQL's grammar with table versions; one value a statement.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl LakeholdDialect {
             return None;
         }
         match &next.token {
-            Token::SingleQuotedString(_) if word.keyword == Keyword::NoKeyword && is_type_name(&word.value) => {
+            Token::SingleQuotedString(_) if is_catalog_type_name(&word.value) => {
                 parser.advance_token();
                 let data_type = DataType::Custom(ObjectName::from(vec![word.into_ident(span)]), vec![]);
                 Some(parser.parse_value().map(|value| Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })))
@@ -84,6 +84,24 @@ impl LakeholdDialect {
             }
             None => parser.expected("an operator of pg_catalog", operator),
         }
+    }
+
+    /// `BETWEEN SYMMETRIC low AND high`, with or without NOT: the bounds may stand in either order.
+    fn parse_between_symmetric(&self, parser: &mut Parser, expr: &Expr) -> Result<Expr, ParserError> {
+        let negated = parser.parse_keyword(Keyword::NOT);
+        parser.expect_keywords(&[Keyword::BETWEEN, Keyword::SYMMETRIC])?;
+        let low = Box::new(parser.parse_subexpr(self.prec_value(Precedence::Between))?);
+        parser.expect_keyword_is(Keyword::AND)?;
+        let high = Box::new(parser.parse_subexpr(self.prec_value(Precedence::Between))?);
+        let between = |low: &Expr, high: &Expr| Expr::Between {
+            expr: Box::new(expr.clone()),
+            negated,
+            low: Box::new(low.clone()),
+            high: Box::new(high.clone()),
+        };
+        let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+        let either = Expr::BinaryOp { left: Box::new(between(&low, &high)), op, right: Box::new(between(&high, &low)) };
+        Ok(Expr::Nested(Box::new(either)))
     }
 
     /// All arms of a chain of ANDs (or of ORs), as a balanced tree.
@@ -217,6 +235,12 @@ impl Dialect for LakeholdDialect {
             Keyword::AND => Some(self.parse_conditions(parser, expr, &BinaryOperator::And, Keyword::AND, Precedence::And)),
             Keyword::OR => Some(self.parse_conditions(parser, expr, &BinaryOperator::Or, Keyword::OR, Precedence::Or)),
             Keyword::OPERATOR => Some(self.parse_operator(parser, expr)),
+            Keyword::BETWEEN | Keyword::NOT => {
+                let behind = usize::from(word.keyword == Keyword::NOT);
+                let is_keyword = |ahead: usize, keyword: Keyword| matches!(&parser.peek_nth_token_ref(ahead).token, Token::Word(word) if word.keyword == keyword);
+                let symmetric = is_keyword(behind, Keyword::BETWEEN) && is_keyword(behind + 1, Keyword::SYMMETRIC);
+                symmetric.then(|| self.parse_between_symmetric(parser, expr))
+            }
             _ => None,
         }
     }
@@ -288,13 +312,7 @@ impl Dialect for LakeholdDialect {
         true
     }
 
-    fn supports_named_fn_args_with_colon_operator(&self) -> bool {
-        true
-    }
-
-    fn supports_named_fn_args_with_expr_name(&self) -> bool {
-        true
-    }
+    // `supports_named_fn_args_with_expr_name` stays off: it parses every argument twice, and nested calls multiply.
 
     fn supports_empty_projections(&self) -> bool {
         true

@@ -39,6 +39,9 @@ mod session;
 mod table;
 mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 use super::dialect::LakeholdDialect;
 use super::limits::Limits;
 use super::rewrite::rewrite;
@@ -57,6 +60,7 @@ use reader::{Reader, highest_parameter, refused};
 /// knows and refuses, [`ErrorKind::ProgramLimit`] and [`ErrorKind::TooComplex`] above the limits.
 pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Parsed>> {
     limits.check_text(text)?;
+    reserve_stack();
     let lexemes = rewrite(tokenize(text, limits.tokens)?);
     let mut statements = Vec::new();
     for (part, semicolon) in split(&lexemes) {
@@ -71,6 +75,13 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Parsed>> {
         statements.push(parse_one(text, part, semicolon)?);
     }
     Ok(statements)
+}
+
+/// sqlparser and DataFusion move to a new stack when little is left of the one they run on. "Little" is 128 KiB by default, less than
+/// some of their frames need together in a debug build.
+fn reserve_stack() {
+    recursive::set_minimum_stack_size(512 << 10);
+    recursive::set_stack_allocation_size(4 << 20);
 }
 
 /// The statements between the semicolons, each with the semicolon behind it.

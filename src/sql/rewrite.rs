@@ -6,6 +6,7 @@
 //! | `t FOR TIMESTAMP AS OF e`, `t FOR SYSTEM_TIME AS OF e` | `t TIMESTAMP AS OF e` |
 //! | `t@20240131235959000` (`yyyyMMddHHmmssSSS`) | `t TIMESTAMP AS OF '2024-01-31 23:59:59.000'` |
 //! | `TABLE t` as a query | `SELECT * FROM t` |
+//! | `(expression).*` | `(expression)."*"`: a field of that name, for the binder to expand |
 //! | `FROM ONLY t` | `FROM t`: tables have no children here |
 //!
 //! So time travel has one form in the AST: `TableFactor::Table.version` is `VersionAsOf(number or $n)` or `TimestampAsOf(expression)`.
@@ -56,6 +57,14 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
                 continue;
             }
             _ => {}
+        }
+        let is_fields = lexeme.token.token == Token::Period
+            && out.last().is_some_and(|last| last.token.token == Token::RParen)
+            && ahead(1).is_some_and(|next| next.token.token == Token::Mul);
+        if is_fields && let Some(star) = ahead(1) {
+            out.extend([lexeme.clone(), with_token(star, Token::make_word("*", Some('"')))]);
+            at += 2;
+            continue;
         }
         if lexeme.token.token == Token::AtSign
             && touches(out.last(), lexeme)

@@ -189,7 +189,9 @@ impl Lexer<'_> {
             (Some(b'e' | b'E'), Some(b'\''), _) => return self.string(Escapes::Backslash, 2),
             (Some(b'n' | b'N'), Some(b'\''), _) => return self.string(Escapes::None, 2),
             (Some(b'x' | b'X'), Some(b'\''), _) => return self.hexadecimal(),
-            (Some(b'b' | b'B'), Some(b'\''), _) => return Err(Error::unsupported("a bit string constant")),
+            (Some(b'b' | b'B'), Some(b'\''), _) => {
+                return Err(Error::unsupported("a bit string constant").with_hint("Use X'..' for bytes, or 0b101 for a number."));
+            }
             (Some(b'u' | b'U'), Some(b'&'), Some(b'\'')) => return self.unicode_string(),
             (Some(b'u' | b'U'), Some(b'&'), Some(b'"')) => return self.unicode_word(),
             _ => {}

@@ -65,9 +65,12 @@ pub fn sql_type_of(data_type: &DataType) -> Result<SqlType> {
         DataType::JSON => Ok(SqlType::Json),
         DataType::JSONB => Ok(SqlType::Jsonb),
         DataType::Regclass => Ok(SqlType::Reg(RegKind::Class)),
-        DataType::Array(ArrayElemTypeDef::AngleBracket(element) | ArrayElemTypeDef::SquareBracket(element, _)) => {
-            array_of(sql_type_of(element)?)
-        }
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => array_of(sql_type_of(element)?),
+        DataType::Array(ArrayElemTypeDef::AngleBracket(element)) => match sql_type_of(element)? {
+            // Delta's lists of lists may be ragged; PostgreSQL's arrays may not, and `int[][]` is `int[]`.
+            SqlType::Array(_) => Err(Error::unsupported("type array of arrays")),
+            element => array_of(element),
+        },
         DataType::Custom(name, modifiers) => named(name, modifiers),
         DataType::Time(_, _)
         | DataType::Bit(_)
@@ -120,9 +123,11 @@ fn named(name: &ObjectName, modifiers: &[String]) -> Result<SqlType> {
     found.ok_or_else(|| undefined(&folded.join(".")))
 }
 
-/// Whether a bare word names a type that the warehouse has.
-pub(super) fn is_type_name(word: &str) -> bool {
-    matches!(pg_type(word, &[], false), Ok(Some(_)))
+/// Whether a bare word names one of the types that sqlparser has no constants of: `name 'x'`, `oid '5'`, `regtype 'int4'`.
+pub(super) fn is_catalog_type_name(word: &str) -> bool {
+    use SqlType as T;
+    let found = pg_type(word, &[], false);
+    matches!(found, Ok(Some(T::Name | T::Oid | T::Xid | T::Reg(_) | T::Int2Vector | T::OidVector | T::NodeTree | T::AclItem)))
 }
 
 /// A type by its name in `pg_type`. `exact`: the name was quoted or qualified, so that `char` is the one-byte `"char"`.

@@ -24,7 +24,7 @@ pub(super) fn create(reader: &mut Reader) -> Result<Command> {
 /// ALTER {USER | ROLE | GROUP} name .., behind ALTER.
 pub(super) fn alter(reader: &mut Reader) -> Result<Command> {
     let kind = reader.label()?;
-    let per_role = || refused("settings of a role", "Set them in the client's connection options.");
+    let per_role = || refused("a setting of a role", "Set them in the client's connection options.");
     if reader.word("all") || reader.peek_word(0) == "mapping" {
         return Err(per_role());
     }

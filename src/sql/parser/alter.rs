@@ -62,11 +62,12 @@ fn argument_type(reader: &mut Reader) -> Result<()> {
 fn unknown_kind(reader: &Reader, verb: &str) -> Error {
     let kinds = "The objects are catalogs, schemas, tables, views, functions, roles, storage credentials and external locations.";
     match reader.peek_word(0) {
+        "materialized" | "streaming" => refused(format!("{verb} of a materialized view or streaming table"), kinds),
         word @ ("access" | "aggregate" | "cast" | "collation" | "connection" | "conversion" | "domain" | "event" | "extension"
-        | "foreign" | "index" | "language" | "large" | "materialized" | "model" | "operator" | "owned" | "policy"
-        | "procedure" | "procedural" | "provider" | "publication" | "recipient" | "routine" | "rule" | "sequence"
-        | "server" | "share" | "statistics" | "streaming" | "subscription" | "system" | "tablespace" | "temporary"
-        | "text" | "transform" | "trigger" | "type" | "variable" | "volume" | "warehouse" | "constraint") => {
+        | "foreign" | "index" | "language" | "large" | "model" | "operator" | "owned" | "policy" | "procedure"
+        | "procedural" | "provider" | "publication" | "recipient" | "routine" | "rule" | "sequence" | "server"
+        | "share" | "statistics" | "streaming" | "subscription" | "system" | "tablespace" | "temporary" | "text"
+        | "transform" | "trigger" | "type" | "variable" | "volume" | "warehouse" | "constraint") => {
             refused(format!("{verb} {}", word.to_uppercase()), kinds)
         }
         _ => reader.unexpected(),
@@ -84,9 +85,9 @@ pub(super) fn drop(reader: &mut Reader) -> Result<Command> {
     let Some(kind) = securable_kind(reader) else { return Err(unknown_kind(reader, "DROP")) };
     let if_exists = reader.words(&["if", "exists"]);
     let names = reader.list(|reader| securable_name(reader, kind))?;
-    let cascade = reader.one_of(&["cascade", "restrict", "force"]) == Some("cascade");
-    if matches!(reader.peek_word(0), "with" | "purge") || *reader.peek_token(0) == Token::LParen {
-        return Err(refused("FORCE and PURGE", "Use CASCADE."));
+    let cascade = reader.one_of(&["cascade", "restrict"]) == Some("cascade");
+    if matches!(reader.peek_word(0), "with" | "purge" | "force") || *reader.peek_token(0) == Token::LParen {
+        return Err(refused("FORCE or PURGE", "Use CASCADE."));
     }
     Ok(Command::Drop { kind, names, if_exists, cascade })
 }

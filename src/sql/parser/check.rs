@@ -7,8 +7,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, TableAlias, TableFactor, TableVersion, Visit as _, Visitor, WildcardAdditionalOptions,
+    self, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableVersion, TableWithJoins, Visit as _, Visitor,
+    WildcardAdditionalOptions,
 };
 
 use super::reader::refused;
@@ -60,11 +61,15 @@ impl Visitor for Check {
     }
 }
 
+pub(super) fn row_locks() -> Error {
+    refused("FOR UPDATE or FOR SHARE", "Tables are read from a snapshot; there are no row locks.")
+}
+
 fn check_query(query: &Query) -> Result<()> {
     let Query { with, body, order_by: _, limit_clause: _, fetch, locks, for_clause, settings, format_clause, pipe_operators } =
         query;
     if !locks.is_empty() {
-        return Err(refused("FOR UPDATE or FOR SHARE", "Tables are read from a snapshot; there are no row locks."));
+        return Err(row_locks());
     }
     if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
         return Err(foreign("a clause of another dialect"));
@@ -109,7 +114,8 @@ fn check_body(body: &SetExpr) -> Result<()> {
             }
             Ok(())
         }
-        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_) => Ok(()),
+        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => Ok(()),
+        SetExpr::Table(_) => Err(refused("TABLE in this place", "Write SELECT * FROM the table.")),
     }
 }
 
@@ -124,7 +130,7 @@ fn check_select(select: &Select) -> Result<()> {
         projection,
         exclude,
         into,
-        from: _,
+        from,
         lateral_views,
         prewhere,
         selection: _,
@@ -159,7 +165,45 @@ fn check_select(select: &Select) -> Result<()> {
     if has_foreign_clause {
         return Err(foreign("a clause of another dialect"));
     }
+    from.iter().try_for_each(check_joins)?;
     projection.iter().try_for_each(check_item)
+}
+
+/// An inner or outer join without a condition is a syntax error in PostgreSQL, and would be a cross join here.
+fn check_joins(tables: &TableWithJoins) -> Result<()> {
+    let TableWithJoins { relation: _, joins } = tables;
+    joins.iter().try_for_each(|Join { relation: _, global, join_operator }| {
+        if *global {
+            return Err(foreign("a GLOBAL join"));
+        }
+        match join_operator {
+            JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::Left(constraint)
+            | JoinOperator::LeftOuter(constraint)
+            | JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint)
+            | JoinOperator::FullOuter(constraint)
+            | JoinOperator::LeftSemi(constraint)
+            | JoinOperator::RightSemi(constraint)
+            | JoinOperator::LeftAnti(constraint)
+            | JoinOperator::RightAnti(constraint) => match constraint {
+                JoinConstraint::On(_) | JoinConstraint::Using(_) | JoinConstraint::Natural => Ok(()),
+                JoinConstraint::None => Err(Error::new(ErrorKind::Syntax, "syntax error: JOIN has neither ON nor USING")),
+            },
+            JoinOperator::CrossJoin(JoinConstraint::None) => Ok(()),
+            JoinOperator::CrossJoin(_) => Err(Error::new(ErrorKind::Syntax, "syntax error: CROSS JOIN has a condition")),
+            JoinOperator::Semi(_)
+            | JoinOperator::Anti(_)
+            | JoinOperator::CrossApply
+            | JoinOperator::OuterApply
+            | JoinOperator::AsOf { .. }
+            | JoinOperator::StraightJoin(_)
+            | JoinOperator::ArrayJoin
+            | JoinOperator::LeftArrayJoin
+            | JoinOperator::InnerArrayJoin => Err(foreign("a join of another dialect")),
+        }
+    })
 }
 
 fn check_item(item: &SelectItem) -> Result<()> {
@@ -237,9 +281,11 @@ fn check_table(table: &TableFactor) -> Result<()> {
             check_name(name)?;
             alias.iter().try_for_each(check_alias)
         }
-        TableFactor::NestedJoin { table_with_joins: _, alias } | TableFactor::TableFunction { expr: _, alias } => {
+        TableFactor::NestedJoin { table_with_joins, alias } => {
+            check_joins(table_with_joins)?;
             alias.iter().try_for_each(check_alias)
         }
+        TableFactor::TableFunction { .. } => Err(foreign("TABLE(..) in FROM")),
         TableFactor::JsonTable { .. }
         | TableFactor::OpenJsonTable { .. }
         | TableFactor::Pivot { .. }

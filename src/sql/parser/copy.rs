@@ -55,7 +55,7 @@ fn table_query(reader: &mut Reader) -> Result<Box<ast::Query>> {
 }
 
 /// `SELECT columns FROM table`.
-fn select_columns(table: &Name, columns: &[String]) -> Box<ast::Query> {
+pub(super) fn select_columns(table: &Name, columns: &[String]) -> Box<ast::Query> {
     let quoted = |part: &String| ast::Ident::with_quote('"', part);
     let projection = match columns {
         [] => vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())],

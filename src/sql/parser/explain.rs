@@ -18,7 +18,7 @@ pub(super) fn explain(reader: &mut Reader) -> Result<Statement> {
         explain.analyze = reader.one_of(&["analyze", "analyse"]).is_some();
         explain.verbose = reader.one_of(&["verbose", "extended"]).is_some();
         if !explain.verbose && matches!(reader.peek_word(0), "codegen" | "cost") {
-            return Err(refused("EXPLAIN CODEGEN and COST", "Use EXPLAIN VERBOSE."));
+            return Err(refused("EXPLAIN CODEGEN or COST", "Use EXPLAIN VERBOSE."));
         }
         reader.word("formatted");
     }
@@ -94,7 +94,7 @@ fn format(reader: &mut Reader) -> Result<ExplainFormat> {
     match name.to_ascii_lowercase().as_str() {
         "text" => Ok(ExplainFormat::Text),
         "json" => Ok(ExplainFormat::Json),
-        "xml" | "yaml" => Err(refused("EXPLAIN in XML and YAML", "Use FORMAT JSON.")),
+        "xml" | "yaml" => Err(refused("EXPLAIN in XML or YAML", "Use FORMAT JSON.")),
         other => {
             let message = format!("unrecognized value for EXPLAIN option \"format\": \"{other}\"");
             Err(Error::new(ErrorKind::InvalidParameter, message))

@@ -62,7 +62,7 @@ fn parameters(reader: &mut Reader) -> Result<Vec<(String, SqlType)>> {
 
 fn parameter(reader: &mut Reader) -> Result<(String, SqlType)> {
     if matches!(reader.peek_word(0), "out" | "inout" | "variadic") {
-        return Err(refused("OUT, INOUT and VARIADIC parameters", "A function has IN parameters and one result."));
+        return Err(refused("an OUT, INOUT or VARIADIC parameter", "A function has IN parameters and one result."));
     }
     if reader.peek_word(0) == "in" {
         reader.skip(1);

@@ -26,7 +26,7 @@ pub(super) fn grant(reader: &mut Reader) -> Result<Command> {
     if reader.word("to") {
         let members = reader.list(role)?;
         if reader.peek_word(0) == "with" {
-            return Err(refused("options of membership", "Groups are changed by administrators."));
+            return Err(refused("an option of membership", "Groups are changed by administrators."));
         }
         refuse_granted_by(reader)?;
         return Ok(Command::AddMember { groups: groups(names)?, members });
@@ -85,7 +85,7 @@ pub(super) fn default_privileges(reader: &mut Reader) -> Result<Command> {
     let kind = match reader.one_of(&["tables", "functions", "routines"]) {
         Some("tables") => SecurableKind::Table,
         Some(_) => SecurableKind::Function,
-        None => return Err(refused("default privileges on these objects", "The objects are TABLES and FUNCTIONS.")),
+        None => return Err(refused("ALTER DEFAULT PRIVILEGES on these objects", "The objects are TABLES and FUNCTIONS.")),
     };
     let on = GrantTarget { kind, names: schemas, all_in_schema: true };
     let privileges = privileges(names, kind)?;

@@ -2,6 +2,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::copy::select_columns;
 use super::reader::{Reader, refused};
 use crate::error::Result;
 use crate::sql::statement::Command;
@@ -29,7 +30,13 @@ pub(super) fn insert(reader: &mut Reader) -> Result<Command> {
     if by_name && !columns.is_empty() {
         return Err(refused("BY NAME together with a column list", "Leave one of them out."));
     }
-    let query = reader.query()?;
+    let query = match reader.peek_word(0) {
+        "table" => {
+            reader.skip(1);
+            select_columns(&reader.name()?, &[])
+        }
+        _ => reader.query()?,
+    };
     refuse_clause(reader)?;
     Ok(Command::Insert { table, columns, by_name, query })
 }

@@ -151,7 +151,23 @@ impl<'a> Reader<'a> {
             None if message.ends_with("found: EOF") => self.lexemes.len(),
             None => self.index(),
         };
-        self.unexpected_at(index).with_source(message)
+        let previous = index.checked_sub(1).and_then(|previous| self.lexemes.get(previous)).and_then(Lexeme::word);
+        match (previous, self.lexemes.get(index).and_then(Lexeme::word)) {
+            (Some("for"), Some("no" | "key")) => check::row_locks(),
+            (Some("variadic"), _) => refused("a VARIADIC argument", "Give the arguments one by one."),
+            _ => self.unexpected_at(index).with_source(message),
+        }
+    }
+
+    /// A string constant in the place of a name has lost its position in the AST; it is found by its text.
+    fn locate(&self, error: Error) -> Error {
+        let is_lost = error.kind() == ErrorKind::Syntax && error.position().is_none();
+        let near = error.message().split_once('"').and_then(|(_, near)| near.strip_suffix('"'));
+        let found = self.lexemes.iter().find(|lexeme| self.text.get(lexeme.bytes.clone()) == near);
+        match found {
+            Some(lexeme) if is_lost => error.with_position(lexeme.position()),
+            _ => error,
+        }
     }
 
     /// A name of one part: a quoted word, or one that PostgreSQL does not reserve.
@@ -247,7 +263,7 @@ impl<'a> Reader<'a> {
     /// A query that the warehouse can take.
     pub(super) fn query(&mut self) -> Result<Box<ast::Query>> {
         let query = self.parser.parse_query().map_err(|error| self.translate(error))?;
-        check::query(&query)?;
+        check::query(&query).map_err(|error| self.locate(error))?;
         Ok(query)
     }
 
@@ -261,7 +277,7 @@ impl<'a> Reader<'a> {
     /// An expression.
     pub(super) fn expression(&mut self) -> Result<ast::Expr> {
         let expr = self.parser.parse_expr().map_err(|error| self.translate(error))?;
-        check::expression(&expr)?;
+        check::expression(&expr).map_err(|error| self.locate(error))?;
         Ok(expr)
     }
 

@@ -16,7 +16,7 @@ pub(super) fn session(reader: &mut Reader) -> Result<Statement> {
         "discard" => discard(reader)?,
         "unlisten" => unlisten(reader)?,
         "show" => return show(reader),
-        _ => return Err(refused("LISTEN and NOTIFY", "There are no notifications.")),
+        _ => return Err(refused("notification by LISTEN or NOTIFY", "There are no notifications.")),
     };
     Ok(Statement::Session(statement))
 }

@@ -116,7 +116,7 @@ fn refuse_clause(reader: &Reader) -> Error {
         "with" if reader.peek_words(&["with", "row", "filter"]) => {
             refused("WITH ROW FILTER in CREATE TABLE", "Use ALTER TABLE .. SET ROW FILTER once the table is there.")
         }
-        "with" => refused("storage parameters", "Use TBLPROPERTIES ('key' = 'value')."),
+        "with" => refused("a list of storage parameters", "Use TBLPROPERTIES ('key' = 'value')."),
         "options" => refused("OPTIONS", "Use TBLPROPERTIES ('key' = 'value')."),
         "inherits" => refused("INHERITS", "Tables have no parents."),
         "on" => refused("ON COMMIT", "There are no temporary tables."),
@@ -170,7 +170,7 @@ fn column_option(reader: &mut Reader, column: &mut ColumnDefinition) -> Result<(
             }
             "generated" => refused("a generated or identity column", "Compute the value in INSERT .. SELECT."),
             "collate" => refused("COLLATE of a column", "Strings compare by their bytes."),
-            "storage" | "compression" => refused("storage options of a column", "Leave them out."),
+            "storage" | "compression" => refused("a storage option of a column", "Leave it out."),
             _ => reader.unexpected(),
         });
     }
