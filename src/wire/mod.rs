@@ -21,6 +21,8 @@ mod frontend;
 mod interrupt;
 mod limits;
 mod listener;
+#[cfg(test)]
+mod loopback;
 mod options;
 mod rows;
 mod simple;

@@ -1,0 +1,342 @@
+//! A warehouse whose statements are a few words.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+use datafusion::scalar::ScalarValue;
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::verifier::Verifier;
+use crate::catalog::securable::{ObjectId, Principal};
+use crate::catalog::types::SqlType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::outcome::{Column, Description, Notice, Outcome, RowStream, RowTag, TransactionStatus};
+use crate::session::portal::Portals;
+use crate::session::prepared::PreparedStatements;
+use crate::sql::statement::{CopyFormat, CopyOut, Parsed, SessionStatement, Statement, TransactionStatement};
+use crate::wire::backend::{Backend, BackendSession, ConnectRequest};
+
+/// Counts what tests ask about.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Batches that streams have given.
+    pub(super) batches: AtomicUsize,
+    /// Statements that ran to their end although they were cancelled.
+    pub(super) finished: AtomicUsize,
+    /// Statements that noticed that they were cancelled.
+    pub(super) cancelled: AtomicUsize,
+    /// Streams that were dropped.
+    pub(super) dropped: AtomicUsize,
+    /// Sessions that are open.
+    pub(super) sessions: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Warehouse {
+    pub(super) counters: Arc<Counters>,
+}
+
+pub(super) const PASSWORD: &str = "correct horse";
+
+#[async_trait]
+impl Backend for Warehouse {
+    fn principal(&self, name: &str) -> Option<Arc<Principal>> {
+        let (id, is_admin, can_login) = match name {
+            "ada" => (20_000, false, true),
+            "root" => (20_001, true, true),
+            "readers" => (20_002, false, false),
+            _ => return None,
+        };
+        let verifier = Some(Verifier::from_password(PASSWORD, 16).unwrap().to_string());
+        Some(Arc::new(Principal {
+            id: ObjectId(id),
+            name: name.into(),
+            can_login,
+            is_admin,
+            verifier,
+            connection_limit: None,
+            comment: None,
+        }))
+    }
+
+    async fn connect(&self, request: ConnectRequest) -> Result<Box<dyn BackendSession>> {
+        if request.database == "nosuchdb" {
+            return Err(Error::new(ErrorKind::UndefinedCatalog, "database \"nosuchdb\" does not exist"));
+        }
+        if let Some((name, _)) = request.parameters.iter().find(|(name, _)| name == "nosuchguc") {
+            return Err(Error::new(ErrorKind::UndefinedObject, format!("unrecognized configuration parameter \"{name}\"")));
+        }
+        self.counters.sessions.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(Session {
+            counters: Arc::clone(&self.counters),
+            request,
+            token: CancellationToken::new(),
+            status: TransactionStatus::Idle,
+            implicit: false,
+            notices: vec![],
+            changes: vec![],
+            prepared: PreparedStatements::default(),
+            portals: Portals::default(),
+        }))
+    }
+}
+
+struct Session {
+    counters: Arc<Counters>,
+    request: ConnectRequest,
+    token: CancellationToken,
+    status: TransactionStatus,
+    implicit: bool,
+    notices: Vec<Notice>,
+    changes: Vec<(String, String)>,
+    prepared: PreparedStatements,
+    portals: Portals,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.counters.sessions.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Counts batches, and its own end.
+struct Counted {
+    stream: RowStream,
+    counters: Arc<Counters>,
+}
+
+impl futures::Stream for Counted {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
+        let polled = self.stream.poll_next_unpin(context);
+        if let std::task::Poll::Ready(Some(_)) = &polled {
+            self.counters.batches.fetch_add(1, Ordering::SeqCst);
+        }
+        polled
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.counters.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn integers(range: std::ops::Range<i32>) -> Result<RecordBatch> {
+    Ok(RecordBatch::try_from_iter([("n", Arc::new(Int32Array::from_iter_values(range)) as ArrayRef)]).unwrap())
+}
+
+fn text(rows: usize, length: usize) -> Result<RecordBatch> {
+    let value = "x".repeat(length);
+    Ok(RecordBatch::try_from_iter([("t", Arc::new(StringArray::from_iter_values((0..rows).map(|_| &value))) as ArrayRef)]).unwrap())
+}
+
+impl Session {
+    fn rows(&self, name: &str, sql_type: SqlType, stream: RowStream) -> Outcome {
+        let counted = Counted { stream, counters: Arc::clone(&self.counters) };
+        Outcome::Rows { columns: vec![Column::computed(name, sql_type)], stream: counted.boxed(), tag: RowTag::Select }
+    }
+
+    fn end(&mut self, committed: bool) {
+        self.status = TransactionStatus::Idle;
+        self.implicit = false;
+        self.portals.end_transaction(committed);
+    }
+
+    fn transaction(&mut self, statement: &TransactionStatement) -> Outcome {
+        let tag = match statement {
+            TransactionStatement::Begin { .. } => {
+                self.status = TransactionStatus::InBlock;
+                self.implicit = false;
+                "BEGIN"
+            }
+            TransactionStatement::Commit => {
+                let committed = self.status != TransactionStatus::Failed;
+                self.end(committed);
+                if committed { "COMMIT" } else { "ROLLBACK" }
+            }
+            _ => {
+                self.end(false);
+                "ROLLBACK"
+            }
+        };
+        Outcome::Done { tag: tag.into() }
+    }
+}
+
+#[async_trait]
+impl BackendSession for Session {
+    fn parse(&self, text: &str) -> Result<Vec<Parsed>> {
+        let words = text.split(';').map(str::trim).filter(|text| !text.is_empty());
+        words
+            .map(|text| {
+                let statement = match text {
+                    "begin" => Statement::Transaction(TransactionStatement::Begin { read_only: None }),
+                    "commit" => Statement::Transaction(TransactionStatement::Commit),
+                    "rollback" => Statement::Transaction(TransactionStatement::Rollback),
+                    "selec" => return Err(Error::new(ErrorKind::Syntax, "syntax error at or near \"selec\"").with_position(1)),
+                    _ => Statement::Session(SessionStatement::Unlisten),
+                };
+                Ok(Parsed { statement, text: text.into(), parameters: 0 })
+            })
+            .collect()
+    }
+
+    async fn prepare(&mut self, parsed: &Arc<Parsed>, types: &[Option<SqlType>]) -> Result<Description> {
+        let integer = || Some(vec![Column::computed("n", SqlType::Int4)]);
+        let (first, _) = parsed.text.split_once(' ').unwrap_or((&parsed.text, ""));
+        let columns = match first {
+            "select" | "rows" | "parameter" | "slow" | "endless" => integer(),
+            "changes" => Some(vec![Column::computed("n", SqlType::Text)]),
+            "wide" => Some(vec![Column::computed("t", SqlType::Text)]),
+            _ => None,
+        };
+        let parameters = match first {
+            "parameter" => vec![types.first().cloned().flatten().unwrap_or(SqlType::Int4)],
+            _ => vec![],
+        };
+        Ok(Description { parameters, columns })
+    }
+
+    async fn execute(&mut self, parsed: &Arc<Parsed>, _types: &[Option<SqlType>], parameters: Vec<ScalarValue>) -> Result<Outcome> {
+        if let Statement::Transaction(statement) = &parsed.statement {
+            return Ok(self.transaction(statement));
+        }
+        let words: Vec<&str> = parsed.text.split(' ').collect();
+        let number = |index: usize| words.get(index).and_then(|word| word.parse::<i32>().ok()).unwrap_or(0);
+        let done = |tag: &str| Ok(Outcome::Done { tag: tag.into() });
+        match words[0] {
+            "select" => Ok(self.rows("n", SqlType::Int4, futures::stream::iter([integers(number(1)..number(1) + 1)]).boxed())),
+            "changes" => Ok(self.rows("n", SqlType::Int4, futures::stream::iter([integers(1..2)]).boxed())),
+            "rows" => {
+                let all = number(1);
+                let starts = futures::stream::iter((0..all).step_by(3));
+                Ok(self.rows("n", SqlType::Int4, starts.map(move |start| integers(start..(start + 3).min(all))).boxed()))
+            }
+            "parameter" => {
+                let ScalarValue::Int32(Some(value)) = parameters[0] else { panic!("not an integer") };
+                Ok(self.rows("n", SqlType::Int4, futures::stream::iter([integers(value..value + 1)]).boxed()))
+            }
+            "wide" => {
+                let (batches, length) = (usize::try_from(number(1)).unwrap(), usize::try_from(number(2)).unwrap());
+                Ok(self.rows("t", SqlType::Text, futures::stream::iter(0..batches).map(move |_| text(8, length)).boxed()))
+            }
+            // One row, and then silence.
+            "slow" => {
+                Ok(self.rows("n", SqlType::Int4, futures::stream::iter([integers(0..1)]).chain(futures::stream::pending()).boxed()))
+            }
+            "endless" => Ok(self.rows("n", SqlType::Int4, futures::stream::repeat_with(|| integers(0..1000)).boxed())),
+            "breaks" => {
+                let error = Error::new(ErrorKind::DivisionByZero, "division by zero");
+                Ok(self.rows("n", SqlType::Int4, futures::stream::iter([integers(0..1), Err(error)]).boxed()))
+            }
+            "hang" => {
+                self.token.cancelled().await;
+                self.counters.cancelled.fetch_add(1, Ordering::SeqCst);
+                Err(Error::new(ErrorKind::Cancelled, "query cancelled"))
+            }
+            // A commit: cancellation does not reach it.
+            "write" => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                self.counters.finished.fetch_add(1, Ordering::SeqCst);
+                done("INSERT 0 1")
+            }
+            "fail" => Err(Error::new(ErrorKind::DivisionByZero, "division by zero")),
+            "bug" => Err(Error::internal("the secret cause")),
+            "panic" => panic!("a bug"),
+            "terminate" => {
+                self.request.terminate.cancel();
+                done("SELECT 1")
+            }
+            "notice" => {
+                self.notices.push(Notice::notice("hello"));
+                done("DO")
+            }
+            "set" => {
+                self.changes.push((words[1].into(), words[2].into()));
+                done("SET")
+            }
+            "discard" => {
+                self.prepared.clear();
+                self.portals.clear();
+                done("DISCARD ALL")
+            }
+            "copy" => {
+                let options = CopyOut {
+                    query: parse_query(),
+                    format: if words.get(1) == Some(&"binary") { CopyFormat::Binary } else { CopyFormat::Text },
+                    header: false,
+                    delimiter: b'\t',
+                    null: "\\N".into(),
+                };
+                let stream = futures::stream::iter([integers(1..3)]).boxed();
+                Ok(Outcome::CopyOut { columns: vec![Column::computed("n", SqlType::Int4)], stream, options })
+            }
+            "user" => done(&format!("{} {}", self.request.principal.name, self.request.database)),
+            other => Err(Error::new(ErrorKind::Syntax, format!("unknown statement {other}"))),
+        }
+    }
+
+    fn transaction_status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    fn fail_transaction(&mut self) {
+        if self.status == TransactionStatus::InBlock {
+            self.status = TransactionStatus::Failed;
+        }
+        self.portals.fail();
+    }
+
+    fn begin_implicit(&mut self, _several: bool) {
+        self.implicit |= self.status == TransactionStatus::Idle;
+    }
+
+    async fn end_implicit(&mut self, committed: bool) -> Result<()> {
+        if self.status == TransactionStatus::Idle {
+            self.end(committed);
+        }
+        Ok(())
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.changes)
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        let given = self.request.parameters.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        given.map(|(_, value)| value.clone())
+    }
+
+    fn cancel_token(&mut self) -> CancellationToken {
+        self.token = CancellationToken::new();
+        self.token.clone()
+    }
+
+    fn prepared(&mut self) -> &mut PreparedStatements {
+        &mut self.prepared
+    }
+
+    fn portals(&mut self) -> &mut Portals {
+        &mut self.portals
+    }
+}
+
+fn parse_query() -> Box<datafusion::sql::sqlparser::ast::Query> {
+    use datafusion::sql::sqlparser::ast::Statement;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+    match Parser::parse_sql(&PostgreSqlDialect {}, "select 1").unwrap().remove(0) {
+        Statement::Query(query) => query,
+        other => panic!("{other}"),
+    }
+}
