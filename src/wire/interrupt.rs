@@ -89,13 +89,28 @@ impl Interrupts {
 
     /// Runs `work` to its end, telling it to stop if need be.
     pub(super) async fn supervise<T>(&mut self, input: &mut Input, work: impl Future<Output = Result<T>>) -> Result<T, Halt> {
+        if let Some(cause) = self.at_once(input) {
+            return Err(cause.halt());
+        }
         let mut work = pin!(work);
         let result = tokio::select! {
             biased;
             result = &mut work => result,
             _ = self.raised(input) => work.await,
         };
-        self.settle(result)
+        match self.cause {
+            // Nobody is there to read it, and nobody wants what comes after it.
+            Some(Cause::Gone) => Err(Halt::Gone),
+            _ => self.settle(result),
+        }
+    }
+
+    /// What stops the statement before it has begun.
+    fn at_once(&self, input: &Input) -> Option<Cause> {
+        if input.is_gone() {
+            return Some(Cause::Gone);
+        }
+        (self.server.is_cancelled() || self.connection.is_cancelled()).then_some(Cause::Shutdown)
     }
 
     /// Waits for `next` and drops it if the statement is stopped.

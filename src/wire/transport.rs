@@ -175,6 +175,11 @@ impl Input {
         Ok(())
     }
 
+    /// Whether the client is known to be gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
     /// Returns when the client is gone; until then reads ahead what it sends, within bounds. Loses nothing if it is dropped.
     pub(super) async fn gone(&mut self) {
         while self.buffer.len() < READ_AHEAD {

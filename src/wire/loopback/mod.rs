@@ -61,6 +61,7 @@ impl Server {
             mock_secret: MockSecret::random().unwrap(),
             backend,
             shutdown: shutdown.clone(),
+            kill: CancellationToken::new(),
             tracker: tracker.clone(),
         };
         tracker.spawn(serve(listener, door));
