@@ -11,14 +11,48 @@
 //! out. The leaf is opaque because a predicate that can fail, such as `1 / (salary - 900)`, would tell a caller about rows that the filter
 //! hides if the optimiser ran it first. Nothing here reads a clock, a file or the network.
 
+mod authorize;
+mod effective;
+mod leakproof;
+mod rewrite;
+mod scan;
+mod system_table;
+mod visibility;
+
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::logical_expr::LogicalPlan;
 
+use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
+use crate::error::{Error, Result};
+use crate::sql::source::BoundQuery;
+use crate::system::SystemContext;
+
+pub use authorize::{NameResolver, authorize_command};
+pub use visibility::undefined;
+
+/// Checks what `bound` reads and makes it readable for `caller`, with every policy of the tables inside.
+///
+/// Pure, and cheap but for simplifying policies. Run it where the stack is deep: the engine's `on_planner` is for that.
+///
+/// # Errors
+/// `Denied`, or `UndefinedRelation` (and its likes) for what the caller may not know of.
+pub fn govern(bound: BoundQuery, caller: ObjectId, system: &Arc<SystemContext>) -> Result<GovernedQuery> {
+    if system.functions.principal != caller {
+        return Err(Error::internal("a query is governed for somebody else than it was bound for"));
+    }
+    let snapshot = &system.functions.snapshot;
+    bound.accesses.iter().try_for_each(|access| authorize::check_access(snapshot, caller, access))?;
+    let BoundQuery { plan, columns, origins: _, parameters, accesses: _, volatile } = bound;
+    let readable = rewrite::rewrite(plan, caller, system)?;
+    Ok(GovernedQuery { plan: readable.plan, columns, parameters, governed: readable.governed, volatile })
+}
 
 /// A query that its caller may run, with every policy already inside the plan.
 ///
-/// Only `govern` builds one: the fields are private and nothing else constructs it.
+/// Only [`govern`] builds one: the fields are private and nothing else constructs it.
 #[derive(Debug, Clone)]
 pub struct GovernedQuery {
     plan: LogicalPlan,
@@ -53,3 +87,15 @@ impl GovernedQuery {
         self.plan
     }
 }
+
+#[cfg(test)]
+impl GovernedQuery {
+    /// A query for tests of the engine, past the gate.
+    pub(crate) fn for_tests(plan: LogicalPlan, governed: bool) -> Self {
+        let columns = plan.schema().fields().iter().map(Arc::clone).collect();
+        Self { plan, columns, parameters: vec![], governed, volatile: false }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,373 @@
+//! The opaque governed scan.
+//!
+//! ```text
+//!   outer plan:   .. ── GovernedScan: crm.people                       one leaf: no children, no statistics, prints its name
+//!   ─────────────────────────│───────────────────────────────────────────────────────────────────────────────────────
+//!   inner plan:   masks ◀─ leakproof predicates ◀─ row filter ◀─ raw scan         planned apart, in isolation
+//! ```
+//! No rule of the outer plan's optimisers, no EXPLAIN, no metric and no error text reaches the inner plan, and of the caller's expressions only those
+//! enter that cannot fail (see `leakproof`). A plain Filter, a view, an analyser rule or a FilterExec below the caller's predicates would
+//! leak in DataFusion 55: its rules move expressions across each of them.
+//!
+//! Not here: `insert_into`, `delete_from`, `update`, `truncate`, `merge_into` (refused by the trait's defaults), column defaults, constraints,
+//! `get_logical_plan` (it would inline the inner plan into the outer one), statistics in any form.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, TableReference, internal_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::conjunction;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
+use datafusion::physical_plan::execution_plan::{ReplaceChildrenOptions, reset_plan_states};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties};
+use futures::StreamExt;
+
+use super::leakproof::Leakproof;
+
+/// Qualifier of the raw scan in the inner plan. Policies are bound to it; no caller can write it.
+pub(super) const RAW: &str = "governed scan";
+
+/// The raw scan's qualifier.
+pub(super) fn raw_qualifier() -> TableReference {
+    TableReference::bare(RAW)
+}
+
+/// A table as its policies let the caller see it.
+pub(super) struct GovernedTable {
+    /// `schema.table`, all that EXPLAIN shows.
+    name: String,
+    raw: Arc<dyn TableProvider>,
+    /// Columns as the outer plan sees them.
+    schema: SchemaRef,
+    /// Over columns qualified by [`RAW`].
+    row_filter: Option<Expr>,
+    /// By column name, over columns qualified by [`RAW`].
+    masks: BTreeMap<String, Expr>,
+    leakproof: Arc<Leakproof>,
+}
+
+impl fmt::Debug for GovernedTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GovernedTable({})", self.name)
+    }
+}
+
+impl GovernedTable {
+    /// `schema` is what queries were bound to; a masked column is nullable in it.
+    pub(super) fn new(
+        name: String,
+        raw: Arc<dyn TableProvider>,
+        schema: &SchemaRef,
+        row_filter: Option<Expr>,
+        masks: BTreeMap<String, Expr>,
+    ) -> Result<Self> {
+        let schema = masked_schema(schema, &masks);
+        let leakproof = Arc::new(Leakproof::new(&schema, masks.keys().cloned())?);
+        Ok(Self { name, raw, schema, row_filter, masks, leakproof })
+    }
+
+    /// masks <- leakproof predicates <- row filter <- raw scan.
+    fn inner_plan(&self, projection: &[usize], filters: &[Expr]) -> Result<LogicalPlan> {
+        let mut plan = LogicalPlanBuilder::scan(raw_qualifier(), provider_as_source(Arc::clone(&self.raw)), None)?;
+        if let Some(row_filter) = &self.row_filter {
+            plan = plan.filter(row_filter.clone())?;
+        }
+        for filter in filters {
+            if !self.leakproof.admits(filter) {
+                return internal_err!("a predicate that is not leakproof was pushed to a governed scan");
+            }
+            plan = plan.filter(over_raw(filter)?)?;
+        }
+        let columns = projection.iter().map(|index| self.output_column(*index, &plan)).collect::<Result<Vec<_>>>()?;
+        plan.project(columns)?.build()
+    }
+
+    /// The column itself, or what stands in its place.
+    fn output_column(&self, index: usize, input: &LogicalPlanBuilder) -> Result<Expr> {
+        let field = self.schema.field(index);
+        let raw = Expr::Column(Column::new(Some(raw_qualifier()), field.name()));
+        let value = self.masks.get(field.name()).cloned().unwrap_or(raw);
+        let typed = value.cast_to(field.data_type(), input.schema().as_ref())?;
+        Ok(typed.alias(field.name()))
+    }
+}
+
+/// Masks may give NULL where the column itself never does.
+fn masked_schema(schema: &SchemaRef, masks: &BTreeMap<String, Expr>) -> SchemaRef {
+    if schema.fields().iter().all(|field| field.is_nullable() || !masks.contains_key(field.name())) {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().map(|field| {
+        if masks.contains_key(field.name()) { Arc::new(field.as_ref().clone().with_nullable(true)) } else { Arc::clone(field) }
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The caller's predicate over the raw scan's columns.
+fn over_raw(filter: &Expr) -> Result<Expr> {
+    let moved = filter.clone().transform_up(|node| {
+        Ok(match node {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new(Some(raw_qualifier()), column.name))),
+            other => Transformed::no(other),
+        })
+    })?;
+    Ok(moved.data)
+}
+
+#[async_trait]
+impl TableProvider for GovernedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Exact for leakproof predicates: they are evaluated inside and need not be again. Everything else stays above.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let decide = |filter: &&Expr| {
+            if self.leakproof.admits(filter) { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Unsupported }
+        };
+        Ok(filters.iter().map(decide).collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let projection = match projection {
+            Some(projection) => projection.clone(),
+            None => (0..self.schema.fields().len()).collect(),
+        };
+        let schema = Arc::new(self.schema.project(&projection)?);
+        let inner = state.create_physical_plan(&self.inner_plan(&projection, filters)?).await?;
+        let inner = match limit {
+            // Above the policy, so that hidden rows do not count.
+            Some(limit) => Arc::new(LocalLimitExec::new(inner, limit)),
+            None => inner,
+        };
+        Ok(Arc::new(GovernedScan::new(self.name.clone(), inner, schema, Arc::clone(&self.leakproof))))
+    }
+}
+
+/// The leaf that stands for a governed table in the outer plan.
+pub(super) struct GovernedScan {
+    name: String,
+    inner: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+    leakproof: Arc<Leakproof>,
+}
+
+impl fmt::Debug for GovernedScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GovernedScan({})", self.name)
+    }
+}
+
+impl GovernedScan {
+    /// Neither orderings nor equivalences of the inner plan come out: they would tell constants of the policy.
+    fn new(name: String, inner: Arc<dyn ExecutionPlan>, schema: SchemaRef, leakproof: Arc<Leakproof>) -> Self {
+        let partitions = inner.properties().output_partitioning().partition_count();
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(partitions),
+            inner.properties().emission_type,
+            inner.properties().boundedness,
+        )
+        .with_scheduling_type(inner.properties().scheduling_type);
+        Self { name, inner, properties: Arc::new(properties), leakproof }
+    }
+
+    fn with_inner(&self, inner: Arc<dyn ExecutionPlan>) -> Self {
+        Self::new(self.name.clone(), inner, self.schema(), Arc::clone(&self.leakproof))
+    }
+
+    /// The inner plan, for tests of its shape.
+    #[cfg(test)]
+    pub(super) fn inner(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.inner
+    }
+}
+
+impl DisplayAs for GovernedScan {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GovernedScan: {}", self.name)
+    }
+}
+
+impl ExecutionPlan for GovernedScan {
+    fn name(&self) -> &str {
+        "GovernedScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    /// None: no rule, no EXPLAIN and no walk over metrics sees the inner plan.
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    /// Recursive queries run their plan again and again.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        let inner = reset_plan_states(Arc::clone(&self.inner))?;
+        Ok(Arc::new(self.with_inner(inner)))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let schema = self.schema();
+        let declared = Arc::clone(&schema);
+        let batches = self.inner.execute(partition, context)?.map(move |batch| declare(batch?, &declared));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+
+    /// Takes run-time filters that compare plain unmasked columns. They are hints for pruning: whoever made them still checks every row.
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let schema = self.schema();
+        let admitted: Vec<_> = match phase {
+            FilterPushdownPhase::Pre => vec![],
+            FilterPushdownPhase::Post => result
+                .parent_filters
+                .iter()
+                .map(|filter| &filter.filter)
+                .filter(|filter| self.leakproof.admits_dynamic(filter, &schema))
+                .map(Arc::clone)
+                .collect(),
+        };
+        let refused = FilterPushdownPropagation::all_unsupported(result);
+        // A policy with joins of its own has run-time filters already; planning them twice would detach them from their joins.
+        if admitted.is_empty() || makes_dynamic_filters(&self.inner) {
+            return Ok(refused);
+        }
+        let inner = push_into(&self.inner, conjunction(admitted), config)?;
+        Ok(refused.with_updated_node(Arc::new(self.with_inner(inner))))
+    }
+}
+
+/// The same rows under the declared schema: names, nullability and SQL types as the outer plan was bound to them.
+fn declare(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns().to_vec();
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows).map_err(DataFusionError::from)
+}
+
+fn makes_dynamic_filters(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    !plan.dynamic_expressions_produced().is_empty() || plan.children().into_iter().any(makes_dynamic_filters)
+}
+
+/// Hands `filter` to `plan` as if it came from a parent node.
+fn push_into(plan: &Arc<dyn ExecutionPlan>, filter: Arc<dyn PhysicalExpr>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    let funnel = Arc::new(Funnel { input: Arc::clone(plan), filter });
+    let pushed = FilterPushdown::new_post_optimization().optimize(funnel, config)?;
+    match pushed.children().first() {
+        Some(inner) => Ok(Arc::clone(inner)),
+        None => internal_err!("a filter funnel lost its input"),
+    }
+}
+
+/// A node that exists while one filter is pushed down and is never executed.
+#[derive(Debug)]
+struct Funnel {
+    input: Arc<dyn ExecutionPlan>,
+    filter: Arc<dyn PhysicalExpr>,
+}
+
+impl DisplayAs for Funnel {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Funnel")
+    }
+}
+
+impl ExecutionPlan for Funnel {
+    fn name(&self) -> &str {
+        "Funnel"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(&self, f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        f(&self.filter)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.into_iter().next() {
+            Some(input) => Ok(Arc::new(Funnel { input, filter: Arc::clone(&self.filter) })),
+            None => internal_err!("a filter funnel has one input"),
+        }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.into_iter().next() {
+            Some(input) => Ok(Arc::new(Funnel { input, filter: Arc::clone(&self.filter) })),
+            None => internal_err!("a filter funnel has one input"),
+        }
+    }
+
+    fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        internal_err!("a filter funnel is not executed")
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _phase: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        let child = ChildFilterDescription::from_child(&parent_filters, &self.input)?.with_self_filter(Arc::clone(&self.filter));
+        Ok(FilterDescription::new().with_child(child))
+    }
+}
