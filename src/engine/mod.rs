@@ -187,7 +187,9 @@ impl Engine {
     pub fn evaluate(&self, expr: Expr, settings: &ExecutionSettings) -> Result<ScalarValue> {
         let state = self.statement_state(settings);
         let evaluated = self.output_cap.bound(expr).and_then(|bounded| {
-            let physical = state.create_physical_expr(bounded.data, &DFSchema::empty())?;
+            let empty = DFSchema::empty();
+            let checked = optimizer::CheckedArithmetic.check(bounded.data, &empty)?;
+            let physical = state.create_physical_expr(checked.data, &empty)?;
             let row = RecordBatch::try_new_with_options(
                 Arc::new(Schema::empty()),
                 vec![],
@@ -328,6 +330,9 @@ fn is_exhausted(error: &DataFusionError) -> bool {
 fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<HashJoinExec>() || plan.children().into_iter().any(has_hash_join)
 }
+
+#[cfg(test)]
+mod tests;
 
 /// The Arrow type of EXPLAIN's only column, and of other texts that the engine makes.
 const TEXT: DataType = DataType::Utf8;

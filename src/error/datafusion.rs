@@ -280,12 +280,21 @@ fn classify_ours(error: &Error) -> Told {
     let message = error.message();
     match message.split_once(": \"") {
         Some((template, value)) => Told { value: Some(format!(": \"{value}")), ..Told::new(error.kind(), template) },
+        // `integer out of range`: a type, no value.
+        None if error.kind() == ErrorKind::NumericOutOfRange && message.ends_with(" out of range") && is_type_text(message) => {
+            Told::new(error.kind(), message)
+        }
         None if error.kind().sqlstate().starts_with("22") => {
             let tail = Told::new(error.kind(), data_exception(error.kind()));
             Told { value: Some(String::new()), ..tail }.replacing(message)
         }
         None => Told::new(error.kind(), message),
     }
+}
+
+/// Whether `message` is one of the texts about the ranges of integer types.
+fn is_type_text(message: &str) -> bool {
+    ["smallint", "integer", "bigint"].iter().any(|name| message.strip_suffix(" out of range") == Some(*name))
 }
 
 impl Told {

@@ -27,9 +27,8 @@ pub(super) fn check_access(snapshot: &CatalogSnapshot, caller: ObjectId, access:
         AccessBy::Owner(owner) => match check_privilege(snapshot, owner, access.privilege, access.securable) {
             Ok(()) => Ok(()),
             // The caller learns the name of what the owner may not read only if it is no secret.
-            Err(_) if snapshot.visible(caller, access.securable) => {
-                Err(denied_by_name(snapshot, access.securable).with_detail("The owner of the view or function that reads it lacks the privilege."))
-            }
+            Err(_) if snapshot.visible(caller, access.securable) => Err(denied_by_name(snapshot, access.securable)
+                .with_detail("The owner of the view or function that reads it lacks the privilege.")),
             Err(_) => Err(Error::new(ErrorKind::Denied, "permission denied for an object that a view or function reads")
                 .with_detail("The owner of the view or function lacks the privilege.")),
         },
@@ -135,7 +134,8 @@ impl Check<'_> {
                 self.execute(function)
             }
             Command::DropRowFilter { table } | Command::DropMask { table, .. } => self.manages(SecurableKind::Table, table),
-            Command::Rename { kind, name, to } => self.rename(*kind, name, to),
+            // The new name is in the same container.
+            Command::Rename { kind, name, to: _ } => self.manages(*kind, name),
             Command::Comment { on, .. } => match on {
                 CommentTarget::Securable(kind, name) => self.manages(*kind, name),
                 CommentTarget::Column(table, _) => self.manages(SecurableKind::Table, table),
@@ -202,7 +202,7 @@ impl Check<'_> {
     /// What is there under the name, if anything, is replaced by its owner only.
     fn replaces(&self, kind: SecurableKind, name: &Name) -> Result<()> {
         let Ok(id) = (self.names)(name, kind) else { return Ok(()) };
-        if self.snapshot.owns(self.caller, id) || self.is_admin() { Ok(()) } else { Err(must_own(self.snapshot, self.caller, id)) }
+        if self.snapshot.owns(self.caller, id) || self.is_admin() { Ok(()) } else { Err(must_own(self.snapshot, id)) }
     }
 
     fn create_table(&self, table: &CreateTable) -> Result<()> {
@@ -212,7 +212,7 @@ impl Check<'_> {
             if let Ok(id) = (self.names)(&table.name, SecurableKind::Table)
                 && !self.snapshot.manages(self.caller, id)
             {
-                return Err(must_own(self.snapshot, self.caller, id));
+                return Err(must_own(self.snapshot, id));
             }
         }
         let masks = table.columns.iter().filter_map(|column| column.mask.as_ref());
@@ -226,7 +226,8 @@ impl Check<'_> {
             return Ok(());
         }
         let allowed = self.snapshot.external_location_of(url).is_some_and(|location| {
-            self.snapshot.holds(self.caller, Privilege::CreateExternalTable, location.id) || self.snapshot.manages(self.caller, location.id)
+            self.snapshot.holds(self.caller, Privilege::CreateExternalTable, location.id)
+                || self.snapshot.manages(self.caller, location.id)
         });
         if allowed {
             Ok(())
@@ -245,7 +246,8 @@ impl Check<'_> {
     /// Administrators change every role; everybody changes their own password.
     fn alter_principal(&self, name: &str, options: &PrincipalOptions) -> Result<()> {
         let PrincipalOptions { password: _, login, admin, connection_limit, member_of, members } = options;
-        let password_only = login.is_none() && admin.is_none() && connection_limit.is_none() && member_of.is_empty() && members.is_empty();
+        let password_only =
+            login.is_none() && admin.is_none() && connection_limit.is_none() && member_of.is_empty() && members.is_empty();
         let own = self.snapshot.principal(name).is_some_and(|principal| principal.id == self.caller);
         if own && password_only { Ok(()) } else { self.administrator() }
     }
@@ -326,20 +328,6 @@ impl Check<'_> {
         }
     }
 
-    fn rename(&self, kind: SecurableKind, name: &Name, to: &Name) -> Result<()> {
-        self.manages(kind, name)?;
-        if to.parts.len() < 2 {
-            return Ok(());
-        }
-        match kind {
-            SecurableKind::Table => self.create_in(to, SecurableKind::Schema, Privilege::CreateTable),
-            SecurableKind::View => self.create_in(to, SecurableKind::Schema, Privilege::CreateView),
-            SecurableKind::Function => self.create_in(to, SecurableKind::Schema, Privilege::CreateFunction),
-            SecurableKind::Schema => self.create_in(to, SecurableKind::Catalog, Privilege::CreateSchema),
-            SecurableKind::Catalog | SecurableKind::Metastore | SecurableKind::StorageCredential | SecurableKind::ExternalLocation => Ok(()),
-        }
-    }
-
     /// A history holds predicates of past statements, so a policy hides it from everybody who does not manage the table.
     fn history(&self, table: &Name) -> Result<()> {
         let id = self.find(SecurableKind::Table, table)?;
@@ -364,8 +352,9 @@ fn must_manage(snapshot: &CatalogSnapshot, id: ObjectId) -> Error {
     denied_by_name(snapshot, id).with_hint("It takes ownership or MANAGE.")
 }
 
-fn must_own(snapshot: &CatalogSnapshot, caller: ObjectId, id: ObjectId) -> Error {
-    refused(snapshot, caller, id).with_hint("It takes ownership of what is replaced.")
+/// The caller named it and may create there: that the name is taken is no secret.
+fn must_own(snapshot: &CatalogSnapshot, id: ObjectId) -> Error {
+    denied_by_name(snapshot, id).with_hint("It takes ownership of what is replaced.")
 }
 
 #[cfg(test)]

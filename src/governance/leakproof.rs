@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, InList, Operator};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::expressions::{Column as PhysicalColumn, DynamicFilterPhysicalExpr};
 
@@ -25,7 +26,10 @@ pub(super) struct Leakproof {
 impl Leakproof {
     /// For a table with these columns, of which `masked` are masked.
     pub(super) fn new(schema: &Schema, masked: impl IntoIterator<Item = String>) -> datafusion::error::Result<Self> {
-        Ok(Self { schema: DFSchema::from_unqualified_fields(schema.fields().clone(), std::collections::HashMap::new())?, masked: masked.into_iter().collect() })
+        Ok(Self {
+            schema: DFSchema::from_unqualified_fields(schema.fields().clone(), std::collections::HashMap::new())?,
+            masked: masked.into_iter().collect(),
+        })
     }
 
     /// Whether `predicate` may go below the row filter. Its columns count by name: they are this table's.
@@ -39,7 +43,9 @@ impl Leakproof {
         match expr {
             Expr::Column(_) | Expr::Literal(..) => self.is_boolean(expr) && self.is_operand(expr),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match connection(*op) {
-                Connection::Logical => self.is_boolean(left) && self.is_boolean(right) && self.is_predicate(left) && self.is_predicate(right),
+                Connection::Logical => {
+                    self.is_boolean(left) && self.is_boolean(right) && self.is_predicate(left) && self.is_predicate(right)
+                }
                 Connection::Comparison => self.comparable(left, right),
                 Connection::Other => false,
             },
@@ -50,7 +56,9 @@ impl Leakproof {
             | Expr::IsNotTrue(inner)
             | Expr::IsNotFalse(inner)
             | Expr::IsNotUnknown(inner) => self.is_boolean(inner) && self.is_predicate(inner),
-            Expr::IsNull(inner) | Expr::IsNotNull(inner) => self.is_operand(inner) || (self.is_boolean(inner) && self.is_predicate(inner)),
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
+                self.is_operand(inner) || (self.is_boolean(inner) && self.is_predicate(inner))
+            }
             Expr::Between(Between { expr, negated: _, low, high }) => self.comparable(expr, low) && self.comparable(expr, high),
             Expr::InList(InList { expr, list, negated: _ }) => {
                 list.iter().all(|item| matches!(item, Expr::Literal(..)) && self.comparable(expr, item))
@@ -85,7 +93,9 @@ impl Leakproof {
     /// A value that is there without computing: an unmasked column, a literal, or one of them widened without loss.
     fn is_operand(&self, expr: &Expr) -> bool {
         match expr {
-            Expr::Column(column) => !self.masked.contains(&column.name) && self.schema.has_column_with_unqualified_name(&column.name),
+            Expr::Column(column) => {
+                !self.masked.contains(&column.name) && self.schema.has_column_with_unqualified_name(&column.name)
+            }
             Expr::Literal(..) => true,
             Expr::Cast(Cast { expr: inner, field }) => {
                 self.is_operand(inner) && inner.get_type(&self.schema).is_ok_and(|from| widens(&from, field.data_type()))

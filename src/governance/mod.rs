@@ -95,6 +95,12 @@ impl GovernedQuery {
         let columns = plan.schema().fields().iter().map(Arc::clone).collect();
         Self { plan, columns, parameters: vec![], governed, volatile: false }
     }
+
+    /// The same with parameters.
+    pub(crate) fn with_parameters(mut self, parameters: Vec<SqlType>) -> Self {
+        self.parameters = parameters;
+        self
+    }
 }
 
 #[cfg(test)]

@@ -94,9 +94,15 @@ impl Rewriter<'_> {
             | LogicalPlan::Limit(_)
             | LogicalPlan::Distinct(_)
             | LogicalPlan::Unnest(_)) => {
-                if self.governed { node.recompute_schema().map(Transformed::yes) } else { Ok(Transformed::no(node)) }
+                if self.governed {
+                    node.recompute_schema().map(Transformed::yes)
+                } else {
+                    Ok(Transformed::no(node))
+                }
             }
-            node @ (LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) | LogicalPlan::RecursiveQuery(_)) => Ok(Transformed::no(node)),
+            node @ (LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) | LogicalPlan::RecursiveQuery(_)) => {
+                Ok(Transformed::no(node))
+            }
             LogicalPlan::Statement(_)
             | LogicalPlan::Explain(_)
             | LogicalPlan::Analyze(_)
@@ -248,7 +254,10 @@ impl Rewriter<'_> {
 }
 
 /// Applies `change` to every subquery that stands directly in `expr`.
-#[expect(clippy::wildcard_enum_match_arm, reason = "only four kinds of expressions hold plans; the sweep and the planner refuse what is missed")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "only four kinds of expressions hold plans; the sweep and the planner refuse what is missed"
+)]
 fn rewrite_subqueries(expr: Expr, change: &mut dyn FnMut(Subquery) -> DataFusionResult<Subquery>) -> DataFusionResult<Expr> {
     let rewritten = expr.transform_up(|node| {
         Ok(match node {

@@ -145,7 +145,11 @@ impl TableProvider for GovernedTable {
     /// Exact for leakproof predicates: they are evaluated inside and need not be again. Everything else stays above.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         let decide = |filter: &&Expr| {
-            if self.leakproof.admits(filter) { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Unsupported }
+            if self.leakproof.admits(filter) {
+                TableProviderFilterPushDown::Exact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
         };
         Ok(filters.iter().map(decide).collect())
     }
@@ -231,7 +235,10 @@ impl ExecutionPlan for GovernedScan {
         vec![]
     }
 
-    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
 
@@ -300,7 +307,11 @@ fn makes_dynamic_filters(plan: &Arc<dyn ExecutionPlan>) -> bool {
 }
 
 /// Hands `filter` to `plan` as if it came from a parent node.
-fn push_into(plan: &Arc<dyn ExecutionPlan>, filter: Arc<dyn PhysicalExpr>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+fn push_into(
+    plan: &Arc<dyn ExecutionPlan>,
+    filter: Arc<dyn PhysicalExpr>,
+    config: &ConfigOptions,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let funnel = Arc::new(Funnel { input: Arc::clone(plan), filter });
     let pushed = FilterPushdown::new_post_optimization().optimize(funnel, config)?;
     match pushed.children().first() {
@@ -335,7 +346,10 @@ impl ExecutionPlan for Funnel {
         vec![&self.input]
     }
 
-    fn apply_expressions(&self, f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
         f(&self.filter)
     }
 

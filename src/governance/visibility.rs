@@ -37,7 +37,13 @@ pub(super) fn refused(snapshot: &CatalogSnapshot, principal: ObjectId, id: Objec
 }
 
 /// The same, where the caller's own spelling of the name is known.
-pub(super) fn refused_as_written(snapshot: &CatalogSnapshot, principal: ObjectId, id: ObjectId, kind: SecurableKind, name: &Name) -> Error {
+pub(super) fn refused_as_written(
+    snapshot: &CatalogSnapshot,
+    principal: ObjectId,
+    id: ObjectId,
+    kind: SecurableKind,
+    name: &Name,
+) -> Error {
     if snapshot.visible(principal, id) { refused(snapshot, principal, id) } else { undefined(kind, name) }
 }
 

@@ -1,7 +1,9 @@
-//! How plans are made: DataFusion's own rules, our settings, and one rule of ours that bounds what functions may build.
+//! How plans are made: DataFusion's own rules, our settings, and two rules of ours: integers do not wrap, and functions do
+//! not build values without bound.
 //!
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
+mod checked_arithmetic;
 mod output_cap;
 
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use datafusion::prelude::SessionConfig;
 use super::options::EngineOptions;
 use crate::error::{Error, ErrorKind, Result};
 
+pub(super) use checked_arithmetic::CheckedArithmetic;
 pub(super) use output_cap::OutputCap;
 
 /// The state that every statement's state is a copy of.
@@ -25,6 +28,7 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
         .with_runtime_env(runtime)
         // The optimiser looks it up by name to plan DISTINCT ON.
         .with_aggregate_functions(vec![first_value_udaf()])
+        .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_analyzer_rule(Arc::new(OutputCap::new(options.function_output.as_usize())))
         .build();
     Ok(state)

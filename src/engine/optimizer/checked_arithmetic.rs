@@ -1,0 +1,171 @@
+//! Integer arithmetic that fails instead of wrapping.
+//!
+//! DataFusion's `+`, `-` and `*` wrap on integers, silently; PostgreSQL raises 22003. DataFusion's own checked form cannot be asked for from a logical
+//! plan, so an analyser rule puts a function in the operator's place after types were coerced. Decimals are checked by Arrow already, floats
+//! need no check, and dates and intervals stay as they are.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Datum};
+use datafusion::arrow::compute::kernels::numeric::{add, mul, sub};
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue, internal_err};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::catalog::types::SqlType;
+use crate::error::{Error, ErrorKind};
+
+/// The analyser rule.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct CheckedArithmetic;
+
+impl CheckedArithmetic {
+    /// Checks the operators in one expression over `schema`.
+    pub(in crate::engine) fn check(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        expr.transform_up(|node| {
+            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &node else { return Ok(Transformed::no(node)) };
+            let Some(operation) = Operation::of(*op) else { return Ok(Transformed::no(node)) };
+            let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
+            if left_type != right_type || !left_type.is_signed_integer() {
+                return Ok(Transformed::no(node));
+            }
+            let func =
+                Arc::new(ScalarUDF::new_from_impl(Checked { operation, signature: Signature::any(2, Volatility::Immutable) }));
+            let args = vec![left.as_ref().clone(), right.as_ref().clone()];
+            Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(func, args))))
+        })
+    }
+}
+
+impl AnalyzerRule for CheckedArithmetic {
+    fn name(&self) -> &str {
+        "checked_arithmetic"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let checked = plan.transform_up_with_subqueries(|node| {
+            let schema = match &node {
+                // A scan's filters see all of its columns.
+                LogicalPlan::TableScan(scan) => {
+                    DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?
+                }
+                _ => merge_schema(&node.inputs()),
+            };
+            let names = NamePreserver::new(&node);
+            let rewritten = node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                Ok(self.check(expr, &schema)?.update_data(|expr| name.restore(expr)))
+            })?;
+            if rewritten.transformed { rewritten.map_data(LogicalPlan::recompute_schema) } else { Ok(rewritten) }
+        })?;
+        Ok(checked.data)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+}
+
+impl Operation {
+    fn of(operator: Operator) -> Option<Operation> {
+        match operator {
+            Operator::Plus => Some(Operation::Add),
+            Operator::Minus => Some(Operation::Subtract),
+            Operator::Multiply => Some(Operation::Multiply),
+            _ => None,
+        }
+    }
+
+    fn symbol(self) -> &'static str {
+        match self {
+            Operation::Add => "+",
+            Operation::Subtract => "-",
+            Operation::Multiply => "*",
+        }
+    }
+
+    fn apply(self, left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Operation::Add => add(left, right),
+            Operation::Subtract => sub(left, right),
+            Operation::Multiply => mul(left, right),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Checked {
+    operation: Operation,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Checked {
+    fn name(&self) -> &str {
+        self.operation.symbol()
+    }
+
+    /// The name that the operator has, since other nodes refer to the column by it.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match args {
+            [left, right] => Ok(format!("{} {} {}", left.schema_name(), self.operation.symbol(), right.schema_name())),
+            _ => internal_err!("an operator has two operands"),
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(arg_types.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        match args.arg_fields {
+            [left, right] => {
+                let nullable = left.is_nullable() || right.is_nullable();
+                Ok(Arc::new(datafusion::arrow::datatypes::Field::new(self.name(), left.data_type().clone(), nullable)))
+            }
+            _ => internal_err!("an operator has two operands"),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [left, right] = args.args.as_slice() else { return internal_err!("an operator has two operands") };
+        let data_type = left.data_type();
+        let result = match (left, right) {
+            (ColumnarValue::Array(left), ColumnarValue::Array(right)) => self.operation.apply(left, right),
+            (ColumnarValue::Array(left), ColumnarValue::Scalar(right)) => self.operation.apply(left, &right.to_scalar()?),
+            (ColumnarValue::Scalar(left), ColumnarValue::Array(right)) => self.operation.apply(&left.to_scalar()?, right),
+            (ColumnarValue::Scalar(left), ColumnarValue::Scalar(right)) => {
+                let value =
+                    self.operation.apply(&left.to_scalar()?, &right.to_scalar()?).map_err(|error| in_words(error, &data_type))?;
+                return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&value, 0)?));
+            }
+        };
+        result.map(ColumnarValue::Array).map_err(|error| in_words(error, &data_type))
+    }
+}
+
+/// `integer out of range`, as PostgreSQL says; the type comes from the statement, no value is told.
+fn in_words(error: ArrowError, data_type: &DataType) -> DataFusionError {
+    if let ArrowError::ArithmeticOverflow(_) = error {
+        let message = format!("{} out of range", SqlType::of_arrow(data_type).display_name());
+        return DataFusionError::External(Box::new(Error::new(ErrorKind::NumericOutOfRange, message)));
+    }
+    DataFusionError::from(error)
+}
