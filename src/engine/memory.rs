@@ -6,16 +6,18 @@
 //!   watchdog ─ every 200 ms: resident memory above the mark? ─ ends the query that holds most
 //! ```
 //! The pool counts what operators declare. What they do not declare (decoded pages, intermediate arrays) shows in the resident set only,
-//! hence the watchdog. The shared pool is greedy: a fair pool starves concurrent queries, and admission bounds their number already.
+//! hence the watchdog. Between queries the pool is greedy: a fair pool starves concurrent queries, and admission bounds their number already.
+//! Within a query it is fair, or its first sort would leave nothing to the second. Whoever can spill leaves some room, because merging
+//! what was spilled takes memory of its own.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -26,7 +28,8 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 /// The memory of all queries.
 #[derive(Debug)]
 pub(super) struct Memory {
-    shared: Arc<GreedyMemoryPool>,
+    shared: GreedyMemoryPool,
+    total: usize,
     per_query: Option<usize>,
     queries: Mutex<BTreeMap<u64, Weak<QueryPool>>>,
     next: AtomicU64,
@@ -36,7 +39,8 @@ impl Memory {
     /// A pool of `total` bytes, of which one query may have `per_query`.
     pub(super) fn new(total: usize, per_query: Option<usize>) -> Arc<Self> {
         Arc::new(Self {
-            shared: Arc::new(GreedyMemoryPool::new(total)),
+            shared: GreedyMemoryPool::new(total),
+            total,
             per_query,
             queries: Mutex::new(BTreeMap::new()),
             next: AtomicU64::new(0),
@@ -46,7 +50,8 @@ impl Memory {
     /// The account of one query. `ended` is cancelled when the watchdog picks it.
     pub(super) fn account(self: &Arc<Self>, ended: CancellationToken) -> Arc<QueryPool> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let pool = Arc::new(QueryPool { id, memory: Arc::clone(self), used: AtomicUsize::new(0), ended });
+        let limit = self.per_query.unwrap_or(self.total).min(self.total);
+        let pool = Arc::new(QueryPool { id, memory: Arc::clone(self), limit, held: Mutex::default(), ended });
         self.queries.lock().insert(id, Arc::downgrade(&pool));
         pool
     }
@@ -55,7 +60,7 @@ impl Memory {
     fn end_biggest(&self) -> bool {
         let queries = self.queries.lock();
         let live = queries.values().filter_map(Weak::upgrade).filter(|pool| !pool.ended.is_cancelled());
-        let Some(biggest) = live.max_by_key(|pool| pool.used.load(Ordering::Relaxed)) else { return false };
+        let Some(biggest) = live.max_by_key(|pool| pool.used()) else { return false };
         biggest.ended.cancel();
         true
     }
@@ -85,8 +90,75 @@ impl Memory {
 pub(super) struct QueryPool {
     id: u64,
     memory: Arc<Memory>,
-    used: AtomicUsize,
+    limit: usize,
+    held: Mutex<Held>,
     ended: CancellationToken,
+}
+
+/// What the operators of one query hold.
+#[derive(Debug, Default)]
+struct Held {
+    /// Operators that share fairly among them.
+    sharers: usize,
+    spillable: usize,
+    unspillable: usize,
+}
+
+impl Held {
+    fn total(&self) -> usize {
+        self.spillable + self.unspillable
+    }
+
+    fn side(&mut self, consumer: &MemoryConsumer) -> &mut usize {
+        if consumer.can_spill() { &mut self.spillable } else { &mut self.unspillable }
+    }
+}
+
+/// Sorts and aggregates share; exchanges can spill too, but are many and hold little.
+fn shares(consumer: &MemoryConsumer) -> bool {
+    consumer.can_spill() && !consumer.name().starts_with("RepartitionExec")
+}
+
+/// What operators that can spill may use of `limit`.
+const fn without_merge_room(limit: usize) -> usize {
+    limit / 5 * 4
+}
+
+impl QueryPool {
+    /// Bytes held now.
+    fn used(&self) -> usize {
+        self.held.lock().total()
+    }
+
+    /// Takes `additional` from the query's own limit.
+    fn take(&self, reservation: &MemoryReservation, additional: usize) -> bool {
+        let consumer = reservation.consumer();
+        let mut held = self.held.lock();
+        let granted = if shares(consumer) {
+            let share = without_merge_room(self.limit).saturating_sub(held.unspillable) / held.sharers.max(1);
+            reservation.size().saturating_add(additional) <= share
+        } else {
+            held.total().saturating_add(additional) <= self.limit
+        };
+        if granted {
+            *held.side(consumer) += additional;
+        }
+        granted
+    }
+
+    fn give_back(&self, reservation: &MemoryReservation, bytes: usize) {
+        let mut held = self.held.lock();
+        let side = held.side(reservation.consumer());
+        *side = side.saturating_sub(bytes);
+    }
+
+    fn exhausted(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionError {
+        let (consumer, used) = (reservation.consumer().name(), self.used());
+        DataFusionError::ResourcesExhausted(format!(
+            "{consumer} asks for {additional} bytes more, its query has {used} of {}",
+            self.limit
+        ))
+    }
 }
 
 impl Drop for QueryPool {
@@ -97,7 +169,7 @@ impl Drop for QueryPool {
 
 impl fmt::Display for QueryPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "query(used: {})", self.used.load(Ordering::Relaxed))
+        write!(f, "query(used: {})", self.used())
     }
 }
 
@@ -106,38 +178,49 @@ impl MemoryPool for QueryPool {
         "query"
     }
 
+    fn register(&self, consumer: &MemoryConsumer) {
+        if shares(consumer) {
+            self.held.lock().sharers += 1;
+        }
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        if shares(consumer) {
+            let mut held = self.held.lock();
+            held.sharers = held.sharers.saturating_sub(1);
+        }
+    }
+
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.used.fetch_add(additional, Ordering::Relaxed);
+        *self.held.lock().side(reservation.consumer()) += additional;
         self.memory.shared.grow(reservation, additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.used.fetch_sub(shrink, Ordering::Relaxed);
+        self.give_back(reservation, shrink);
         self.memory.shared.shrink(reservation, shrink);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        let limit = self.memory.per_query.unwrap_or(usize::MAX);
-        let within = |used: usize| used.checked_add(additional).filter(|sum| *sum <= limit);
-        if self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
-            return Err(DataFusionError::ResourcesExhausted("the query's memory is used up".into()));
+        if !self.take(reservation, additional) {
+            return Err(self.exhausted(reservation, additional));
         }
-        let granted = self.memory.shared.try_grow(reservation, additional);
+        let shared = &self.memory.shared;
+        let room = !shares(reservation.consumer())
+            || shared.reserved().saturating_add(additional) <= without_merge_room(self.memory.total);
+        let granted = if room { shared.try_grow(reservation, additional) } else { Err(self.exhausted(reservation, additional)) };
         if granted.is_err() {
-            self.used.fetch_sub(additional, Ordering::Relaxed);
+            self.give_back(reservation, additional);
         }
         granted
     }
 
     fn reserved(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        self.used()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        match self.memory.per_query {
-            Some(limit) => MemoryLimit::Finite(limit),
-            None => self.memory.shared.memory_limit(),
-        }
+        MemoryLimit::Finite(self.limit)
     }
 }
 
@@ -163,8 +246,6 @@ fn resident_bytes() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::execution::memory_pool::MemoryConsumer;
-
     use super::*;
 
     #[test]
@@ -181,6 +262,23 @@ mod tests {
         drop(first);
         second.try_grow(50).unwrap();
         assert_eq!((one.reserved(), two.reserved()), (0, 100));
+    }
+
+    #[test]
+    fn what_can_spill_shares_and_leaves_room_for_merging() {
+        let memory = Memory::new(1000, Some(100));
+        let pool: Arc<dyn MemoryPool> = memory.account(CancellationToken::new());
+        let sort = |name: &str| MemoryConsumer::new(name).with_can_spill(true).register(&pool);
+        let (one, two) = (sort("one"), sort("two"));
+        one.try_grow(40).unwrap();
+        assert!(one.try_grow(1).is_err());
+        two.try_grow(40).unwrap();
+        let merge = MemoryConsumer::new("merge").register(&pool);
+        merge.try_grow(20).unwrap();
+        assert!(merge.try_grow(1).is_err());
+        drop(two);
+        drop(merge);
+        one.try_grow(40).unwrap();
     }
 
     #[test]

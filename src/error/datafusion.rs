@@ -246,6 +246,8 @@ fn classify_io(error: &std::io::Error) -> Told {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => disk_full(),
         std::io::ErrorKind::OutOfMemory => out_of_memory(),
+        // DataFusion's bound for temporary files.
+        std::io::ErrorKind::Other if error.get_ref().is_some_and(|inner| inner.to_string().contains("disk space")) => disk_full(),
         _ => Told::new(ErrorKind::Io, "input/output error"),
     }
 }
