@@ -56,3 +56,9 @@ pub mod config;
 
 /// Composition root: builds the rooms bottom-up, opens the doors, drains.
 pub mod server;
+
+/// A warehouse to try.
+pub mod demo;
+
+/// The command line.
+pub mod cli;

@@ -1,1 +1,13 @@
-fn main() {}
+//! The command line: arguments, configuration, one of four modes.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lakehold::cli::{self, Arguments};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run(Arguments::parse())
+}

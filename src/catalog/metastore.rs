@@ -15,7 +15,7 @@ use super::snapshot::CatalogSnapshot;
 use super::store::Store;
 use super::store::memory::MemoryStore;
 use super::store::row::{self, RowWrite};
-use super::store::sqlite::SqliteStore;
+use super::store::sqlite::{DATABASE_FILE, SqliteStore};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Catalog that a new warehouse has.
@@ -56,6 +56,11 @@ pub struct Metastore {
 }
 
 impl Metastore {
+    /// Whether `data_dir` holds a metastore.
+    pub fn exists(data_dir: &Path) -> bool {
+        data_dir.join(DATABASE_FILE).exists()
+    }
+
     /// Opens the metastore of a data directory: makes it if it is not there, brings an older one up to date.
     ///
     /// # Errors

@@ -29,8 +29,10 @@ mod simple;
 mod startup;
 mod tls;
 mod transport;
+mod warehouse;
 
 pub use listener::{Door, serve};
 pub use options::{TlsOptions, TlsRequirement, WireOptions};
 pub use startup::SERVER_VERSION;
 pub use tls::{Tls, self_signed};
+pub use warehouse::Warehouse;

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// The versions of the schema, as part of the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-const DATABASE_FILE: &str = "metastore.db";
+pub(in crate::catalog) const DATABASE_FILE: &str = "metastore.db";
 const LOCK_FILE: &str = "metastore.lock";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

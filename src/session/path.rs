@@ -1,0 +1,293 @@
+//! The path of a query and of a command, from statement to rows.
+//!
+//! [`Session::run_query`] is the one place where text becomes data: simple and extended protocol, cursors, COPY and EXPLAIN all go
+//! through it.
+
+use std::sync::Arc;
+
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
+
+use super::Session;
+use super::outcome::{Column, Description, Notice, Outcome, RowStream, RowTag};
+use crate::catalog::types::SqlType;
+use crate::command::{self, CommandContext, CommandOutcome};
+use crate::engine::{ExecutionSettings, ExplainRequest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::functions::FunctionContext;
+use crate::governance::{self, GovernedQuery};
+use crate::sql::statement::{Command, Explain, ExplainFormat, Parsed, Statement};
+use crate::sql::{self, BoundQuery, Scope};
+use crate::system::{Activity, SettingRow, SystemContext};
+
+/// Columns and rows of a query.
+pub(super) type Rows = (Vec<Column>, RowStream);
+
+impl Session {
+    pub(super) async fn dispatch(
+        &mut self,
+        parsed: &Arc<Parsed>,
+        types: &[Option<SqlType>],
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome> {
+        match &parsed.statement {
+            Statement::Query(query) => {
+                let (columns, stream) = self.run_query(query, types, &parameters).await?;
+                Ok(Outcome::Rows { columns, stream, tag: RowTag::Select })
+            }
+            Statement::CopyOut(copy) => {
+                let (columns, stream) = self.run_query(&copy.query, types, &parameters).await?;
+                Ok(Outcome::CopyOut { columns, stream, options: copy.clone() })
+            }
+            Statement::Explain(explain) => self.explain(explain, types, &parameters).await,
+            Statement::Command(command) => self.run_command(command, types, &parameters).await,
+            Statement::Session(statement) => self.change_session(statement),
+            Statement::Transaction(statement) => self.control_transaction(statement),
+            Statement::Prepared(statement) => self.prepared_statement(statement).await,
+            Statement::Cursor(statement) => self.cursor_statement(statement, parsed, types, &parameters).await,
+        }
+    }
+
+    /// Text to rows: resolve what it names, bind it, pass the gate, plan, run.
+    pub(super) async fn run_query(
+        &mut self,
+        query: &ast::Query,
+        types: &[Option<SqlType>],
+        parameters: &[ScalarValue],
+    ) -> Result<Rows> {
+        let scope = self.scope();
+        let bound = self.bind(query, &scope, types).await?;
+        let columns = columns_of(&bound);
+        let governed = self.govern(bound, &scope).await?;
+        let settings = self.execution_settings();
+        let physical = self.unless_cancelled(self.services.engine.plan(governed, &settings, parameters)).await?;
+        let stream = self.services.engine.run(physical, &self.cancel).await?;
+        Ok((columns, stream.boxed()))
+    }
+
+    /// Names and types; outside world first, then pure on a thread with a deep stack.
+    async fn bind(&self, query: &ast::Query, scope: &Scope, types: &[Option<SqlType>]) -> Result<BoundQuery> {
+        let resolved = self.unless_cancelled(sql::resolve(query, scope, &self.services.lake)).await?;
+        let (query, scope, types) = (query.clone(), scope.clone(), types.to_vec());
+        let bind = move || sql::bind(&query, &resolved, &scope, &types);
+        self.unless_cancelled(async { self.services.engine.on_planner(bind).await? }).await
+    }
+
+    /// The gate.
+    async fn govern(&self, bound: BoundQuery, scope: &Scope) -> Result<GovernedQuery> {
+        let (caller, system) = (self.principal, Arc::clone(&scope.system));
+        self.services.engine.on_planner(move || governance::govern(bound, caller, &system)).await?
+    }
+
+    async fn explain(&mut self, explain: &Explain, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> Result<Outcome> {
+        let Statement::Query(query) = explain.statement.as_ref() else {
+            return Err(Error::unsupported("EXPLAIN of this statement").with_hint("Explain a query: EXPLAIN SELECT ..."));
+        };
+        let scope = self.scope();
+        let bound = self.bind(query, &scope, types).await?;
+        let governed = self.govern(bound, &scope).await?;
+        let settings = self.execution_settings();
+        let request = ExplainRequest { analyze: explain.analyze, format: explain.format };
+        let stream = self.services.engine.explain(governed, &settings, parameters, request, &self.cancel).await?;
+        Ok(Outcome::Rows { columns: explain_columns(explain), stream: stream.boxed(), tag: RowTag::Plain("EXPLAIN") })
+    }
+
+    async fn run_command(&mut self, command: &Command, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> Result<Outcome> {
+        if let Some(tag) = command::effect(command) {
+            self.transaction.check_effect_allowed(tag)?;
+        }
+        let context = self.command_context(types, parameters);
+        match command::run(command, &context).await? {
+            CommandOutcome::Done { tag, notices } => {
+                self.notices.extend(notices.into_iter().map(Notice::notice));
+                Ok(Outcome::Done { tag })
+            }
+            CommandOutcome::Rows { columns, batch, tag } => {
+                let stream = futures::stream::iter([Ok(batch)]).boxed();
+                Ok(Outcome::Rows { columns: columns.iter().map(|field| computed(field)).collect(), stream, tag: RowTag::Plain(tag) })
+            }
+        }
+    }
+
+    fn command_context(&self, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> CommandContext {
+        CommandContext {
+            metastore: Arc::clone(&self.services.metastore),
+            lake: Arc::clone(&self.services.lake),
+            engine: Arc::clone(&self.services.engine),
+            limits: self.services.limits.clone(),
+            scope: self.scope(),
+            settings: self.execution_settings(),
+            parameter_types: types.to_vec(),
+            parameters: parameters.to_vec(),
+            cancel: self.cancel.clone(),
+            managed_root: self.services.managed_root.clone(),
+            tasks: self.services.tracker.clone(),
+        }
+    }
+
+    /// Binds and authorises a statement, and says what it needs and gives.
+    pub(super) async fn describe(&mut self, parsed: &Arc<Parsed>, types: &[Option<SqlType>]) -> Result<Description> {
+        match &parsed.statement {
+            Statement::Query(query) => self.describe_query(query, types).await,
+            Statement::CopyOut(copy) => Ok(Description { columns: None, ..self.describe_query(&copy.query, types).await? }),
+            Statement::Explain(explain) => {
+                let parameters = match explain.statement.as_ref() {
+                    Statement::Query(query) => self.describe_query(query, types).await?.parameters,
+                    _ => vec![],
+                };
+                Ok(Description { parameters, columns: Some(explain_columns(explain)) })
+            }
+            Statement::Command(command) => {
+                let context = self.command_context(types, &[]);
+                let description = command::describe(command, &context).await?;
+                let columns = description.columns.map(|columns| columns.iter().map(|field| computed(field)).collect());
+                Ok(Description { parameters: description.parameters, columns })
+            }
+            Statement::Session(statement) => Ok(Description { parameters: vec![], columns: Self::session_columns(statement) }),
+            Statement::Transaction(_) => Ok(Description::default()),
+            Statement::Prepared(statement) => self.describe_prepared(statement),
+            Statement::Cursor(statement) => self.describe_cursor(statement, types).await,
+        }
+    }
+
+    pub(super) async fn describe_query(&mut self, query: &ast::Query, types: &[Option<SqlType>]) -> Result<Description> {
+        let scope = self.scope();
+        let bound = self.bind(query, &scope, types).await?;
+        let description = Description { parameters: bound.parameters.clone(), columns: Some(columns_of(&bound)) };
+        self.govern(bound, &scope).await?;
+        Ok(description)
+    }
+
+    /// What a statement may know while it is bound: one catalog snapshot, one clock reading, this session's settings.
+    pub(super) fn scope(&self) -> Scope {
+        let snapshot = self.services.metastore.snapshot();
+        let catalog = snapshot.catalog(&self.catalog).map_or(crate::catalog::securable::METASTORE, |catalog| catalog.id);
+        let functions = Arc::new(FunctionContext {
+            principal: self.principal,
+            current_user: self.principal,
+            catalog,
+            search_path: self.settings.search_path(&self.user),
+            settings: Arc::new(self.settings.current()),
+            time_zone: self.settings.time_zone(),
+            statement_time: self.statement_started,
+            transaction_time: self.transaction.started(),
+            pid: self.pid,
+            application_name: self.settings.get("application_name").unwrap_or_default().to_string(),
+            client_address: self.client_address,
+            snapshot,
+        });
+        let system = Arc::new(SystemContext {
+            activity: self.visible_activity(&functions),
+            prepared: self.prepared.iter().map(|prepared| (prepared.name.clone(), prepared.text.clone())).collect(),
+            settings: self.setting_rows(),
+            functions: Arc::clone(&functions),
+        });
+        Scope { functions, registry: Arc::clone(&self.services.functions), system, pins: self.transaction.pins() }
+    }
+
+    /// Sessions that the caller may see: its own, or all for an administrator.
+    fn visible_activity(&self, functions: &FunctionContext) -> Vec<Activity> {
+        let snapshot = &functions.snapshot;
+        let sees_all = snapshot.is_admin(self.principal);
+        let entries = self.services.sessions.list();
+        entries
+            .into_iter()
+            .filter(|entry| sees_all || entry.principal == self.principal)
+            .map(|entry| Activity {
+                pid: entry.pid,
+                user: entry.principal,
+                user_name: snapshot.principal_by_id(entry.principal).map(|user| user.name.clone()).unwrap_or_default(),
+                catalog: snapshot.catalog(&entry.catalog).map_or(crate::catalog::securable::METASTORE, |catalog| catalog.id),
+                catalog_name: entry.catalog,
+                application_name: entry.application_name,
+                client_address: entry.client_address,
+                client_port: -1,
+                backend_start: entry.started,
+                transaction_start: None,
+                query_start: entry.statement_started,
+                state_change: entry.statement_started,
+                state: entry.state.to_string(),
+                query: entry.statement,
+                tls: None,
+            })
+            .collect()
+    }
+
+    fn setting_rows(&self) -> Vec<SettingRow> {
+        use super::settings::{Access, Kind, SETTINGS};
+        let row = |setting: &'static super::settings::Setting| SettingRow {
+            name: setting.name.to_string(),
+            setting: self.settings.get(setting.name).unwrap_or_default().to_string(),
+            unit: matches!(setting.kind, Kind::Milliseconds).then_some("ms"),
+            category: "Lakehold",
+            description: setting.description,
+            context: if setting.access == Access::Fixed { "internal" } else { "user" },
+            value_type: match setting.kind {
+                Kind::Bool => "bool",
+                Kind::Integer { .. } | Kind::Milliseconds => "integer",
+                Kind::Enum(_) => "enum",
+                Kind::TimeZone | Kind::DateStyle | Kind::Encoding | Kind::SearchPath | Kind::Text => "string",
+            },
+            source: if self.settings.get(setting.name) == Some(setting.default) { "default" } else { "session" },
+            minimum: if let Kind::Integer { min, .. } = setting.kind { Some(min.to_string()) } else { None },
+            maximum: if let Kind::Integer { max, .. } = setting.kind { Some(max.to_string()) } else { None },
+            choices: if let Kind::Enum(words) = setting.kind { Some(words.iter().map(ToString::to_string).collect()) } else { None },
+            boot_value: Some(setting.default.to_string()),
+            reset_value: self.settings.initial(setting.name).map(str::to_string),
+        };
+        SETTINGS.iter().map(row).collect()
+    }
+
+    fn execution_settings(&self) -> ExecutionSettings {
+        ExecutionSettings {
+            time_zone: self.settings.time_zone(),
+            statement_timeout: self.settings.milliseconds("statement_timeout"),
+        }
+    }
+
+    /// Ends early when the client cancels or the statement's time is over. For work that may be dropped at any point.
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let timeout = self.settings.milliseconds("statement_timeout");
+        let elapsed = async {
+            match timeout {
+                Some(timeout) => tokio::time::sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "canceling statement due to user request")),
+            done = work => done,
+            () = elapsed => Err(Error::new(ErrorKind::Cancelled, "canceling statement due to statement timeout")),
+        }
+    }
+}
+
+/// Columns as RowDescription tells them.
+fn columns_of(bound: &BoundQuery) -> Vec<Column> {
+    let origins = bound.origins.iter().copied().chain(std::iter::repeat(None));
+    bound
+        .columns
+        .iter()
+        .zip(origins)
+        .map(|(field, origin)| Column {
+            name: field.name().clone(),
+            sql_type: SqlType::of_field(field),
+            table: origin.map_or(0, |(table, _)| table.0),
+            attribute: origin.map_or(0, |(_, attribute)| attribute),
+        })
+        .collect()
+}
+
+fn computed(field: &datafusion::arrow::datatypes::Field) -> Column {
+    Column::computed(field.name(), SqlType::of_field(field))
+}
+
+fn explain_columns(explain: &Explain) -> Vec<Column> {
+    let sql_type = match explain.format {
+        ExplainFormat::Text => SqlType::Text,
+        ExplainFormat::Json => SqlType::Json,
+    };
+    vec![Column::computed("QUERY PLAN", sql_type)]
+}

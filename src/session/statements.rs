@@ -1,0 +1,334 @@
+//! Statements that change this session only: settings, transactions, prepared statements, cursors.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use datafusion::arrow::array::{ArrayRef, StringArray};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast;
+use futures::{StreamExt, TryStreamExt};
+
+use super::outcome::{Column, Description, Notice, Outcome, RowTag, TransactionStatus};
+use super::portal::{Portal, PortalState};
+use super::prepared::Prepared;
+use super::settings::SETTINGS;
+use super::{Session, enter_catalog};
+use crate::catalog::types::SqlType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::statement::{
+    CursorStatement, Name, Parsed, PreparedStatement, SessionStatement, Statement, TransactionStatement,
+};
+
+impl Session {
+    /// In a failed block only its end may run.
+    pub(super) fn check_alive(&self, statement: &Statement) -> Result<()> {
+        match statement {
+            Statement::Transaction(
+                TransactionStatement::Commit | TransactionStatement::Rollback | TransactionStatement::RollbackTo(_),
+            ) => Ok(()),
+            _ => self.transaction.check_alive(),
+        }
+    }
+
+    pub(super) fn change_session(&mut self, statement: &SessionStatement) -> Result<Outcome> {
+        match statement {
+            SessionStatement::Set { local, name, values } => self.set(name, values, *local),
+            SessionStatement::SetSeveral { local, settings } => {
+                let before = self.settings.clone();
+                for (name, values) in settings {
+                    if let Err(error) = self.set(name, values, *local) {
+                        self.settings = before;
+                        return Err(error);
+                    }
+                }
+                Ok(done("SET"))
+            }
+            SessionStatement::Reset { name } => {
+                self.settings.reset_to_initial(name.as_deref())?;
+                Ok(done("RESET"))
+            }
+            SessionStatement::Show { name: Some(name) } => self.show(name),
+            SessionStatement::Show { name: None } => self.show_all(),
+            SessionStatement::Use { catalog, name } => self.use_namespace(*catalog, name),
+            SessionStatement::Discard { all } => {
+                if *all {
+                    self.discard_all()?;
+                    return Ok(done("DISCARD ALL"));
+                }
+                Ok(done("DISCARD"))
+            }
+            SessionStatement::Unlisten => Ok(done("UNLISTEN")),
+        }
+    }
+
+    fn set(&mut self, name: &str, values: &[String], local: bool) -> Result<Outcome> {
+        if local && !self.transaction.in_block() {
+            self.notices.push(Notice::warning("25P01", "SET LOCAL can only be used in transaction blocks"));
+            return Ok(done("SET"));
+        }
+        self.settings.set(name, values, local)?;
+        Ok(done("SET"))
+    }
+
+    fn show(&self, name: &str) -> Result<Outcome> {
+        let value = self.settings.show(name)?.to_string();
+        rows(vec![(setting_column(name), vec![Some(value)])], RowTag::Plain("SHOW"))
+    }
+
+    fn show_all(&self) -> Result<Outcome> {
+        let value = |name: &str| Some(self.settings.get(name).unwrap_or_default().to_string());
+        let columns = vec![
+            ("name".to_string(), SETTINGS.iter().map(|setting| Some(setting.name.to_string())).collect()),
+            ("setting".to_string(), SETTINGS.iter().map(|setting| value(setting.name)).collect()),
+            ("description".to_string(), SETTINGS.iter().map(|setting| Some(setting.description.to_string())).collect()),
+        ];
+        rows(columns, RowTag::Plain("SHOW"))
+    }
+
+    /// USE CATALOG c; USE [SCHEMA] [c.]s.
+    fn use_namespace(&mut self, is_catalog: bool, name: &Name) -> Result<Outcome> {
+        let snapshot = self.services.metastore.snapshot();
+        let (catalog, schema) = match (is_catalog, name.parts.as_slice()) {
+            (true, [catalog]) => (catalog.clone(), None),
+            (false, [schema]) => (self.catalog.clone(), Some(schema.clone())),
+            (false, [catalog, schema]) => (catalog.clone(), Some(schema.clone())),
+            _ => return Err(Error::new(ErrorKind::Syntax, format!("improper qualified name: {}", name.parts.join(".")))),
+        };
+        enter_catalog(&snapshot, self.principal, &catalog)?;
+        if let Some(schema) = &schema {
+            let known = snapshot
+                .catalog(&catalog)
+                .and_then(|catalog| snapshot.schema(catalog.id, schema))
+                .is_some_and(|schema| snapshot.visible(self.principal, schema.id));
+            if !known {
+                return Err(Error::new(ErrorKind::UndefinedSchema, format!("schema \"{schema}\" does not exist")));
+            }
+            self.settings.set("search_path", std::slice::from_ref(schema), false)?;
+        }
+        self.catalog = catalog;
+        Ok(done("USE"))
+    }
+
+    fn discard_all(&mut self) -> Result<()> {
+        if self.transaction.in_block() {
+            return Err(Error::new(ErrorKind::ActiveTransaction, "DISCARD ALL cannot run inside a transaction block"));
+        }
+        self.settings.reset_to_initial(None)?;
+        self.prepared.clear();
+        self.portals.clear();
+        Ok(())
+    }
+
+    pub(super) fn control_transaction(&mut self, statement: &TransactionStatement) -> Result<Outcome> {
+        match statement {
+            TransactionStatement::Begin { read_only, isolation } => self.begin(*read_only, isolation.as_deref()),
+            TransactionStatement::Commit => Ok(self.end_transaction(true)),
+            TransactionStatement::Rollback => Ok(self.end_transaction(false)),
+            TransactionStatement::Savepoint(name) => {
+                self.transaction.savepoint(name.clone(), &mut self.settings)?;
+                Ok(done("SAVEPOINT"))
+            }
+            TransactionStatement::Release(name) => {
+                self.transaction.release(name, &mut self.settings)?;
+                Ok(done("RELEASE"))
+            }
+            TransactionStatement::RollbackTo(name) => {
+                self.transaction.rollback_to(name, &mut self.settings)?;
+                Ok(done("ROLLBACK"))
+            }
+        }
+    }
+
+    fn begin(&mut self, read_only: Option<bool>, isolation: Option<&str>) -> Result<Outcome> {
+        let read_only = read_only.unwrap_or_else(|| self.settings.get("default_transaction_read_only") == Some("on"));
+        if !self.transaction.begin(read_only, &mut self.settings) {
+            self.notices.push(Notice::warning("25001", "there is already a transaction in progress"));
+            return Ok(done("BEGIN"));
+        }
+        if read_only {
+            self.settings.set("transaction_read_only", &["on".to_string()], true)?;
+        }
+        if let Some(isolation) = isolation {
+            self.settings.set("transaction_isolation", &[isolation.to_string()], true)?;
+        }
+        Ok(done("BEGIN"))
+    }
+
+    fn end_transaction(&mut self, commit: bool) -> Outcome {
+        let failed = self.transaction.status() == TransactionStatus::Failed;
+        match self.transaction.end(commit, &mut self.settings) {
+            Some(tag) => {
+                self.portals.end_transaction(commit && !failed);
+                done(tag)
+            }
+            None => {
+                self.notices.push(Notice::warning("25P01", "there is no transaction in progress"));
+                done(if commit { "COMMIT" } else { "ROLLBACK" })
+            }
+        }
+    }
+
+    pub(super) async fn prepared_statement(&mut self, statement: &PreparedStatement) -> Result<Outcome> {
+        match statement {
+            PreparedStatement::Prepare { name, types, statement } => {
+                self.prepared.check_free(name)?;
+                let parsed = Arc::new(statement.as_ref().clone());
+                let declared_types: Vec<_> = types.iter().cloned().map(Some).collect();
+                let description = self.describe(&parsed, &declared_types).await?;
+                self.prepared.insert(Prepared {
+                    name: name.clone(),
+                    text: statement.text.clone(),
+                    parsed: Some(parsed),
+                    declared_types,
+                    description,
+                    from_sql: true,
+                    prepared_at: Utc::now(),
+                })?;
+                Ok(done("PREPARE"))
+            }
+            PreparedStatement::Execute { name, arguments } => self.execute_prepared(name, arguments).await,
+            PreparedStatement::Deallocate(Some(name)) => {
+                self.prepared.get(name)?;
+                self.prepared.remove(name);
+                Ok(done("DEALLOCATE"))
+            }
+            PreparedStatement::Deallocate(None) => {
+                self.prepared.clear();
+                Ok(done("DEALLOCATE ALL"))
+            }
+        }
+    }
+
+    async fn execute_prepared(&mut self, name: &str, arguments: &[ast::Expr]) -> Result<Outcome> {
+        let prepared = self.prepared.get(name)?;
+        let expected = prepared.description.parameters.len();
+        if arguments.len() != expected {
+            return Err(Error::new(ErrorKind::Syntax, format!("wrong number of parameters for prepared statement \"{name}\""))
+                .with_detail(format!("Expected {expected} parameters but got {}.", arguments.len())));
+        }
+        let Some(parsed) = &prepared.parsed else { return Ok(Outcome::Empty) };
+        let parameters = self.evaluate(arguments, &prepared.description.parameters).await?;
+        let types: Vec<_> = prepared.description.parameters.iter().cloned().map(Some).collect();
+        Box::pin(self.dispatch(parsed, &types, parameters)).await
+    }
+
+    /// Values of constant expressions: one row of a query without tables.
+    async fn evaluate(&mut self, expressions: &[ast::Expr], types: &[SqlType]) -> Result<Vec<ScalarValue>> {
+        if expressions.is_empty() {
+            return Ok(vec![]);
+        }
+        let query = self.constants_query(expressions, types)?;
+        let (_, stream) = self.run_query(&query, &[], &[]).await?;
+        let batches: Vec<RecordBatch> = stream.try_collect().await?;
+        let row = batches.iter().find(|batch| batch.num_rows() == 1).ok_or_else(|| Error::internal("constants gave no row"))?;
+        let value = |column: &ArrayRef| {
+            ScalarValue::try_from_array(column, 0).map_err(|error| Error::internal(format!("argument value: {error}")))
+        };
+        row.columns().iter().map(value).collect()
+    }
+
+    /// `SELECT CAST(expression AS type), ..`
+    fn constants_query(&self, expressions: &[ast::Expr], types: &[SqlType]) -> Result<ast::Query> {
+        let nulls: Vec<_> = types.iter().map(|sql_type| format!("CAST(NULL AS {})", sql_type.display_name())).collect();
+        let template = self.parse(&format!("SELECT {}", nulls.join(", ")))?.pop().map(|parsed| parsed.statement);
+        let Some(Statement::Query(mut query)) = template else { return Err(Error::internal("constants are no query")) };
+        let ast::SetExpr::Select(select) = query.body.as_mut() else { return Err(Error::internal("constants are no select")) };
+        for (item, expression) in select.projection.iter_mut().zip(expressions) {
+            if let ast::SelectItem::UnnamedExpr(ast::Expr::Cast { expr, .. }) = item {
+                **expr = expression.clone();
+            }
+        }
+        Ok(*query)
+    }
+
+    pub(super) fn describe_prepared(&self, statement: &PreparedStatement) -> Result<Description> {
+        match statement {
+            PreparedStatement::Execute { name, .. } => {
+                Ok(Description { parameters: vec![], columns: self.prepared.get(name)?.description.columns.clone() })
+            }
+            PreparedStatement::Prepare { .. } | PreparedStatement::Deallocate(_) => Ok(Description::default()),
+        }
+    }
+
+    pub(super) async fn cursor_statement(
+        &mut self,
+        statement: &CursorStatement,
+        parsed: &Parsed,
+        types: &[Option<SqlType>],
+        parameters: &[ScalarValue],
+    ) -> Result<Outcome> {
+        match statement {
+            CursorStatement::Declare { name, binary, hold, query } => {
+                if !hold && !self.transaction.in_transaction() {
+                    return Err(Error::new(ErrorKind::NoActiveTransaction, "DECLARE CURSOR can only be used in transaction blocks"));
+                }
+                self.portals.check_free(name)?;
+                let (columns, stream) = self.run_query(query, types, parameters).await?;
+                self.portals.insert(Portal::cursor(name, &parsed.text, columns, stream, *hold, *binary))?;
+                Ok(done("DECLARE CURSOR"))
+            }
+            CursorStatement::Fetch { name, count, skip } => self.fetch(name, *count, *skip).await,
+            CursorStatement::Close(Some(name)) => {
+                self.portals.cursor(name)?;
+                self.portals.remove(name);
+                Ok(done("CLOSE CURSOR"))
+            }
+            CursorStatement::Close(None) => {
+                self.portals.clear();
+                Ok(done("CLOSE CURSOR ALL"))
+            }
+        }
+    }
+
+    async fn fetch(&mut self, name: &str, count: Option<u64>, skip: bool) -> Result<Outcome> {
+        let portal = self.portals.cursor(name)?;
+        let (columns, binary) = (portal.columns.clone().unwrap_or_default(), portal.binary);
+        let stream = match &portal.state {
+            PortalState::Open { cursor, .. } => cursor.take(count),
+            PortalState::Bound { .. } | PortalState::Done | PortalState::Failed => {
+                return Err(Error::new(ErrorKind::ObjectNotInPrerequisiteState, format!("portal \"{name}\" cannot be run")));
+            }
+        };
+        if !skip {
+            return Ok(Outcome::Rows { columns, stream, tag: RowTag::Fetch { binary } });
+        }
+        let moved = stream.try_fold(0_usize, |rows, batch| async move { Ok(rows + batch.num_rows()) }).await?;
+        Ok(done(&format!("MOVE {moved}")))
+    }
+
+    pub(super) async fn describe_cursor(&mut self, statement: &CursorStatement, types: &[Option<SqlType>]) -> Result<Description> {
+        match statement {
+            CursorStatement::Declare { query, .. } => Ok(Description { columns: None, ..self.describe_query(query, types).await? }),
+            CursorStatement::Fetch { name, skip: false, .. } => {
+                Ok(Description { parameters: vec![], columns: self.portals.cursor(name)?.columns.clone() })
+            }
+            CursorStatement::Fetch { skip: true, .. } | CursorStatement::Close(_) => Ok(Description::default()),
+        }
+    }
+
+    pub(super) fn session_columns(statement: &SessionStatement) -> Option<Vec<Column>> {
+        let text = |name: &str| Column::computed(name, SqlType::Text);
+        match statement {
+            SessionStatement::Show { name: Some(name) } => Some(vec![text(&setting_column(name))]),
+            SessionStatement::Show { name: None } => Some(["name", "setting", "description"].map(text).to_vec()),
+            _ => None,
+        }
+    }
+}
+
+/// The column of SHOW carries the setting's own spelling.
+fn setting_column(name: &str) -> String {
+    SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name)).map_or(name, |setting| setting.name).to_string()
+}
+
+fn done(tag: &str) -> Outcome {
+    Outcome::Done { tag: tag.to_string() }
+}
+
+fn rows(columns: Vec<(String, Vec<Option<String>>)>, tag: RowTag) -> Result<Outcome> {
+    let described = columns.iter().map(|(name, _)| Column::computed(name, SqlType::Text)).collect();
+    let arrays = columns.into_iter().map(|(name, values)| (name, Arc::new(StringArray::from(values)) as ArrayRef, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(arrays).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Outcome::Rows { columns: described, stream: futures::stream::iter([Ok(batch)]).boxed(), tag })
+}

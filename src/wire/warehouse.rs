@@ -1,0 +1,101 @@
+//! The warehouse behind the door: [`Session`] as the wire's loop drives it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::scalar::ScalarValue;
+use tokio_util::sync::CancellationToken;
+
+use super::backend::{Backend, BackendSession, ConnectRequest};
+use crate::catalog::securable::Principal;
+use crate::catalog::types::SqlType;
+use crate::error::Result;
+use crate::session::outcome::{Description, Notice, Outcome, TransactionStatus};
+use crate::session::portal::Portals;
+use crate::session::prepared::PreparedStatements;
+use crate::session::{Services, Session, SessionRequest};
+use crate::sql::statement::Parsed;
+
+/// The warehouse that [`super::serve`] opens sessions on.
+#[derive(Debug, Clone)]
+pub struct Warehouse(pub Arc<Services>);
+
+#[async_trait]
+impl Backend for Warehouse {
+    fn principal(&self, name: &str) -> Option<Arc<Principal>> {
+        self.0.metastore.snapshot().principal(name).map(Arc::clone)
+    }
+
+    async fn connect(&self, request: ConnectRequest) -> Result<Box<dyn BackendSession>> {
+        let request = SessionRequest {
+            user: request.principal.name.clone(),
+            database: request.database,
+            parameters: request.parameters,
+            pid: request.pid,
+            client_address: Some(request.client_address.ip()),
+            terminate: request.terminate,
+        };
+        Ok(Box::new(Session::open(Arc::clone(&self.0), request)?))
+    }
+}
+
+#[async_trait]
+impl BackendSession for Session {
+    fn parse(&self, text: &str) -> Result<Vec<Parsed>> {
+        Session::parse(self, text)
+    }
+
+    async fn prepare(&mut self, parsed: &Arc<Parsed>, parameter_types: &[Option<SqlType>]) -> Result<Description> {
+        Session::prepare(self, parsed, parameter_types).await
+    }
+
+    async fn execute(
+        &mut self,
+        parsed: &Arc<Parsed>,
+        parameter_types: &[Option<SqlType>],
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome> {
+        Session::execute(self, parsed, parameter_types, parameters).await
+    }
+
+    fn transaction_status(&self) -> TransactionStatus {
+        Session::transaction_status(self)
+    }
+
+    fn fail_transaction(&mut self) {
+        Session::fail_transaction(self);
+    }
+
+    fn begin_implicit(&mut self, several: bool) {
+        Session::begin_implicit(self, several);
+    }
+
+    async fn end_implicit(&mut self, committed: bool) -> Result<()> {
+        Session::end_implicit(self, committed);
+        Ok(())
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        Session::take_notices(self)
+    }
+
+    fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
+        Session::take_parameter_changes(self)
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        Session::setting(self, name)
+    }
+
+    fn cancel_token(&mut self) -> CancellationToken {
+        Session::cancel_token(self)
+    }
+
+    fn prepared(&mut self) -> &mut PreparedStatements {
+        Session::prepared(self)
+    }
+
+    fn portals(&mut self) -> &mut Portals {
+        Session::portals(self)
+    }
+}

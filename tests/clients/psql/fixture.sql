@@ -1,0 +1,13 @@
+DROP SCHEMA IF EXISTS shop CASCADE;
+CREATE SCHEMA shop;
+COMMENT ON SCHEMA shop IS 'what is sold';
+CREATE TABLE shop.orders (id bigint NOT NULL, customer text, amount numeric(12,2), placed timestamp, sent timestamptz, note varchar(20));
+COMMENT ON TABLE shop.orders IS 'one row an order';
+COMMENT ON COLUMN shop.orders.amount IS 'gross';
+INSERT INTO shop.orders VALUES (1, 'Ada', 10.50, '2024-01-02 03:04:05', '2024-01-02 03:04:05+00', 'first'), (2, NULL, NULL, NULL, NULL, NULL);
+CREATE VIEW shop.big_orders AS SELECT id, amount FROM shop.orders WHERE amount > 10;
+CREATE FUNCTION shop.doubled(x bigint) RETURNS bigint RETURN x * 2;
+CREATE USER IF NOT EXISTS psql_reader PASSWORD 'psql_reader-password-1';
+CREATE GROUP IF NOT EXISTS psql_group;
+GRANT psql_group TO psql_reader;
+GRANT SELECT ON shop.orders TO psql_group;

@@ -1,0 +1,111 @@
+//! Streaming, cancelling and pinning: what needs two connections or a clock.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, pin_mut};
+
+use crate::server::{Server, rows, run, sqlstate};
+
+const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 3000000) a(n) JOIN generate_series(1, 3000000) b(n) ON a.n % 7 = b.n % 7";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_request_ends_a_running_query() {
+    let server = Server::start();
+    let busy = server.admin().await;
+    let token = busy.cancel_token();
+    let started = Instant::now();
+    let running = tokio::spawn(async move {
+        let code = sqlstate(&busy, ENDLESS).await;
+        (code, rows(&busy, "SELECT 1").await)
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    token.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    let (code, after) = running.await.unwrap();
+    assert_eq!(code, "57014");
+    assert_eq!(after.len(), 1, "the session lives on");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statement_timeout_ends_a_running_query() {
+    let server = Server::start();
+    let admin = server.admin().await;
+    run(&admin, "SET statement_timeout = '300ms'").await;
+    assert_eq!(sqlstate(&admin, ENDLESS).await, "57014");
+    run(&admin, "RESET statement_timeout").await;
+    assert_eq!(rows(&admin, "SELECT 1").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_row_leaves_before_the_last_is_computed() {
+    let server = Server::start();
+    let admin = server.admin().await;
+    let parameters: [i64; 0] = [];
+    let stream = admin.query_raw("SELECT n, repeat('x', 200) FROM generate_series(1, 2000000) AS g(n)", parameters).await.unwrap();
+    pin_mut!(stream);
+    let before = server.resident_bytes();
+    assert!(stream.next().await.unwrap().is_ok());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let held = server.resident_bytes().saturating_sub(before);
+    assert!(held < 192 << 20, "a reader that waits holds {held} bytes");
+    let rest: usize = stream.try_fold(1, |count, _| async move { Ok(count + 1) }).await.unwrap();
+    assert_eq!(rest, 2_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_reads_one_version_of_each_table() {
+    let server = Server::start();
+    let (reader, writer) = (server.admin().await, server.admin().await);
+    run(&writer, "CREATE TABLE t (n bigint); INSERT INTO t VALUES (1)").await;
+    run(&reader, "BEGIN").await;
+    assert_eq!(rows(&reader, "SELECT count(*) FROM t").await[0][0].as_deref(), Some("1"));
+    run(&writer, "INSERT INTO t VALUES (2)").await;
+    assert_eq!(rows(&reader, "SELECT count(*) FROM t").await[0][0].as_deref(), Some("1"));
+    assert_eq!(sqlstate(&reader, "INSERT INTO t VALUES (3)").await, "0A000");
+    assert_eq!(sqlstate(&reader, "SELECT 1").await, "25P02");
+    run(&reader, "ROLLBACK").await;
+    assert_eq!(rows(&reader, "SELECT count(*) FROM t").await[0][0].as_deref(), Some("2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_inserts_lose_and_double_nothing() {
+    let server = Server::start();
+    run(&server.admin().await, "CREATE TABLE t (n bigint)").await;
+    let mut writers = Vec::new();
+    for writer in 0..4 {
+        let client = server.admin().await;
+        writers.push(tokio::spawn(async move {
+            for n in 0..5 {
+                run(&client, &format!("INSERT INTO t VALUES ({})", writer * 5 + n)).await;
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let counted = rows(&server.admin().await, "SELECT count(*), count(DISTINCT n), sum(n) FROM t").await;
+    assert_eq!(counted, [["20", "20", "190"].map(|n| Some(n.to_string()))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_answers_while_every_core_is_busy() {
+    let server = Server::start();
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let busy = server.admin().await;
+        tokens.push(busy.cancel_token());
+        tokio::spawn(async move {
+            let _ = busy.simple_query(ENDLESS).await;
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let started = Instant::now();
+    assert_eq!(server.get("/health").0, 200);
+    let other = server.admin().await;
+    let answered = started.elapsed();
+    assert!(answered < Duration::from_secs(5), "{answered:?}");
+    for token in tokens {
+        token.cancel_query(tokio_postgres::NoTls).await.unwrap();
+    }
+    assert_eq!(rows(&other, "SELECT 1").await.len(), 1);
+}

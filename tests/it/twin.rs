@@ -1,0 +1,76 @@
+//! Non-interference: two servers whose data differ only in hidden rows and masked values answer every statement alike.
+
+use tokio_postgres::Client;
+
+use crate::server::{Server, run, transcript};
+use crate::statements::{RELATION, generate};
+
+/// Rows that the restricted user sees; tax ids are masked for it, so they differ between the twins.
+const VISIBLE: &[(i64, i64, &str)] = &[(1, 1000, "it"), (2, 2500, "it"), (3, 4000, "hr"), (4, 7000, "ops")];
+
+/// Hidden rows of the first twin: id, salary, department, note.
+const HIDDEN_ONE: &[(i64, i64, &str, &str)] =
+    &[(5, 9000, "'it'", "not a date"), (6, 9001, "NULL", "2024-01-01"), (7, 9223372036854775, "'hr'", "7")];
+
+/// Hidden rows of the second twin: other values, other number of rows, none that makes an expression fail.
+const HIDDEN_TWO: &[(i64, i64, &str, &str)] = &[(8, 5000, "'it'", "2024-01-01")];
+
+async fn prepare(admin: &Client, salt: &str, hidden: &[(i64, i64, &str, &str)]) {
+    run(admin, "CREATE USER alice PASSWORD 'alice-password-1'; CREATE USER officer PASSWORD 'officer-password-1'; CREATE GROUP officers; GRANT officers TO officer").await;
+    run(admin, "CREATE TABLE people (id bigint, owner text, tax_id text, salary bigint, dept text, note text)").await;
+    run(admin, "CREATE TABLE access (login text, owner text); INSERT INTO access VALUES ('alice', 'alice'), ('carol', 'bob')").await;
+    let visible = VISIBLE.iter().map(|(id, salary, dept)| format!("({id}, 'alice', '{salt}-{id}', {salary}, '{dept}', '2024-01-0{id}')"));
+    let hidden = hidden.iter().map(|(id, salary, dept, note)| format!("({id}, 'bob', '{salt}-{id}', {salary}, {dept}, '{note}')"));
+    let values: Vec<String> = visible.chain(hidden).collect();
+    run(admin, &format!("INSERT INTO people VALUES {}", values.join(", "))).await;
+    run(admin, "CREATE FUNCTION own_rows(row_owner text) RETURNS BOOLEAN RETURN is_account_group_member('officers') OR row_owner IN (SELECT a.owner FROM main.public.access a WHERE a.login = current_user)").await;
+    run(admin, "CREATE FUNCTION mask_tax_id(tax_id text) RETURNS TEXT RETURN CASE WHEN is_account_group_member('officers') THEN tax_id ELSE '***' END").await;
+    run(admin, "ALTER TABLE people SET ROW FILTER own_rows ON (owner)").await;
+    run(admin, "ALTER TABLE people ALTER COLUMN tax_id SET MASK mask_tax_id").await;
+    run(admin, "CREATE VIEW all_people AS SELECT * FROM people").await;
+    for user in ["alice", "officer"] {
+        run(admin, &format!("GRANT SELECT ON people TO {user}; GRANT SELECT ON all_people TO {user}; GRANT EXECUTE ON SCHEMA main.public TO {user}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_answer_a_restricted_user_alike() {
+    let (one, two) = (Server::start(), Server::start());
+    prepare(&one.admin().await, "secret", HIDDEN_ONE).await;
+    prepare(&two.admin().await, "public", HIDDEN_TWO).await;
+    let (alice_one, alice_two) = (one.user("alice").await, two.user("alice").await);
+    let mut statements = generate(RELATION);
+    statements.extend(generate("all_people"));
+    assert!(statements.len() >= 500, "{}", statements.len());
+    let mut differences = Vec::new();
+    let mut answered = 0;
+    for statement in &statements {
+        let (first, second) = (transcript(&alice_one, statement).await, transcript(&alice_two, statement).await);
+        answered += usize::from(!first.starts_with("error"));
+        if first != second {
+            differences.push(format!("{statement}\n  one: {first}\n  two: {second}"));
+        }
+        for secret in ["secret-", "public-", "not a date", "bob"] {
+            let own_words = statement.contains(secret);
+            if !own_words && first.contains(secret) {
+                differences.push(format!("{statement}\n  shows {secret}: {first}"));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{} of {} differ:\n{}", differences.len(), statements.len(), differences[..differences.len().min(20)].join("\n"));
+    assert!(answered * 3 > statements.len(), "only {answered} of {} were answered without an error", statements.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_twins_do_differ_for_who_may_see_everything() {
+    let (one, two) = (Server::start(), Server::start());
+    prepare(&one.admin().await, "secret", HIDDEN_ONE).await;
+    prepare(&two.admin().await, "public", HIDDEN_TWO).await;
+    let (officer_one, officer_two) = (one.user("officer").await, two.user("officer").await);
+    let mut different = 0;
+    let statements: Vec<String> = generate(RELATION).into_iter().step_by(7).collect();
+    for statement in &statements {
+        different += usize::from(transcript(&officer_one, statement).await != transcript(&officer_two, statement).await);
+    }
+    assert!(different * 2 > statements.len(), "the statements tell too little: {different} of {}", statements.len());
+}
