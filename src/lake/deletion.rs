@@ -103,6 +103,11 @@ fn select(deleted: &[u64], stored_rows: u64) -> Option<ParquetRowSelection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::types::SqlType;
+    use crate::lake::AsOf;
+    use crate::lake::kernel::commit::ReadBackCommitter;
+    use crate::lake::kernel::testing::delete_rows;
+    use crate::lake::testing::TestLake;
 
     #[test]
     fn a_selection_covers_every_row_of_the_file() {
@@ -114,5 +119,72 @@ mod tests {
             assert_eq!(selection.iter().map(|selector| selector.row_count as u64).sum::<u64>(), rows, "{deleted:?}");
         }
         assert!(select(&[3], 3).is_none());
+    }
+
+    /// A table of two files whose rows at every tenth position are deleted.
+    async fn table_with_deleted_rows(test: &TestLake) -> TableRef {
+        let columns = [("v", SqlType::Int8), ("t", SqlType::Text)];
+        let table = test.make_with("t", &columns, &[], &[("delta.enableDeletionVectors", "true")]).await.unwrap();
+        test.insert(&table, "SELECT v, concat('text ', v) FROM generate_series(0, 49999) AS g(v) ORDER BY v").await.unwrap();
+        test.insert(&table, "SELECT v, concat('text ', v) FROM generate_series(50000, 99999) AS g(v) ORDER BY v").await.unwrap();
+        let snapshot = test.newest(&table).await;
+        let committer = ReadBackCommitter { store: Arc::clone(&snapshot.store), io: Handle::current(), description: None };
+        tokio::task::spawn_blocking(move || delete_rows(&snapshot, committer, |row| row % 10 == 0)).await.unwrap();
+        table
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn deleted_rows_are_gone_from_every_answer() {
+        let test = TestLake::new();
+        let table = table_with_deleted_rows(&test).await;
+        assert_eq!(test.newest(&table).await.num_rows(), Some(90_000));
+        // From statistics, from rows, and through row group pruning.
+        assert_eq!(test.query(&table, "SELECT count(*) FROM t").await, "90000");
+        assert_eq!(test.query(&table, "SELECT min(v), max(v) FROM t").await, "1|99999");
+        assert_eq!(test.query(&table, "SELECT count(t), sum(v % 10) FROM t").await, "90000|450000");
+        assert_eq!(test.query(&table, "SELECT count(*) FROM t WHERE v BETWEEN 100 AND 119").await, "18");
+        assert_eq!(test.query(&table, "SELECT t FROM t WHERE v IN (50000, 50001)").await, "text 50001");
+        assert_eq!(test.query(&table, "SELECT v FROM t ORDER BY v LIMIT 2").await, "1\n2");
+        let before = test.lake.snapshot(&table, AsOf::Version(2)).await.unwrap();
+        assert_eq!(test.query_on(&before, "SELECT count(*), min(v) FROM t").await.unwrap(), "100000|0");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_vector_outside_of_the_table_or_of_wrong_size_is_refused() {
+        for (change, of) in [
+            (
+                Box::new(|commit: &str| commit.replace("\"cardinality\":5000", "\"cardinality\":5001"))
+                    as Box<dyn Fn(&str) -> String>,
+                "size",
+            ),
+            (
+                Box::new(|commit: &str| {
+                    let (before, after) = commit.split_once("\"storageType\":\"u\",\"pathOrInlineDv\":\"").unwrap();
+                    let (_, after) = after.split_once('"').unwrap();
+                    format!("{before}\"storageType\":\"p\",\"pathOrInlineDv\":\"file:///etc/passwd\"{after}")
+                }),
+                "place",
+            ),
+            (
+                Box::new(|commit: &str| {
+                    let (before, after) = commit.split_once("\"storageType\":\"u\",\"pathOrInlineDv\":\"").unwrap();
+                    let (_, after) = after.split_once('"').unwrap();
+                    let signed = "https://127.0.0.1:1/x?X-Amz-Signature=1";
+                    format!("{before}\"storageType\":\"p\",\"pathOrInlineDv\":\"{signed}\"{after}")
+                }),
+                "server",
+            ),
+        ] {
+            let test = TestLake::new();
+            let table = table_with_deleted_rows(&test).await;
+            let file = test.commit_file("t", 3);
+            let commit = std::fs::read_to_string(&file).unwrap();
+            let changed = change(&commit);
+            assert_ne!(changed, commit, "{of}");
+            std::fs::write(&file, changed).unwrap();
+            let snapshot = test.newest(&table).await;
+            let error = test.query_on(&snapshot, "SELECT count(t) FROM t").await.unwrap_err();
+            assert!(error.to_string().contains("damaged"), "{of}: {error}");
+        }
     }
 }

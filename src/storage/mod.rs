@@ -18,4 +18,4 @@ mod rooted;
 pub use location::{Location, Scheme};
 pub use options::StorageOptions;
 pub use registry::Storage;
-pub use rooted::RootedStore;
+pub use rooted::{RootedStore, is_outside};

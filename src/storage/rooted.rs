@@ -116,8 +116,18 @@ impl RootedStore {
     }
 }
 
+/// Why a path was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the path lies outside the opened location")]
+struct OutsideLocation;
+
 fn outside(path: &str) -> Error {
-    Error::PermissionDenied { path: path.to_string(), source: "the path lies outside the table's location".into() }
+    Error::PermissionDenied { path: path.to_string(), source: Box::new(OutsideLocation) }
+}
+
+/// True if a [`RootedStore`] refused a path: somebody's log names what is not below its root.
+pub fn is_outside(error: &Error) -> bool {
+    matches!(error, Error::PermissionDenied { source, .. } if source.is::<OutsideLocation>())
 }
 
 fn remove_empty(directory: &std::path::Path) -> std::io::Result<()> {

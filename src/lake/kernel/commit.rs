@@ -224,3 +224,114 @@ fn commit_info(user_name: &str) -> KernelResult<(ArrowEngineData, StructType)> {
     let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(StringArray::from(vec![user_name]))])?;
     Ok((ArrowEngineData::new(batch), StructType::try_new([StructField::nullable("userName", DataType::STRING)])?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use futures::stream::BoxStream;
+    use object_store::memory::InMemory;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions, PutResult,
+    };
+
+    use super::*;
+
+    /// A store whose first PUTs are answered with an error: before or after they were applied.
+    #[derive(Debug)]
+    struct FaultyStore {
+        inner: InMemory,
+        faults: AtomicUsize,
+        applies: bool,
+    }
+
+    impl FaultyStore {
+        fn new(faults: usize, applies: bool) -> Self {
+            Self { inner: InMemory::new(), faults: AtomicUsize::new(faults), applies }
+        }
+    }
+
+    impl std::fmt::Display for FaultyStore {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("FaultyStore")
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for FaultyStore {
+        async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
+            let fails = self.faults.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+            if fails && !self.applies {
+                return Err(object_store::Error::Generic { store: "faulty", source: "500 before".into() });
+            }
+            let put = self.inner.put_opts(path, payload, options).await;
+            if fails { Err(object_store::Error::Generic { store: "faulty", source: "500 after".into() }) } else { put }
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            path: &Path,
+            options: PutMultipartOptions,
+        ) -> object_store::Result<Box<dyn MultipartUpload>> {
+            self.inner.put_multipart_opts(path, options).await
+        }
+
+        async fn get_opts(&self, path: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+            self.inner.get_opts(path, options).await
+        }
+
+        fn delete_stream(
+            &self,
+            paths: BoxStream<'static, object_store::Result<Path>>,
+        ) -> BoxStream<'static, object_store::Result<Path>> {
+            self.inner.delete_stream(paths)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+            self.inner.list(prefix)
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+            self.inner.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+            self.inner.copy_opts(from, to, options).await
+        }
+    }
+
+    async fn put(store: &FaultyStore, bytes: &'static str) -> object_store::Result<Put> {
+        put_and_read_back(store, &Path::from("t/_delta_log/1.json"), bytes.into()).await
+    }
+
+    #[tokio::test]
+    async fn a_put_that_was_applied_and_failed_is_ours() {
+        let store = FaultyStore::new(1, true);
+        assert_eq!(put(&store, "one").await.unwrap(), Put::Ours);
+        assert_eq!(put(&store, "two").await.unwrap(), Put::Theirs);
+    }
+
+    #[tokio::test]
+    async fn a_put_that_was_not_applied_is_sent_again() {
+        let store = FaultyStore::new(2, false);
+        assert_eq!(put(&store, "one").await.unwrap(), Put::Ours);
+        assert_eq!(store.inner.get(&Path::from("t/_delta_log/1.json")).await.unwrap().bytes().await.unwrap(), "one");
+    }
+
+    #[tokio::test]
+    async fn a_put_that_fails_for_good_says_so() {
+        let store = FaultyStore::new(100, false);
+        assert!(put(&store, "one").await.is_err());
+    }
+
+    #[test]
+    fn a_description_reaches_the_metadata_only() {
+        let commit = b"{\"protocol\":{\"minReaderVersion\":1}}\n{\"metaData\":{\"id\":\"x\",\"createdTime\":1}}\n";
+        let described = String::from_utf8(describe(commit, "what it is").unwrap()).unwrap();
+        assert_eq!(
+            described,
+            "{\"protocol\":{\"minReaderVersion\":1}}\n{\"metaData\":{\"createdTime\":1,\"description\":\"what it is\",\"id\":\"x\"}}\n"
+        );
+    }
+}

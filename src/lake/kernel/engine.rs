@@ -92,10 +92,11 @@ struct Gate {
 impl Gate {
     fn check(&self, url: &Url) -> KernelResult<()> {
         self.store.resolve(url)?;
-        if !self.view.hint && url.path().ends_with("/_delta_log/_last_checkpoint") {
-            return Err(KernelError::FileNotFound("_last_checkpoint".into()));
-        }
         Ok(())
+    }
+
+    fn hides(&self, url: &Url) -> bool {
+        !self.view.hint && url.path().ends_with("/_delta_log/_last_checkpoint")
     }
 
     fn check_all<'a>(&self, files: impl IntoIterator<Item = &'a FileMeta>) -> KernelResult<()> {
@@ -129,6 +130,9 @@ impl StorageHandler for GatedStorage {
 
     fn read_files(&self, files: Vec<FileSlice>) -> KernelResult<KernelResultIteratorStatic<Bytes>> {
         files.iter().try_for_each(|(url, _)| self.gate.check(url))?;
+        if files.iter().any(|(url, _)| self.gate.hides(url)) {
+            return Ok(Box::new(std::iter::once(Err(KernelError::FileNotFound("_last_checkpoint".into())))));
+        }
         self.inner.read_files(files)
     }
 

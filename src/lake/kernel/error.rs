@@ -4,6 +4,7 @@ use delta_kernel::KernelError;
 
 use crate::error::{Error, ErrorKind};
 use crate::lake::TableRef;
+use crate::storage::is_outside;
 
 /// Translates an error that came up while the log of `table` was read or written. Paths and kernel texts go to the server log only.
 pub(in crate::lake) fn translate(table: &TableRef, error: KernelError) -> Error {
@@ -42,6 +43,7 @@ fn kind_of(error: &KernelError) -> ErrorKind {
     match error {
         KernelError::Backtraced { source, .. } => kind_of(source),
         KernelError::IOError(error) if error.kind() == std::io::ErrorKind::StorageFull => ErrorKind::DiskFull,
+        KernelError::ObjectStore(error) if is_outside(error) => ErrorKind::DataCorrupted,
         KernelError::IOError(_) | KernelError::ObjectStore(_) | KernelError::Reqwest(_) => ErrorKind::Io,
         KernelError::Cancelled => ErrorKind::Cancelled,
         KernelError::Unsupported(_) => ErrorKind::Unsupported,

@@ -182,3 +182,150 @@ fn commits_and_checkpoints(store: &RootedStore, engine: &TableEngine) -> KernelR
     }
     Ok(log)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::catalog::types::SqlType;
+    use crate::error::ErrorKind;
+    use crate::lake::testing::TestLake;
+    use crate::lake::{AsOf, LakeOptions, TableRef};
+
+    /// A table with versions 0 to 5 and checkpoints at 2 and 4, closed.
+    async fn table(test: &TestLake) -> TableRef {
+        let table = test.make("t", &[("id", SqlType::Int4)], &[]).await;
+        for id in 1..=5 {
+            test.insert(&table, &format!("VALUES ({id})")).await.unwrap();
+        }
+        test.lake.close().await;
+        assert!(test.log_file("t", "_last_checkpoint").exists());
+        table
+    }
+
+    fn test_lake() -> TestLake {
+        TestLake::with_options(LakeOptions { checkpoint_interval: 2, ..LakeOptions::default() })
+    }
+
+    /// What somebody reads who has nothing in memory.
+    async fn read_anew(table: &TableRef) -> crate::error::Result<String> {
+        let fresh = TestLake::new();
+        let snapshot = fresh.lake.snapshot(table, AsOf::Latest).await?;
+        Ok(fresh.query_on(&snapshot, "SELECT count(*), sum(id) FROM t").await.unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_damaged_checkpoint_costs_time_only() {
+        for damage in ["", "PAR1 this is not a checkpoint PAR1"] {
+            let test = test_lake();
+            let table = table(&test).await;
+            fs::write(test.log_file("t", "00000000000000000004.checkpoint.parquet"), damage).unwrap();
+            assert_eq!(read_anew(&table).await.unwrap(), "5|15");
+            fs::write(test.log_file("t", "00000000000000000002.checkpoint.parquet"), damage).unwrap();
+            assert_eq!(read_anew(&table).await.unwrap(), "5|15");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_hint_that_points_nowhere_costs_time_only() {
+        for hint in ["", "{", "{\"version\":99,\"size\":3}", "{\"version\":3,\"size\":3}"] {
+            let test = test_lake();
+            let table = table(&test).await;
+            fs::write(test.log_file("t", "_last_checkpoint"), hint).unwrap();
+            assert_eq!(read_anew(&table).await.unwrap(), "5|15", "{hint}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_damaged_commit_is_an_error_and_never_fewer_rows() {
+        for damage in ["", "{\"add\":{\"path\":\"x\"", "not json", "{}{"] {
+            let test = test_lake();
+            let table = table(&test).await;
+            fs::write(test.commit_file("t", 5), damage).unwrap();
+            let error = read_anew(&table).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DataCorrupted, "{damage}: {error:?}");
+            // Who has an older version resident sees it, too.
+            let error = test.lake.snapshot(&table, AsOf::Latest).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DataCorrupted, "{damage}: {error:?}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_missing_commit_is_an_error() {
+        let test = TestLake::new();
+        let table = test.make("t", &[("id", SqlType::Int4)], &[]).await;
+        for id in 1..=3 {
+            test.insert(&table, &format!("VALUES ({id})")).await.unwrap();
+        }
+        fs::remove_file(test.commit_file("t", 2)).unwrap();
+        assert_eq!(read_anew(&table).await.unwrap_err().kind(), ErrorKind::DataCorrupted);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn old_versions_need_only_a_checkpoint_and_what_follows() {
+        let test = test_lake();
+        let table = table(&test).await;
+        for version in 0..4 {
+            fs::remove_file(test.commit_file("t", version)).unwrap();
+        }
+        assert_eq!(read_anew(&table).await.unwrap(), "5|15");
+        let fresh = TestLake::new();
+        let at = async |version| fresh.lake.snapshot(&table, AsOf::Version(version)).await.map(|snapshot| snapshot.num_rows());
+        assert_eq!(at(4).await.unwrap(), Some(4));
+        assert_eq!(at(1).await.unwrap_err().kind(), ErrorKind::InvalidParameter);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_log_that_names_files_outside_of_the_table_is_refused() {
+        let test = test_lake();
+        let victim = test.make("victim", &[("id", SqlType::Int4)], &[]).await;
+        test.insert(&victim, "VALUES (42)").await.unwrap();
+        let victim_file = fs::read_dir(test.directory.path().join("victim")).unwrap();
+        let victim_file = victim_file.map(|entry| entry.unwrap().path()).find(|path| path.is_file()).unwrap();
+        let name = victim_file.file_name().unwrap().to_str().unwrap();
+        for (number, reference) in [
+            victim_file.to_str().unwrap().to_string(),
+            format!("file://{}", victim_file.display()),
+            format!("../victim/{name}"),
+            format!("x/../../victim/{name}"),
+            format!("%2e%2e/victim/{name}"),
+            format!("%252e%252e/victim/{name}"),
+            format!("..%2fvictim%2f{name}"),
+            format!("local://{}", victim_file.display()),
+            format!("s3://bucket/{name}"),
+            format!("https://127.0.0.1:1/{name}?X-Amz-Signature=1"),
+            format!("//host/{name}"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let table = test.make(&format!("t{number}"), &[("id", SqlType::Int4)], &[]).await;
+            test.insert(&table, "VALUES (1)").await.unwrap();
+            let file = test.commit_file(&table.name, 1);
+            let commit = fs::read_to_string(&file).unwrap();
+            let (before, after) = commit.split_once("\"path\":\"").unwrap();
+            let (_, after) = after.split_once('"').unwrap();
+            fs::write(&file, format!("{before}\"path\":\"{reference}\"{after}")).unwrap();
+            let error = read_anew(&table).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DataCorrupted, "{reference}: {error:?}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn features_that_cannot_be_read_are_refused_by_name() {
+        let test = TestLake::new();
+        let table = test.make("t", &[("id", SqlType::Int4)], &[]).await;
+        let file = test.commit_file("t", 0);
+        let commit = fs::read_to_string(&file).unwrap();
+        let mut lines: Vec<String> = commit.lines().map(ToString::to_string).collect();
+        for line in &mut lines {
+            if line.contains("\"protocol\"") {
+                *line = r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["timeMachine"],"writerFeatures":["timeMachine"]}}"#.into();
+            }
+        }
+        fs::write(&file, lines.join("\n")).unwrap();
+        let error = read_anew(&table).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+        assert!(error.detail().unwrap().contains("timeMachine"), "{error:?}");
+    }
+}

@@ -12,5 +12,7 @@ pub(super) mod error;
 pub(super) mod files;
 pub(super) mod load;
 pub(super) mod schema;
+#[cfg(test)]
+pub(super) mod testing;
 pub(super) mod travel;
 pub(super) mod write;
