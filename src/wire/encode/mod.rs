@@ -15,6 +15,7 @@ mod json;
 mod list;
 mod numeric;
 mod parameter;
+mod parameter_binary;
 mod repeated;
 mod rows;
 mod scalar;
@@ -25,3 +26,6 @@ pub use copy::{CopyEncoder, CopyOptions};
 pub use parameter::decode_parameter;
 pub use rows::RowEncoder;
 pub use settings::{EncodeSettings, Format, ObjectNames};
+
+#[cfg(test)]
+mod tests;
