@@ -85,3 +85,11 @@ pub(super) fn reached_from(snapshot: &CatalogSnapshot, id: ObjectId) -> BTreeSet
     }
     reached
 }
+
+impl CatalogSnapshot {
+    /// Whether a row filter or column mask calls the object, directly or through functions and views. Costs a walk over every policy.
+    pub fn is_used_by_policy(&self, id: ObjectId) -> bool {
+        let functions: BTreeSet<ObjectId> = self.all_relations().flat_map(|relation| policy_functions(relation)).collect();
+        functions.into_iter().any(|function| function == id || reached_from(self, function).contains(&id))
+    }
+}

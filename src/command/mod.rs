@@ -1,1 +1,246 @@
-//! Statements that change the warehouse.
+//! Statements that change or describe the warehouse.
+//!
+//! ```text
+//!  Command ──▶ authorise ──▶ outside world ──▶ Metastore::write { names ▸ authorise again ▸ edits } ──▶ tag
+//!              (pinned        (bind a body,      one transaction on the newest state
+//!               snapshot)      write files)
+//! ```
+//! Names are resolved and the caller is authorised inside the metastore's transaction, on the state that the edits change: nothing can
+//! happen in between. Where work outside of the metastore comes first (CREATE TABLE AS, a view that is bound to learn its columns), the
+//! caller is authorised before it too, so that nobody learns or writes anything by a statement that is refused in the end.
+//!
+//! Reading is never done here by other means than a query: [`query::run`] goes the same way through binder and governance as a SELECT.
+//!
+//! Absent: ALTER TABLE of columns, UPDATE, DELETE, MERGE, TRUNCATE, CREATE OR REPLACE TABLE, and what a transaction block allows
+//! (that is the session's).
+
+mod assign;
+mod dcl;
+mod ddl;
+mod describe;
+mod history;
+mod insert;
+mod location;
+mod names;
+mod output;
+mod policy;
+mod principal;
+mod query;
+mod rows;
+mod show;
+mod stored;
+mod table;
+mod tag;
+mod view;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::FieldRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::scalar::ScalarValue;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::securable::ObjectId;
+use crate::catalog::types::SqlType;
+use crate::catalog::{CatalogSnapshot, Metastore};
+use crate::engine::{Engine, ExecutionSettings};
+use crate::error::Result;
+use crate::governance;
+use crate::lake::Lake;
+use crate::sql::statement::Command;
+use crate::sql::{Limits, Scope};
+
+use names::Names;
+
+pub use table::remove_orphans;
+pub use tag::effect;
+
+/// What a command may use.
+#[derive(Debug, Clone)]
+pub struct CommandContext {
+    /// Names and rules.
+    pub metastore: Arc<Metastore>,
+    /// Delta tables.
+    pub lake: Arc<Lake>,
+    /// Runs the queries of INSERT and CREATE TABLE AS.
+    pub engine: Arc<Engine>,
+    /// Limits on statement text.
+    pub limits: Limits,
+    /// Who asks, where, and with which pinned snapshot.
+    pub scope: Scope,
+    /// Time zone and timeout.
+    pub settings: ExecutionSettings,
+    /// Declared types of `$1`, `$2`, ..
+    pub parameter_types: Vec<Option<SqlType>>,
+    /// Values of `$1`, `$2`, ..
+    pub parameters: Vec<ScalarValue>,
+    /// Cancels the command, up to its commit.
+    pub cancel: CancellationToken,
+    /// URL below which managed tables lie if their catalog and schema name no other place.
+    pub managed_root: String,
+    /// Where background work is counted.
+    pub tasks: TaskTracker,
+}
+
+impl CommandContext {
+    /// Who runs the command.
+    fn caller(&self) -> ObjectId {
+        self.scope.functions.principal
+    }
+
+    /// The snapshot that the statement is pinned to.
+    fn snapshot(&self) -> &CatalogSnapshot {
+        self.scope.snapshot()
+    }
+
+    /// Names as this session resolves them in the pinned snapshot.
+    fn names(&self) -> Names<'_> {
+        Names::new(self.snapshot(), &self.scope.functions)
+    }
+
+    /// Names as this session resolves them in another state of the catalog.
+    fn names_in<'a>(&'a self, snapshot: &'a CatalogSnapshot) -> Names<'a> {
+        Names::new(snapshot, &self.scope.functions)
+    }
+
+    /// Refuses what the caller may not do, by the pinned snapshot.
+    fn authorize(&self, command: &Command) -> Result<()> {
+        self.authorize_in(command, self.snapshot())
+    }
+
+    /// Refuses what the caller may not do, by `snapshot`.
+    fn authorize_in(&self, command: &Command, snapshot: &CatalogSnapshot) -> Result<()> {
+        let names = self.names_in(snapshot);
+        governance::authorize_command(command, self.caller(), snapshot, &|name, kind| names.securable(name, kind))
+    }
+}
+
+/// What a command gives.
+#[derive(Debug)]
+pub enum CommandOutcome {
+    /// It is done.
+    Done {
+        /// PostgreSQL's command tag: `CREATE TABLE`, `INSERT 0 5`.
+        tag: String,
+        /// Texts for the client that are no errors: `relation "t" already exists, skipping`.
+        notices: Vec<String>,
+    },
+    /// It describes something.
+    Rows {
+        /// Columns with their SQL types.
+        columns: Vec<FieldRef>,
+        /// The rows.
+        batch: RecordBatch,
+        /// Command tag.
+        tag: &'static str,
+    },
+}
+
+impl CommandOutcome {
+    fn done(tag: impl Into<String>) -> Self {
+        CommandOutcome::Done { tag: tag.into(), notices: Vec::new() }
+    }
+
+    fn noticed(tag: impl Into<String>, notices: Vec<String>) -> Self {
+        CommandOutcome::Done { tag: tag.into(), notices }
+    }
+
+    fn rows(batch: RecordBatch, tag: &'static str) -> Self {
+        CommandOutcome::Rows { columns: batch.schema().fields().iter().map(Arc::clone).collect(), batch, tag }
+    }
+}
+
+/// What a command needs and gives, before it runs.
+#[derive(Debug, Clone, Default)]
+pub struct CommandDescription {
+    /// Types of `$1`, `$2`, ..
+    pub parameters: Vec<SqlType>,
+    /// Columns of its rows; `None` if it gives none.
+    pub columns: Option<Vec<FieldRef>>,
+}
+
+/// Authorises a command and says what it needs and gives, without running it.
+///
+/// # Errors
+/// What authorising and, for INSERT and CREATE TABLE AS, binding refuses.
+pub async fn describe(command: &Command, context: &CommandContext) -> Result<CommandDescription> {
+    let command = location::canonical(command)?;
+    let command = command.as_ref();
+    let parameters = match command {
+        Command::Insert { table, columns, by_name, query } => {
+            context.authorize(command)?;
+            insert::parameters(table, columns, *by_name, query, context).await?
+        }
+        Command::CreateTable(create) => match &create.query {
+            Some(query) => {
+                context.authorize(command)?;
+                query::bind(query, &context.parameter_types, context).await?.parameters
+            }
+            None => vec![],
+        },
+        // Authorised when it runs: an earlier statement of the same pipeline may make what it names.
+        _ => vec![],
+    };
+    let columns = output::columns(command).map(|schema| schema.fields().iter().map(Arc::clone).collect());
+    Ok(CommandDescription { parameters, columns })
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// PostgreSQL's, by name of the object; what authorising refuses; storage errors.
+pub async fn run(command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
+    let command = location::canonical(command)?;
+    let command = command.as_ref();
+    match command {
+        Command::CreateCatalog { .. } => ddl::create_catalog(command, context).await,
+        Command::CreateSchema { .. } => ddl::create_schema(command, context).await,
+        Command::Drop { kind, names, if_exists, cascade } => ddl::drop(*kind, names, *if_exists, *cascade, context).await,
+        Command::SetOwner { kind, name, owner } => ddl::set_owner(command, *kind, name, owner, context).await,
+        Command::Rename { kind, name, to } => ddl::rename(command, *kind, name, to, context).await,
+        Command::Comment { on, text } => ddl::comment(command, on, text.as_deref(), context).await,
+        Command::CreateTable(create) => table::create(command, create, context).await,
+        Command::CreateView { .. } => view::create_view(command, context).await,
+        Command::CreateFunction { .. } => view::create_function(command, context).await,
+        Command::Insert { table, columns, by_name, query } => {
+            context.authorize(command)?;
+            insert::run(table, columns, *by_name, query, context).await
+        }
+        Command::CreatePrincipal { name, if_not_exists, options } => {
+            principal::create(command, name, *if_not_exists, options, context).await
+        }
+        Command::AlterPrincipal { name, options } => principal::alter(command, name, options, context).await,
+        Command::RenamePrincipal { name, to } => principal::rename(command, name, to, context).await,
+        Command::DropPrincipal { names, if_exists } => principal::drop(names, *if_exists, context).await,
+        Command::AddMember { groups, members } => principal::add_members(command, groups, members, context).await,
+        Command::RemoveMember { groups, members } => principal::remove_members(command, groups, members, context).await,
+        Command::CreateStorageCredential { .. } => location::create_credential(command, context).await,
+        Command::CreateExternalLocation { .. } => location::create_location(command, context).await,
+        Command::Grant { privileges, on, principals, grant_option } => {
+            dcl::grant(command, privileges, on, principals, *grant_option, context).await
+        }
+        Command::Revoke { privileges, on, principals, grant_option_only } => {
+            dcl::revoke(command, privileges, on, principals, *grant_option_only, context).await
+        }
+        Command::ShowGrants { on, principal } => {
+            context.authorize(command)?;
+            dcl::show_grants(on, principal.as_deref(), context)
+        }
+        Command::SetRowFilter { table, function, columns } => {
+            policy::set_row_filter(command, table, function, columns, context).await
+        }
+        Command::DropRowFilter { table } => policy::drop_row_filter(command, table, context).await,
+        Command::SetMask { table, column, function, using } => {
+            policy::set_mask(command, table, column, function, using, context).await
+        }
+        Command::DropMask { table, column } => policy::drop_mask(command, table, column, context).await,
+        Command::ShowCatalogs { like } => show::catalogs(command, like.as_deref(), context),
+        Command::ShowSchemas { catalog, like } => show::schemas(command, catalog.as_deref(), like.as_deref(), context),
+        Command::ShowTables { schema, like } => show::tables(command, schema.as_ref(), like.as_deref(), context),
+        Command::ShowViews { schema, like } => show::views(command, schema.as_ref(), like.as_deref(), context),
+        Command::ShowColumns { table } => describe::columns(command, table, context).await,
+        Command::DescribeTable { table, extended } => describe::table(command, table, *extended, context).await,
+        Command::DescribeHistory { table } => history::run(command, table, context).await,
+    }
+}

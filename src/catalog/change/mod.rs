@@ -138,6 +138,7 @@ pub(super) enum Write {
 pub struct Change {
     snapshot: CatalogSnapshot,
     writes: Vec<Write>,
+    first_id: u32,
 }
 
 impl Change {
@@ -145,7 +146,7 @@ impl Change {
     pub fn on(snapshot: &CatalogSnapshot) -> Change {
         let mut snapshot = snapshot.clone();
         snapshot.number += 1;
-        Change { snapshot, writes: Vec::new() }
+        Change { first_id: snapshot.next_id, snapshot, writes: Vec::new() }
     }
 
     /// The state with the edits so far.
@@ -160,7 +161,7 @@ impl Change {
 
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.is_empty() && self.snapshot.next_id == self.first_id
     }
 
     pub(super) fn into_parts(self) -> (CatalogSnapshot, Vec<Write>) {

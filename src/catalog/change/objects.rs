@@ -52,6 +52,11 @@ impl Change {
         Ok(id)
     }
 
+    /// Gives out an id for a table whose files are not the warehouse's. An id that is not used is lost.
+    pub fn reserve_id(&mut self) -> Result<ObjectId> {
+        self.next_id()
+    }
+
     /// Gives out the id of a managed table whose files are about to be made at `location`.
     ///
     /// Until [`Change::create_relation`] takes the id, the files count as an orphan's and are removed after a crash.
@@ -117,40 +122,6 @@ impl Change {
         self.record(Write::PutRelation(Arc::new(Relation { columns, comment, kind: RelationKind::View(view), ..old })));
         self.check_no_cycle(id)?;
         self.check_policy_functions()
-    }
-
-    /// CREATE OR REPLACE TABLE: new files under the same identity, owner, grants and policies. The old files become an orphan's.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidTableDefinition`] if a policy of the table names a column that would be gone or have another type.
-    pub fn replace_table(
-        &mut self,
-        id: ObjectId,
-        reserved: ObjectId,
-        columns: Vec<ColumnEntry>,
-        table: super::NewTable,
-        comment: Option<String>,
-    ) -> Result<()> {
-        let old = self.relation(id)?;
-        let Some(entry) = old.table().cloned() else {
-            return Err(Error::new(ErrorKind::WrongObjectType, format!("\"{}\" is not a table", old.name)));
-        };
-        self.remove_orphan(reserved);
-        if entry.managed {
-            self.record(Write::PutOrphan(Orphan { id: reserved, location: entry.location.clone(), credential: entry.credential }));
-        }
-        let kind = RelationKind::Table(crate::catalog::securable::TableEntry {
-            location: table.location,
-            managed: table.managed,
-            credential: table.credential,
-            partition_columns: table.partition_columns,
-            row_filter: entry.row_filter,
-            column_masks: entry.column_masks,
-        });
-        let relation = Relation { columns, comment, kind, ..old };
-        self.check_column_policies(&relation)?;
-        self.record(Write::PutRelation(Arc::new(relation)));
-        Ok(())
     }
 
     /// Takes over the columns that the newest version of a table has.

@@ -1,0 +1,63 @@
+//! Queries inside commands, on the same way as a SELECT: resolve, bind, pass the gate, plan, run.
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast;
+
+use super::CommandContext;
+use crate::catalog::types::SqlType;
+use crate::engine::{Engine, ResultStream};
+use crate::error::{Error, Result};
+use crate::governance::{self, GovernedQuery};
+use crate::sql::statement::Statement;
+use crate::sql::{self, BoundQuery, Limits, Scope};
+
+/// Names and types; not yet authorised.
+pub(super) async fn bind(query: &ast::Query, types: &[Option<SqlType>], context: &CommandContext) -> Result<BoundQuery> {
+    bind_in(query, types, &context.scope, context).await
+}
+
+/// As [`bind`], in another scope.
+pub(super) async fn bind_in(
+    query: &ast::Query,
+    types: &[Option<SqlType>],
+    scope: &Scope,
+    context: &CommandContext,
+) -> Result<BoundQuery> {
+    let resolved = Engine::cancellable(&context.cancel, sql::resolve(query, scope, &context.lake)).await?;
+    let (query, scope, types) = (query.clone(), scope.clone(), types.to_vec());
+    let bind = move || {
+        let bound = sql::bind(&query, &resolved, &scope, &types);
+        drop((query, resolved));
+        bound
+    };
+    context.engine.on_planner(bind).await?
+}
+
+/// The gate: refuses what the caller may not read.
+pub(super) async fn govern(bound: BoundQuery, context: &CommandContext) -> Result<GovernedQuery> {
+    let (caller, system) = (context.caller(), Arc::clone(&context.scope.system));
+    context.engine.on_planner(move || governance::govern(bound, caller, &system)).await?
+}
+
+/// Runs a governed query with the statement's parameters.
+pub(super) async fn run(governed: GovernedQuery, context: &CommandContext) -> Result<ResultStream> {
+    let planned = context.engine.plan(governed, &context.settings, &context.parameters);
+    let physical = Engine::cancellable(&context.cancel, planned).await?;
+    context.engine.run(physical, &context.cancel).await
+}
+
+/// Parses text of our own making, or text that was stored after it had been parsed.
+pub(super) fn parse(text: &str) -> Result<ast::Query> {
+    let mut statements = sql::parse(text, &own_limits())?.into_iter();
+    match (statements.next().map(|parsed| parsed.statement), statements.next()) {
+        (Some(Statement::Query(query)), None) => Ok(*query),
+        _ => Err(Error::internal("text of our own making is no query")),
+    }
+}
+
+/// Stored text was within the limits when it came; names written out in full make it longer.
+fn own_limits() -> Limits {
+    let limits = Limits::default();
+    Limits { text: Limits::MAX_TEXT, tokens: limits.tokens.saturating_mul(10), nesting: limits.nesting + 10, ..limits }
+}

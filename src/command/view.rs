@@ -1,0 +1,207 @@
+//! CREATE VIEW and CREATE FUNCTION: text with every name written out, bound once to learn its columns and to refuse what cannot work.
+//!
+//! The text is what is kept. It is bound anew in every session, so that row filters and masks are those of whoever asks; the privileges
+//! on what it names are checked as the owner's. Binding at creation goes through the gate as the creator, so nobody can learn the columns
+//! of a table by making a view of it.
+
+use super::ddl::created_or_skipped;
+use super::{CommandContext, CommandOutcome, assign, policy, query, stored};
+use crate::catalog::securable::{ColumnEntry, RelationKind, ViewEntry};
+use crate::catalog::types::SqlType;
+use crate::catalog::{NewFunction, NewRelation};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::statement::Command;
+use crate::sql::{self, BoundQuery};
+
+pub(super) async fn create_view(command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
+    let Command::CreateView { name, or_replace, if_not_exists, columns, query, comment, .. } = command else {
+        return Err(Error::internal("no CREATE VIEW"));
+    };
+    context.authorize(command)?;
+    let text = sql::qualify_query(query, &context.scope)?;
+    let bound = query::bind(query, &[], context).await?;
+    refuse_parameters(&bound)?;
+    let entries = view_columns(columns, &bound)?;
+    let volatile = bound.volatile;
+    query::govern(bound, context).await?;
+    let text = if columns.is_empty() { text } else { renamed(&text, &entries) };
+    let parsed = query::parse(&text)?;
+
+    let created = context
+        .metastore
+        .write(|change| {
+            context.authorize_in(command, change.snapshot())?;
+            let view = ViewEntry { query: text, uses: stored::lasting_uses(&parsed, context.snapshot(), change.snapshot())? };
+            let (schema, view_name) = context.names_in(change.snapshot()).place(name)?;
+            let (schema, view_name) = (schema.id, view_name.to_string());
+            let existing = change.snapshot().relation(schema, &view_name).map(|relation| relation.id);
+            match existing {
+                Some(_) if *if_not_exists => Ok(false),
+                Some(id) if *or_replace => {
+                    let existing = change.snapshot().relation_by_id(id);
+                    let comment = comment.clone().or_else(|| existing.and_then(|existing| existing.comment.clone()));
+                    change.replace_view(id, entries, view, comment)?;
+                    policy::check_replaced(id, &parsed, volatile, change.snapshot())?;
+                    Ok(true)
+                }
+                _ => {
+                    change.create_relation(NewRelation {
+                        id: None,
+                        schema,
+                        name: view_name,
+                        owner: context.caller(),
+                        columns: entries,
+                        comment: comment.clone(),
+                        kind: RelationKind::View(view),
+                    })?;
+                    Ok(true)
+                }
+            }
+        })
+        .await?;
+    let text = || format!("relation \"{}\" already exists, skipping", name.parts.last().map_or("", String::as_str));
+    Ok(created_or_skipped("CREATE VIEW", created, text))
+}
+
+pub(super) async fn create_function(command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
+    let Command::CreateFunction { name, or_replace, if_not_exists, parameters, returns, body, comment, .. } = command else {
+        return Err(Error::internal("no CREATE FUNCTION"));
+    };
+    context.authorize(command)?;
+    check_parameters(parameters)?;
+    let body = sql::qualify_expression(body, &context.scope)?;
+    let call = query::parse(&stored::body_query(&body, parameters))?;
+    let bound = query::bind(&call, &[], context).await?;
+    refuse_parameters(&bound)?;
+    let actual =
+        bound.columns.first().map(|field| SqlType::of_field(field)).ok_or_else(|| Error::internal("a body without a value"))?;
+    let body = cast_to_result(body, &actual, returns)?;
+    let volatile = bound.volatile;
+    query::govern(bound, context).await?;
+
+    let created = context
+        .metastore
+        .write(|change| {
+            context.authorize_in(command, change.snapshot())?;
+            let (schema, function_name) = context.names_in(change.snapshot()).place(name)?;
+            let new = NewFunction {
+                schema: schema.id,
+                name: function_name.to_string(),
+                owner: context.caller(),
+                parameters: parameters.clone(),
+                returns: returns.clone(),
+                body,
+                uses: stored::lasting_uses(&call, context.snapshot(), change.snapshot())?,
+                comment: comment.clone(),
+            };
+            let existing = change.snapshot().function(schema.id, function_name).map(|function| function.id);
+            match existing {
+                Some(_) if *if_not_exists => Ok(false),
+                Some(id) if *or_replace => {
+                    let previous = change.snapshot().function_by_id(id).and_then(|function| function.comment.clone());
+                    change.replace_function(id, NewFunction { comment: new.comment.clone().or(previous), ..new })?;
+                    policy::check_replaced(id, &call, volatile, change.snapshot())?;
+                    Ok(true)
+                }
+                _ => {
+                    change.create_function(new)?;
+                    Ok(true)
+                }
+            }
+        })
+        .await?;
+    let text = || format!("function \"{}\" already exists, skipping", name.parts.last().map_or("", String::as_str));
+    Ok(created_or_skipped("CREATE FUNCTION", created, text))
+}
+
+fn refuse_parameters(bound: &BoundQuery) -> Result<()> {
+    if bound.parameters.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::UndefinedParameter, "there is no parameter $1")
+        .with_detail("A definition that is stored takes no parameters."))
+}
+
+/// The columns of a view: those of its query, the first of them renamed by the column list.
+fn view_columns(names: &[String], bound: &BoundQuery) -> Result<Vec<ColumnEntry>> {
+    if names.len() > bound.columns.len() {
+        return Err(Error::new(ErrorKind::Syntax, "CREATE VIEW specifies more column names than columns"));
+    }
+    let given = names.iter().map(String::as_str);
+    let rest = bound.columns.iter().skip(names.len()).map(|field| field.name().as_str());
+    let types = bound.columns.iter().map(|field| SqlType::of_field(field));
+    column_entries(given.chain(rest).map(str::to_string).zip(types))
+}
+
+/// Columns from names and types; an untyped literal becomes text.
+pub(super) fn column_entries(columns: impl Iterator<Item = (String, SqlType)>) -> Result<Vec<ColumnEntry>> {
+    let mut entries: Vec<ColumnEntry> = Vec::new();
+    for (index, (name, sql_type)) in columns.enumerate() {
+        if entries.iter().any(|entry| entry.name == name) {
+            return Err(Error::new(ErrorKind::DuplicateColumn, format!("column \"{name}\" specified more than once")));
+        }
+        let sql_type = if matches!(sql_type, SqlType::Unknown | SqlType::Void) { SqlType::Text } else { sql_type };
+        let number = i16::try_from(index + 1)
+            .map_err(|_| Error::new(ErrorKind::ProgramLimit, format!("relations have at most {} columns", i16::MAX)))?;
+        entries.push(ColumnEntry { number, name, sql_type, nullable: true, comment: None });
+    }
+    Ok(entries)
+}
+
+/// A view's query under other column names.
+fn renamed(text: &str, columns: &[ColumnEntry]) -> String {
+    let names: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name.replace('"', "\"\""))).collect();
+    format!("SELECT * FROM ({text}) AS \"view\"({})", names.join(", "))
+}
+
+fn check_parameters(parameters: &[(String, SqlType)]) -> Result<()> {
+    for (index, (name, sql_type)) in parameters.iter().enumerate() {
+        if parameters.iter().take(index).any(|(other, _)| other == name) {
+            return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("parameter name \"{name}\" used more than once")));
+        }
+        if matches!(sql_type, SqlType::Void | SqlType::Unknown) {
+            return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a parameter cannot have type {sql_type}")));
+        }
+    }
+    Ok(())
+}
+
+/// The body as a value of the declared type. What PostgreSQL assigns without being told is cast, anything else refused.
+fn cast_to_result(body: String, actual: &SqlType, returns: &SqlType) -> Result<String> {
+    if actual == returns {
+        return Ok(body);
+    }
+    if *actual == SqlType::Unknown || *actual == SqlType::Void || assign::assignable(actual, returns) {
+        return Ok(format!("CAST(({body}) AS {})", returns.display_name()));
+    }
+    Err(Error::new(ErrorKind::DatatypeMismatch, format!("return type mismatch in function declared to return {returns}"))
+        .with_detail(format!("Actual return type is {actual}."))
+        .with_hint("Cast the body to the declared type."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_cast_only_where_assignment_would() {
+        assert_eq!(cast_to_result("x".into(), &SqlType::Bool, &SqlType::Bool).unwrap(), "x");
+        assert_eq!(cast_to_result("1".into(), &SqlType::Int4, &SqlType::Int8).unwrap(), "CAST((1) AS bigint)");
+        assert_eq!(cast_to_result("x".into(), &SqlType::Text, &SqlType::Bool).unwrap_err().kind(), ErrorKind::DatatypeMismatch);
+    }
+
+    #[test]
+    fn columns_of_a_view_are_named_once() {
+        let twice = [("a".to_string(), SqlType::Int4), ("a".to_string(), SqlType::Unknown)];
+        assert_eq!(column_entries(twice.clone().into_iter()).unwrap_err().kind(), ErrorKind::DuplicateColumn);
+        let entries = column_entries([twice[0].clone(), ("b".to_string(), SqlType::Unknown)].into_iter()).unwrap();
+        assert_eq!((entries[1].number, entries[1].sql_type.clone()), (2, SqlType::Text));
+        assert_eq!(renamed("SELECT 1, 2", &entries), "SELECT * FROM (SELECT 1, 2) AS \"view\"(\"a\", \"b\")");
+    }
+
+    #[test]
+    fn parameters_are_named_once() {
+        let parameters = vec![("a".to_string(), SqlType::Int4), ("a".to_string(), SqlType::Int4)];
+        assert_eq!(check_parameters(&parameters).unwrap_err().kind(), ErrorKind::InvalidObjectDefinition);
+    }
+}
