@@ -15,6 +15,7 @@ mod json;
 mod list;
 mod numeric;
 mod parameter;
+mod parameter_binary;
 mod repeated;
 mod rows;
 mod scalar;

@@ -1,16 +1,242 @@
-//! Bind's parameters to scalar values.
+//! Bind's parameters to scalar values: text in every form PostgreSQL reads, and the binary forms.
+//!
+//! A value has the Arrow type of its SQL type, with one exception: a `numeric` with more digits than the parameter's precision and
+//! scale hold keeps them all, in a wider decimal type. PostgreSQL's parameters have no precision, and a comparison with a rounded
+//! value would find other rows.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ListArray, new_empty_array};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::datatypes::{DataType, Field, IntervalMonthDayNano, i256};
 use datafusion::common::ScalarValue;
 
+use super::parameter_binary as binary;
 use super::{EncodeSettings, Format};
-use crate::catalog::types::SqlType;
-use crate::error::{Error, Result};
+use crate::catalog::types::{RegKind, SqlType};
+use crate::catalog::values::{
+    self, IntervalValue, NumericValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4,
+    parse_int8, parse_interval, parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
+};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Reads a parameter of type `sql_type`; `None` is NULL. The value has the type's Arrow type.
+/// Reads a parameter of type `sql_type` from Bind; `None` is NULL.
+///
+/// # Errors
+/// Text: 22P02, 22003, 22007, 22008, 22021 as PostgreSQL words them. Binary: 22P03, and 08P01 for bytes that end too early.
+/// [`ErrorKind::Unsupported`] for `NaN` and infinities of `numeric` and the date types, for arrays of several dimensions, and for
+/// `regclass` and its kind by name.
 pub fn decode_parameter(
-    _bytes: Option<&[u8]>,
-    _format: Format,
-    _sql_type: &SqlType,
-    _settings: &EncodeSettings,
+    bytes: Option<&[u8]>,
+    format: Format,
+    sql_type: &SqlType,
+    settings: &EncodeSettings,
 ) -> Result<ScalarValue> {
-    Err(Error::internal("later"))
+    let data_type = sql_type.arrow_type();
+    let Some(bytes) = bytes else { return null(&data_type) };
+    match sql_type {
+        SqlType::Array(element) => array(bytes, format, element, &data_type, settings),
+        SqlType::Int2Vector => vector(bytes, format, &SqlType::Int2, &data_type, settings),
+        SqlType::OidVector => vector(bytes, format, &SqlType::Oid, &data_type, settings),
+        SqlType::Numeric { precision, scale } => {
+            let value = numeric(bytes, format)?;
+            let fitting = fitting_decimal(*precision, *scale, &[value])?;
+            decimal(Some(value), fitting)
+        }
+        scalar_type => scalar(bytes, format, scalar_type, settings),
+    }
+}
+
+fn null(data_type: &DataType) -> Result<ScalarValue> {
+    ScalarValue::try_new_null(data_type).map_err(|error| Error::internal(error.to_string()))
+}
+
+/// The bytes as text, which holds neither NUL nor anything but UTF-8.
+pub(super) fn text(bytes: &[u8]) -> Result<&str> {
+    let refuse = |sequence: &[u8]| {
+        let bytes: Vec<String> = sequence.iter().map(|byte| format!("0x{byte:02x}")).collect();
+        Error::new(ErrorKind::InvalidEncoding, format!("invalid byte sequence for encoding \"UTF8\": {}", bytes.join(" ")))
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let rest = &bytes[error.valid_up_to()..];
+        let length = match rest.first() {
+            Some(0xc0..=0xdf) => 2,
+            Some(0xe0..=0xef) => 3,
+            Some(0xf0..=0xf7) => 4,
+            _ => 1,
+        };
+        refuse(&rest[..length.min(rest.len())])
+    })?;
+    if text.contains('\0') { Err(refuse(&[0])) } else { Ok(text) }
+}
+
+/// Everything but arrays and numerics, which need to know their neighbours.
+fn scalar(bytes: &[u8], format: Format, sql_type: &SqlType, settings: &EncodeSettings) -> Result<ScalarValue> {
+    match format {
+        Format::Text => scalar_text(text(bytes)?, sql_type, settings),
+        Format::Binary => binary::scalar(bytes, sql_type),
+    }
+}
+
+fn scalar_text(text: &str, sql_type: &SqlType, settings: &EncodeSettings) -> Result<ScalarValue> {
+    let input = settings.date_time_input();
+    Ok(match sql_type {
+        SqlType::Bool => ScalarValue::Boolean(Some(parse_bool(text)?)),
+        SqlType::Int2 => ScalarValue::Int16(Some(parse_int2(text)?)),
+        SqlType::Int4 => ScalarValue::Int32(Some(parse_int4(text)?)),
+        SqlType::Int8 => ScalarValue::Int64(Some(parse_int8(text)?)),
+        SqlType::Float4 => ScalarValue::Float32(Some(parse_float4(text)?)),
+        SqlType::Float8 => ScalarValue::Float64(Some(parse_float8(text)?)),
+        SqlType::Bytea => ScalarValue::Binary(Some(parse_bytea(text)?)),
+        SqlType::Date => ScalarValue::Date32(Some(parse_date(text, &input)?)),
+        SqlType::Time => ScalarValue::Time64Microsecond(Some(parse_time(text, &input)?)),
+        SqlType::Timestamp => ScalarValue::TimestampMicrosecond(Some(parse_timestamp(text, &input)?), None),
+        SqlType::Timestamptz => ScalarValue::TimestampMicrosecond(Some(parse_timestamptz(text, &input)?), Some("UTC".into())),
+        SqlType::Interval => interval(parse_interval(text, settings.interval_style)?)?,
+        SqlType::Oid | SqlType::Xid => ScalarValue::UInt32(Some(parse_oid(text)?)),
+        SqlType::Reg(kind) => ScalarValue::UInt32(Some(object_identifier(text, *kind)?)),
+        other => string(text, other)?,
+    })
+}
+
+/// The types that travel as strings.
+pub(super) fn string(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
+    /// `name` holds 63 bytes.
+    const NAME_LENGTH: usize = 63;
+    let value = match sql_type {
+        SqlType::Uuid => values::format_uuid(&parse_uuid(text)?).to_string(),
+        SqlType::Json | SqlType::Jsonb => {
+            serde_json::from_str::<serde::de::IgnoredAny>(text)
+                .map_err(|error| Error::new(ErrorKind::InvalidText, "invalid input syntax for type json").with_source(error))?;
+            text.to_string()
+        }
+        SqlType::Name => text[..text.floor_char_boundary(NAME_LENGTH)].to_string(),
+        SqlType::Char => text.chars().next().map(String::from).unwrap_or_default(),
+        SqlType::Void => return Ok(ScalarValue::Null),
+        _ => text.to_string(),
+    };
+    Ok(ScalarValue::Utf8(Some(value)))
+}
+
+/// A number; names are the binder's business.
+fn object_identifier(text: &str, kind: RegKind) -> Result<u32> {
+    if text == "-" {
+        return Ok(0);
+    }
+    parse_oid(text).map_err(|_| {
+        Error::unsupported(format!("a {} parameter by name", kind.name()))
+            .with_hint(format!("Send the parameter as text and convert it in the statement: $1::text::{}.", kind.name()))
+    })
+}
+
+/// PostgreSQL's interval as Arrow's.
+pub(super) fn interval(value: IntervalValue) -> Result<ScalarValue> {
+    let nanoseconds =
+        value.micros.checked_mul(1000).ok_or_else(|| Error::new(ErrorKind::DatetimeOutOfRange, "interval out of range"))?;
+    Ok(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(value.months, value.days, nanoseconds))))
+}
+
+fn numeric(bytes: &[u8], format: Format) -> Result<NumericValue> {
+    match format {
+        Format::Text => parse_numeric(text(bytes)?),
+        Format::Binary => binary::numeric(bytes),
+    }
+}
+
+/// The declared precision and scale if all `values` fit them exactly, else wider ones that they fit.
+fn fitting_decimal(precision: u8, scale: i8, values: &[NumericValue]) -> Result<(u8, i8)> {
+    let mut whole_digits = i16::from(precision) - i16::from(scale);
+    let mut fraction_digits = i16::from(scale);
+    for value in values {
+        let needed_scale = i16::from(shortest_scale(value));
+        let needed_whole = i16::from(value.precision()) - i16::from(value.scale);
+        fraction_digits = fraction_digits.max(needed_scale);
+        whole_digits = whole_digits.max(needed_whole);
+    }
+    let fits = |digits: i16| u8::try_from(digits).ok().filter(|digits| *digits <= 76);
+    if let Some(precision) = fits(whole_digits + fraction_digits) {
+        return Ok((precision, i8::try_from(fraction_digits).unwrap_or(scale)));
+    }
+    // No room for the declared digits beside the given ones: the given ones alone.
+    let fraction_digits = values.iter().map(shortest_scale).max().unwrap_or_default();
+    let whole_digits = values.iter().map(|value| value.precision().saturating_sub(value.scale)).max().unwrap_or_default();
+    let precision = fits(i16::from(whole_digits) + i16::from(fraction_digits)).filter(|precision| *precision > 0);
+    let precision = precision.ok_or_else(|| Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow"))?;
+    Ok((precision, i8::try_from(fraction_digits).unwrap_or_default()))
+}
+
+/// The number of fraction digits without trailing zeros.
+fn shortest_scale(value: &NumericValue) -> u8 {
+    let ten = i256::from_i128(10);
+    let mut unscaled = value.unscaled;
+    let mut scale = value.scale;
+    while scale > 0 && unscaled.checked_rem(ten) == Some(i256::ZERO) {
+        unscaled = unscaled.checked_div(ten).unwrap_or(i256::ZERO);
+        scale -= 1;
+    }
+    scale
+}
+
+fn decimal(value: Option<NumericValue>, (precision, scale): (u8, i8)) -> Result<ScalarValue> {
+    let overflow = || Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow");
+    let unscaled = value.map(|value| value.rescale(scale).ok_or_else(overflow)).transpose()?;
+    if precision > 38 {
+        return Ok(ScalarValue::Decimal256(unscaled, precision, scale));
+    }
+    let unscaled = unscaled.map(|unscaled| unscaled.to_i128().ok_or_else(overflow)).transpose()?;
+    Ok(ScalarValue::Decimal128(unscaled, precision, scale))
+}
+
+fn array(bytes: &[u8], format: Format, element: &SqlType, data_type: &DataType, settings: &EncodeSettings) -> Result<ScalarValue> {
+    let (dimensions, raw): (usize, Vec<Option<Cow<'_, [u8]>>>) = match format {
+        Format::Text => {
+            let array = values::parse_array(text(bytes)?)?;
+            let elements = array.elements.into_iter().map(|element| element.map(|text| Cow::Owned(text.into_bytes()))).collect();
+            (array.dimensions.len(), elements)
+        }
+        Format::Binary => binary::array(bytes, element)?,
+    };
+    if dimensions > 1 {
+        return Err(Error::unsupported("an array parameter of several dimensions"));
+    }
+    elements(&raw, format, element, data_type, settings)
+}
+
+fn vector(bytes: &[u8], format: Format, element: &SqlType, data_type: &DataType, settings: &EncodeSettings) -> Result<ScalarValue> {
+    match format {
+        Format::Text => {
+            let raw: Vec<_> = text(bytes)?.split_ascii_whitespace().map(|number| Some(Cow::Borrowed(number.as_bytes()))).collect();
+            elements(&raw, format, element, data_type, settings)
+        }
+        Format::Binary => array(bytes, format, element, data_type, settings),
+    }
+}
+
+/// A list value of `data_type` from its elements' bytes.
+fn elements(
+    raw: &[Option<Cow<'_, [u8]>>],
+    format: Format,
+    element: &SqlType,
+    data_type: &DataType,
+    settings: &EncodeSettings,
+) -> Result<ScalarValue> {
+    let DataType::List(field) = data_type else { return Err(Error::internal(format!("{data_type} is no list"))) };
+    let scalars: Vec<ScalarValue> = if let SqlType::Numeric { precision, scale } = element {
+        let numbers =
+            raw.iter().map(|raw| raw.as_deref().map(|bytes| numeric(bytes, format)).transpose()).collect::<Result<Vec<_>>>()?;
+        let fitting = fitting_decimal(*precision, *scale, &numbers.iter().flatten().copied().collect::<Vec<_>>())?;
+        numbers.into_iter().map(|number| decimal(number, fitting)).collect::<Result<_>>()?
+    } else {
+        let read = |raw: &Option<Cow<'_, [u8]>>| decode_parameter(raw.as_deref(), format, element, settings);
+        raw.iter().map(read).collect::<Result<_>>()?
+    };
+    let values = if scalars.is_empty() {
+        new_empty_array(field.data_type())
+    } else {
+        ScalarValue::iter_to_array(scalars).map_err(|error| Error::internal(error.to_string()))?
+    };
+    let field: Arc<Field> = Arc::new(field.as_ref().clone().with_data_type(values.data_type().clone()));
+    let list = ListArray::try_new(field, OffsetBuffer::from_lengths([values.len()]), values, None);
+    Ok(ScalarValue::List(Arc::new(list.map_err(|error| Error::internal(error.to_string()))?)))
 }
