@@ -225,6 +225,8 @@ kinds! {
     InvalidDatetime = "22007", 400;
     /// A date or time outside the range.
     DatetimeOutOfRange = "22008", 400;
+    /// An interval with a field outside its range.
+    IntervalFieldOverflow = "22015", 400;
     /// A time zone displacement that does not exist.
     InvalidTimeZone = "22009", 400;
     /// A string longer than its column.
