@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// another sign follows.
 ///
 /// # Errors
-/// 22007 for text that is not an interval, 22008 for one that is too large.
+/// 22007 for text that is not an interval, 22015 for a field that is too large, 22008 for a sum that is.
 pub fn parse_interval(text: &str, style: IntervalStyle) -> Result<IntervalValue> {
     let fields = split(text).ok_or_else(|| invalid_datetime("interval", text))?;
     let words = Sum::default().words(&fields, style);
@@ -20,14 +20,18 @@ pub fn parse_interval(text: &str, style: IntervalStyle) -> Result<IntervalValue>
     };
     sum.and_then(Sum::value).map_err(|fault| match fault {
         Fault::Syntax => invalid_datetime("interval", text),
-        Fault::Range => Error::new(ErrorKind::DatetimeOutOfRange, format!("interval field value out of range: \"{text}\"")),
+        Fault::Total => Error::new(ErrorKind::DatetimeOutOfRange, "interval out of range"),
+        Fault::Range => Error::new(ErrorKind::IntervalFieldOverflow, format!("interval field value out of range: \"{text}\"")),
     })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Syntax,
+    /// A field is too large.
     Range,
+    /// Each field is fine, their sum is too large.
+    Total,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +118,7 @@ fn split(text: &str) -> Option<Vec<Field>> {
 /// What has been read so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sum {
+    years: i64,
     months: i64,
     days: i64,
     micros: i128,
@@ -165,14 +170,17 @@ fn round_div(numerator: i128, denominator: i128) -> i128 {
 
 impl Sum {
     fn value(self) -> std::result::Result<IntervalValue, Fault> {
+        let years = i32::try_from(self.years).map_err(|_| Fault::Range)?;
+        let months = i32::try_from(self.months).map_err(|_| Fault::Range)?;
         Ok(IntervalValue {
-            months: i32::try_from(self.months).map_err(|_| Fault::Range)?,
+            months: i32::try_from(i64::from(years) * 12 + i64::from(months)).map_err(|_| Fault::Total)?,
             days: i32::try_from(self.days).map_err(|_| Fault::Range)?,
             micros: i64::try_from(self.micros).map_err(|_| Fault::Range)?,
         })
     }
 
     fn negate(&mut self) {
+        self.years = -self.years;
         self.months = -self.months;
         self.days = -self.days;
         self.micros = -self.micros;
@@ -287,10 +295,11 @@ impl Sum {
     }
 
     fn add_years(&mut self, amount: Amount, scale: i64) -> std::result::Result<(), Fault> {
-        let months = amount.whole.checked_mul(scale * 12).ok_or(Fault::Range)?;
-        let fraction = round_div(i128::from(amount.billionths) * i128::from(scale * 12), i128::from(BILLION));
-        let fraction = i64::try_from(fraction).map_err(|_| Fault::Range)?;
-        self.months = months.checked_add(fraction).and_then(|months| self.months.checked_add(months)).ok_or(Fault::Range)?;
+        let years = amount.whole.checked_mul(scale).ok_or(Fault::Range)?;
+        self.years = self.years.checked_add(years).ok_or(Fault::Range)?;
+        let months = round_div(i128::from(amount.billionths) * i128::from(scale * 12), i128::from(BILLION));
+        let months = i64::try_from(months).map_err(|_| Fault::Range)?;
+        self.months = self.months.checked_add(months).ok_or(Fault::Range)?;
         Ok(())
     }
 }
@@ -416,7 +425,7 @@ mod tests {
         let error = parse_interval("9999999999 years", IntervalStyle::Postgres).unwrap_err();
         assert_eq!(
             (error.kind(), error.message()),
-            (ErrorKind::DatetimeOutOfRange, "interval field value out of range: \"9999999999 years\"")
+            (ErrorKind::IntervalFieldOverflow, "interval field value out of range: \"9999999999 years\"")
         );
         for wrong in ["", "abc", "1 fortnight", "1 day 2 days", "day", "1-13-4", "P", "PT", "ago", "1 day é", "P1H"] {
             let error = parse_interval(wrong, IntervalStyle::Postgres).unwrap_err();

@@ -126,9 +126,8 @@ pub fn format_float4(value: f32, extra_float_digits: i32) -> ValueText<32> {
     if !value.is_finite() {
         return special(f64::from(value));
     }
-    let mut buffer = ryu::Buffer::new();
     if extra_float_digits > 0 {
-        shortest(buffer.format_finite(value), SINGLE_FIXED_BELOW)
+        shortest4(value).write(SINGLE_FIXED_BELOW)
     } else {
         rounded(f64::from(value), SINGLE_DIGITS + extra_float_digits)
     }
@@ -139,9 +138,8 @@ pub fn format_float8(value: f64, extra_float_digits: i32) -> ValueText<32> {
     if !value.is_finite() {
         return special(value);
     }
-    let mut buffer = ryu::Buffer::new();
     if extra_float_digits > 0 {
-        shortest(buffer.format_finite(value), DOUBLE_FIXED_BELOW)
+        shortest8(value).write(DOUBLE_FIXED_BELOW)
     } else {
         rounded(value, DOUBLE_DIGITS + extra_float_digits)
     }
@@ -159,9 +157,43 @@ fn special(value: f64) -> ValueText<32> {
     text
 }
 
-/// Rearranges the shortest digits, which come as `12.5`, `100.0`, `1e16` or `1.5e-7`.
-fn shortest(number: &str, fixed_below: i32) -> ValueText<32> {
-    Decimal::read(number.as_bytes()).write(fixed_below)
+/// The shortest digits that lie between the middles to both neighbours.
+///
+/// Ryu as published also takes digits that lie exactly on such a middle if reading rounds them back; PostgreSQL's does not, so 1e23
+/// prints as 9.999999999999999e+22. Only numbers in a small range can have a middle with so few digits.
+fn shortest8(value: f64) -> Decimal {
+    let mut buffer = ryu::Buffer::new();
+    let decimal = Decimal::read(buffer.format_finite(value).as_bytes());
+    if !(9e14..1e41).contains(&value.abs()) {
+        return decimal;
+    }
+    let bits = value.to_bits();
+    let mantissa = bits & ((1 << 52) - 1) | (1 << 52);
+    let exponent = i32::try_from((bits >> 52) & 0x7ff).unwrap_or_default() - 1075;
+    if !decimal.is_middle(mantissa, exponent, mantissa == 1 << 52) {
+        return decimal;
+    }
+    let reads_back = |text: &str| text.parse() == Ok(value);
+    Decimal::inside(value, 17, |text, decimal| reads_back(text) && !decimal.is_middle(mantissa, exponent, mantissa == 1 << 52))
+}
+
+/// As [`shortest8`].
+fn shortest4(value: f32) -> Decimal {
+    let mut buffer = ryu::Buffer::new();
+    let decimal = Decimal::read(buffer.format_finite(value).as_bytes());
+    if !(1e5..1e20).contains(&value.abs()) {
+        return decimal;
+    }
+    let bits = value.to_bits();
+    let mantissa = u64::from(bits & ((1 << 23) - 1) | (1 << 23));
+    let exponent = i32::try_from((bits >> 23) & 0xff).unwrap_or_default() - 150;
+    if !decimal.is_middle(mantissa, exponent, mantissa == 1 << 23) {
+        return decimal;
+    }
+    let reads_back = |text: &str| text.parse() == Ok(value);
+    Decimal::inside(f64::from(value), 9, |text, decimal| {
+        reads_back(text) && !decimal.is_middle(mantissa, exponent, mantissa == 1 << 23)
+    })
 }
 
 /// C's `%.*g`.
@@ -216,6 +248,40 @@ impl Decimal {
             decimal.exponent = 0;
         }
         decimal
+    }
+
+    /// The fewest digits, rounded correctly, that `fits` accepts.
+    fn inside(value: f64, most_digits: usize, fits: impl Fn(&str, &Decimal) -> bool) -> Decimal {
+        let mut decimal = Decimal { negative: false, digits: [b'0'; 24], count: 1, exponent: 0 };
+        for precision in 0..most_digits {
+            let mut text = ValueText::<32>::new();
+            // 17 digits with sign, point and exponent fit.
+            let _ = write!(text, "{value:.precision$e}");
+            decimal = Decimal::read(text.as_bytes());
+            if fits(text.as_str(), &decimal) {
+                break;
+            }
+        }
+        decimal
+    }
+
+    /// Whether the number lies in the middle between `mantissa` * 2^`exponent` and the number below or above it. Below a power of
+    /// two the numbers lie twice as close.
+    fn is_middle(&self, mantissa: u64, exponent: i32, is_power_of_two: bool) -> bool {
+        let number = self.digits[..self.count].iter().fold(0_u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
+        let power = self.exponent - i32::try_from(self.count).unwrap_or_default() + 1;
+        let fives = |exponent: i32| {
+            u32::try_from(exponent.max(0)).ok().filter(|exponent| *exponent <= 23).map(|exponent| 5_u128.pow(exponent))
+        };
+        let (Some(above), Some(below)) = (fives(power), fives(-power)) else { return false };
+        let scaled = number * above;
+        let twos = scaled.trailing_zeros();
+        let matches = |middle: u64, exponent: i32| {
+            u128::from(middle).checked_mul(below) == scaled.checked_shr(twos)
+                && i32::try_from(twos).ok().map(|twos| twos + power) == Some(exponent)
+        };
+        let lower = if is_power_of_two { matches(4 * mantissa - 1, exponent - 2) } else { matches(2 * mantissa - 1, exponent - 1) };
+        lower || matches(2 * mantissa + 1, exponent - 1)
     }
 
     /// Fixed notation for exponents from -4 up to `fixed_below`, else scientific with two exponent digits at least.

@@ -20,10 +20,13 @@ pub struct NumericValue {
 }
 
 impl NumericValue {
-    /// Number of digits, at least one and at least the scale.
-    pub fn precision(&self) -> u8 {
-        let digits = if self.unscaled == i256::ZERO { 1 } else { decimal_digits(self.unscaled).as_bytes().len() };
-        u8::try_from(digits).unwrap_or(u8::MAX).max(self.scale).max(1)
+    /// Number of digits left of the point; 0 for numbers below one.
+    pub fn whole_digits(&self) -> u8 {
+        if self.unscaled == i256::ZERO {
+            return 0;
+        }
+        let digits = decimal_digits(self.unscaled).as_bytes().len();
+        u8::try_from(digits).unwrap_or(u8::MAX).saturating_sub(self.scale)
     }
 
     /// The same number with `scale` digits right of the point, rounded half away from zero as PostgreSQL rounds; `None` if it then

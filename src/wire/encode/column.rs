@@ -97,7 +97,7 @@ fn direct_writer(
         | SqlType::Char
         | SqlType::NodeTree
         | SqlType::AclItem
-        | SqlType::Unknown => match scalar::text(sql_type, data_type) {
+        | SqlType::Unknown => match scalar::text(sql_type, data_type, format) {
             Some(writer) => Some(writer),
             // Text of a value that is not text is the value's own text.
             None => match SqlType::of_field(&Field::new(field.name(), data_type.clone(), true)) {

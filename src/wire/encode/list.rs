@@ -319,7 +319,9 @@ fn finish_header<'a>(
     element_oid: u32,
     lower_bound: i32,
 ) -> &'a [u8] {
-    let is_empty = dimensions.iter().any(|dimension| dimension.unwrap_or_default() == 0);
+    // A vector keeps its one dimension also without elements.
+    let is_vector = lower_bound == 0;
+    let is_empty = !is_vector && dimensions.iter().any(|dimension| dimension.unwrap_or_default() == 0);
     let number = if is_empty { 0 } else { u32::try_from(dimensions.len()).unwrap_or_default() };
     bytes[..4].copy_from_slice(&number.to_be_bytes());
     bytes[4..8].copy_from_slice(&u32::from(has_null && !is_empty).to_be_bytes());

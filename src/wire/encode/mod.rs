@@ -26,3 +26,6 @@ pub use copy::{CopyEncoder, CopyOptions};
 pub use parameter::decode_parameter;
 pub use rows::RowEncoder;
 pub use settings::{EncodeSettings, Format, ObjectNames};
+
+#[cfg(test)]
+mod tests;

@@ -150,7 +150,7 @@ fn fitting_decimal(precision: u8, scale: i8, values: &[NumericValue]) -> Result<
     let mut fraction_digits = i16::from(scale);
     for value in values {
         let needed_scale = i16::from(shortest_scale(value));
-        let needed_whole = i16::from(value.precision()) - i16::from(value.scale);
+        let needed_whole = i16::from(value.whole_digits());
         fraction_digits = fraction_digits.max(needed_scale);
         whole_digits = whole_digits.max(needed_whole);
     }
@@ -160,7 +160,7 @@ fn fitting_decimal(precision: u8, scale: i8, values: &[NumericValue]) -> Result<
     }
     // No room for the declared digits beside the given ones: the given ones alone.
     let fraction_digits = values.iter().map(shortest_scale).max().unwrap_or_default();
-    let whole_digits = values.iter().map(|value| value.precision().saturating_sub(value.scale)).max().unwrap_or_default();
+    let whole_digits = values.iter().map(NumericValue::whole_digits).max().unwrap_or_default();
     let precision = fits(i16::from(whole_digits) + i16::from(fraction_digits)).filter(|precision| *precision > 0);
     let precision = precision.ok_or_else(|| Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow"))?;
     Ok((precision, i8::try_from(fraction_digits).unwrap_or_default()))

@@ -360,7 +360,7 @@ pub(super) fn numeric(sql_scale: i8, data_type: &DataType, format: Format) -> Op
 }
 
 /// Strings, which are the same bytes in text and binary.
-pub(super) fn text(sql_type: &SqlType, data_type: &DataType) -> Option<Box<dyn ColumnWriter>> {
+pub(super) fn text(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     match sql_type {
         SqlType::Bpchar(Some(length)) => {
             let length = *length as usize;
@@ -376,12 +376,15 @@ pub(super) fn text(sql_type: &SqlType, data_type: &DataType) -> Option<Box<dyn C
                 cells.bytes(&padded)
             })
         }
-        SqlType::Char => strings(data_type, |text, cells| {
-            // One byte; beyond ASCII its octal form, as the byte alone is not valid text.
-            match text.first() {
-                Some(byte @ 0x80..) => cells.fixed([b'\\', b'0' + (byte >> 6), b'0' + ((byte >> 3) & 7), b'0' + (byte & 7)]),
-                Some(byte) => cells.fixed([*byte]),
-                None => cells.fixed([]),
+        SqlType::Char => strings(data_type, move |text, cells| {
+            // One byte, NUL if there is none; in text, beyond ASCII its octal form, as the byte alone is not valid UTF-8.
+            match (text.first(), format) {
+                (Some(byte @ 0x80..), Format::Text) => {
+                    cells.fixed([b'\\', b'0' + (byte >> 6), b'0' + ((byte >> 3) & 7), b'0' + (byte & 7)]);
+                }
+                (Some(byte), _) => cells.fixed([*byte]),
+                (None, Format::Text) => cells.fixed([]),
+                (None, Format::Binary) => cells.fixed([0]),
             }
             Ok(())
         }),
