@@ -9,6 +9,10 @@
 //! statement is recognised by its text.
 
 mod context;
+mod information_schema;
+mod pg_catalog;
+mod rows;
+mod visible;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -20,11 +24,17 @@ pub use context::{Activity, SettingRow, SystemContext, TlsSession};
 
 use crate::error::Result;
 use crate::functions::builtin::{self, BuiltinRelation};
+use rows::Rows;
+
+/// Makes the rows of one relation.
+type Source = fn(&SystemContext, &mut Rows) -> Result<()>;
 
 /// A relation of `pg_catalog` or `information_schema`: columns and the function that makes its rows.
 #[derive(Debug)]
 pub struct SystemRelation {
     description: &'static BuiltinRelation,
+    /// Makes the rows; without it they are the same in every database, or there are none.
+    source: Option<Source>,
 }
 
 struct Index {
@@ -33,7 +43,14 @@ struct Index {
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let all: Vec<SystemRelation> = builtin::relations().iter().map(|description| SystemRelation { description }).collect();
+    let pg_catalog: HashMap<&str, Source> = pg_catalog::sources().into_iter().collect();
+    let information_schema: HashMap<&str, Source> = information_schema::sources().into_iter().collect();
+    let source = |description: &BuiltinRelation| match description.schema_name {
+        "pg_catalog" => pg_catalog.get(description.name).copied(),
+        _ => information_schema.get(description.name).copied(),
+    };
+    let all: Vec<SystemRelation> =
+        builtin::relations().iter().map(|description| SystemRelation { description, source: source(description) }).collect();
     let by_name = all.iter().enumerate().map(|(index, relation)| ((relation.schema_name(), relation.name()), index)).collect();
     Index { all, by_name }
 });
@@ -73,7 +90,17 @@ impl SystemRelation {
     ///
     /// # Errors
     /// An internal error if a row does not fit the columns.
-    pub fn rows(&self, _context: &SystemContext) -> Result<RecordBatch> {
-        Ok(RecordBatch::new_empty(self.schema()))
+    pub fn rows(&self, context: &SystemContext) -> Result<RecordBatch> {
+        let mut rows = Rows::new(self.description);
+        match self.source {
+            Some(source) => source(context, &mut rows)?,
+            None if self.schema_name() == "pg_catalog" => {
+                for row in builtin::static_rows(self.name()) {
+                    rows.push_text(row)?;
+                }
+            }
+            None => {}
+        }
+        rows.finish()
     }
 }

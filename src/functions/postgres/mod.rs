@@ -15,6 +15,7 @@ mod template;
 mod text;
 
 pub(crate) use datetime::{Extract, zone_rows};
+pub(crate) use text::quote_literal;
 
 use super::define::Declaration;
 

@@ -53,7 +53,7 @@ fn not_an_identifier(error: Error) -> Error {
 }
 
 /// A string as a literal: quotes doubled, `E'..'` when there is a backslash.
-fn quote_literal(text: &str) -> String {
+pub(crate) fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }

@@ -1,0 +1,113 @@
+//! Live sessions, prepared statements, settings.
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Result;
+use crate::functions::datum::Datum;
+use crate::functions::time::instant;
+use crate::system::context::{Activity, SystemContext};
+use crate::system::rows::Rows;
+use crate::system::{Source, visible};
+
+pub(super) const SOURCES: &[(&str, Source)] = &[
+    ("pg_stat_activity", sessions),
+    ("pg_stat_ssl", encryption),
+    ("pg_stat_gssapi", gss),
+    ("pg_prepared_statements", prepared),
+    ("pg_settings", settings),
+];
+
+fn moment(time: DateTime<Utc>) -> Datum {
+    Datum::Timestamptz(instant(time))
+}
+
+fn optional(time: Option<DateTime<Utc>>) -> Datum {
+    time.map_or(Datum::Null, moment)
+}
+
+/// Whether the principal may read what the session runs: its own, or an administrator.
+fn sees_query(context: &SystemContext, session: &Activity) -> bool {
+    session.user == context.functions.principal || visible::snapshot(context).is_admin(context.functions.principal)
+}
+
+fn sessions(context: &SystemContext, rows: &mut Rows) -> Result<()> {
+    for session in &context.activity {
+        let row = rows
+            .row()
+            .set("datid", session.catalog.0)
+            .set("datname", &session.catalog_name)
+            .set("pid", session.pid)
+            .set("usesysid", session.user.0)
+            .set("usename", &session.user_name)
+            .set("application_name", &session.application_name)
+            .set("backend_type", "client backend");
+        if !sees_query(context, session) {
+            row.set("query", "<insufficient privilege>");
+            continue;
+        }
+        row.set("client_addr", session.client_address.map(|address| address.to_string()))
+            .set("client_port", session.client_port)
+            .set("backend_start", moment(session.backend_start))
+            .set("xact_start", optional(session.transaction_start))
+            .set("query_start", optional(session.query_start))
+            .set("state_change", optional(session.state_change))
+            .set("state", &session.state)
+            .set("query", &session.query);
+    }
+    Ok(())
+}
+
+fn encryption(context: &SystemContext, rows: &mut Rows) -> Result<()> {
+    for session in &context.activity {
+        let row = rows.row().set("pid", session.pid).set("ssl", session.tls.is_some());
+        if let Some(tls) = session.tls.as_ref().filter(|_| sees_query(context, session)) {
+            row.set("version", &tls.version).set("cipher", &tls.cipher).set("bits", tls.bits);
+        }
+    }
+    Ok(())
+}
+
+fn gss(context: &SystemContext, rows: &mut Rows) -> Result<()> {
+    for session in &context.activity {
+        rows.row()
+            .set("pid", session.pid)
+            .set("gss_authenticated", false)
+            .set("encrypted", false)
+            .set("credentials_delegated", false);
+    }
+    Ok(())
+}
+
+fn prepared(context: &SystemContext, rows: &mut Rows) -> Result<()> {
+    for (name, text) in &context.prepared {
+        rows.row()
+            .set("name", name)
+            .set("statement", text)
+            .set("prepare_time", moment(context.functions.statement_time))
+            .set("from_sql", false)
+            .set("generic_plans", 0_i64)
+            .set("custom_plans", 0_i64);
+    }
+    Ok(())
+}
+
+fn settings(context: &SystemContext, rows: &mut Rows) -> Result<()> {
+    for setting in &context.settings {
+        rows.row()
+            .set("name", &setting.name)
+            .set("setting", &setting.setting)
+            .set("unit", setting.unit)
+            .set("category", setting.category)
+            .set("short_desc", setting.description)
+            .set("context", setting.context)
+            .set("vartype", setting.value_type)
+            .set("source", setting.source)
+            .set("min_val", setting.minimum.clone())
+            .set("max_val", setting.maximum.clone())
+            .set("enumvals", setting.choices.clone())
+            .set("boot_val", setting.boot_value.clone())
+            .set("reset_val", setting.reset_value.clone())
+            .set("pending_restart", false);
+    }
+    Ok(())
+}
