@@ -4,18 +4,12 @@ use std::sync::Arc;
 
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::{Catalog, Function, ObjectId, Relation, Schema};
-use crate::functions::FunctionContext;
 
 use super::context::SystemContext;
 
 /// The pinned snapshot.
 pub(super) fn snapshot(context: &SystemContext) -> &CatalogSnapshot {
     &context.functions.snapshot
-}
-
-/// The statement's context.
-pub(super) fn functions(context: &SystemContext) -> &FunctionContext {
-    &context.functions
 }
 
 /// Whether the principal may know of the object.

@@ -31,6 +31,7 @@ pub(super) fn sources() -> Vec<(&'static str, Source)> {
 }
 
 /// Relations about things that the warehouse does not have, or does not show: they have no rows.
+#[cfg(test)]
 pub(super) const EMPTY: &[&str] = &[
     // No indexes, keys, inheritance, partitions, sequences, enumerations, ranges, domains.
     "pg_index",
