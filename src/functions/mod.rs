@@ -9,6 +9,8 @@
 //! nothing a user creates can stand in front of a function named here.
 
 mod aggregate;
+#[cfg(test)]
+mod behaviour;
 pub mod builtin;
 mod conditional;
 mod context;
@@ -20,6 +22,8 @@ pub mod output;
 pub mod postgres;
 mod registry;
 pub mod time;
+#[cfg(test)]
+pub(crate) mod world;
 
 pub use context::FunctionContext;
 pub use postgres::session::{SERVER_VERSION, SERVER_VERSION_NUMBER};

@@ -250,6 +250,9 @@ fn server() -> Vec<Declaration> {
         volatile("pg_try_advisory_lock(int4, int4) -> bool", no_locks),
         volatile("pg_advisory_xact_lock(int8) -> void", no_locks),
         volatile("pg_try_advisory_xact_lock(int8) -> bool", no_locks),
+        volatile("pg_cancel_backend(int4) -> bool", no_signals),
+        volatile("pg_terminate_backend(int4) -> bool", no_signals),
+        volatile("pg_terminate_backend(int4, int8) -> bool", no_signals),
         volatile("pg_notify(text, text) -> void", |_| Err(Error::unsupported("NOTIFY"))),
         stable("getdatabaseencoding() -> name", |_| Ok(Datum::from("UTF8"))),
         stable("pg_client_encoding() -> name", |_| Ok(Datum::from("UTF8"))),
@@ -284,6 +287,11 @@ fn server() -> Vec<Declaration> {
             Ok(Datum::List(crate::functions::builtin::keywords().iter().map(row).collect()))
         }),
     ]
+}
+
+fn no_signals(_call: &Call<'_>) -> Result<Datum> {
+    Err(Error::unsupported("signalling another session from a query")
+        .with_hint("Cancel from the client that runs the statement, or close its connection."))
 }
 
 fn no_locks(_call: &Call<'_>) -> Result<Datum> {
