@@ -13,7 +13,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
@@ -547,12 +547,18 @@ impl Function {
         }
         let array = datum::write(returns, results)?;
         if once {
-            let value = ScalarValue::try_from_array(&array, 0)
-                .map_err(|error| Error::internal("a function's result").with_source(error))?;
-            return Ok(ColumnarValue::Scalar(value));
+            return Ok(ColumnarValue::Scalar(constant(&array)?));
         }
         Ok(ColumnarValue::Array(array))
     }
+}
+
+/// The one value of an array. A list keeps the array's own field: rebuilt, it would lose the SQL type of its elements.
+pub(crate) fn constant(array: &ArrayRef) -> Result<ScalarValue> {
+    if let Some(list) = array.as_list_opt::<i32>() {
+        return Ok(ScalarValue::List(Arc::new(list.clone())));
+    }
+    ScalarValue::try_from_array(array, 0).map_err(|error| Error::internal("a function's result").with_source(error))
 }
 
 /// What no overload fits, in PostgreSQL's words.
