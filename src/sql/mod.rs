@@ -5,6 +5,7 @@ mod dialect;
 pub mod limits;
 pub mod parser;
 pub mod redact;
+mod references;
 pub mod resolve;
 mod rewrite;
 pub mod scope;
@@ -14,11 +15,13 @@ mod token;
 pub mod type_name;
 
 pub use bind::names::{FoundRelation, SearchPath};
-pub use bind::{bind, bind_expression, check_mask, check_row_filter, qualify_expression, qualify_query};
+pub use bind::{
+    bind, bind_expression, bind_to, check_mask, check_row_filter, qualify_expression, qualify_query, type_of_expression,
+};
 pub use limits::Limits;
 pub use parser::parse;
 pub use redact::redact;
-pub use resolve::{Resolved, resolve, resolve_expression};
+pub use resolve::{Resolved, resolve, resolve_expression, table_ref};
 pub use scope::{Pins, Scope};
 pub use source::{Access, AccessBy, BoundPolicies, BoundQuery, SecurableSource, SourceRelation};
 pub use type_name::sql_type_of;

@@ -1,15 +1,39 @@
 //! Collects and pins everything that a statement can reach, before anything is bound.
-use std::collections::HashMap;
+//!
+//! ```text
+//!  text ─▶ names ─┬─▶ tables ──▶ (table, version) ─▶ lake: one snapshot each, all at once ─▶ Resolved
+//!                 │      └─ policy functions ─▶ names ─┐
+//!                 ├─▶ views ─▶ text ─▶ names ──────────┤
+//!                 └─▶ functions ─▶ body ─▶ names ──────┴─▶ (again)
+//! ```
+//! This is the only part of `sql` that does I/O, and all of it is in one place: the lake's snapshots. The catalog is pinned already, by
+//! the snapshot in the statement's context.
+//!
+//! A name that its reader may not know of is reported like one that does not exist (42P01), here and in the binder, so that no error of
+//! the lake and no column name tells of it. Whether the reader may *read* what it may know of is governance's business.
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::sql::sqlparser::ast;
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{self, TableVersion, Value};
+use futures::StreamExt;
+use futures::stream::{self, TryStreamExt};
 
-use crate::catalog::securable::{ObjectId, Relation};
-use crate::error::{Error, Result};
-use crate::lake::{AsOf, Lake, TableSnapshot};
-
+use super::bind::names::{FoundRelation, SearchPath};
+use super::bind::{MAX_DEPTH, at, evaluate_moment, is_builtin, too_deep, undefined_relation};
+use super::limits::Limits;
+use super::references::{References, RelationReference};
 use super::scope::Scope;
+use super::statement::Statement;
+use crate::catalog::CatalogSnapshot;
+use crate::catalog::securable::{Function, ObjectId, Relation, RelationKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{AsOf, Lake, TableRef, TableSnapshot};
+
+/// How many snapshots are asked for at a time.
+const PARALLEL_SNAPSHOTS: usize = 16;
 
 /// The pinned world of one statement: every table version, view text and function body that it can reach.
 #[derive(Debug, Clone, Default)]
@@ -37,11 +61,13 @@ impl Resolved {
 
 /// Pins every table version that the text of `query`, its views and the policies of its tables can reach.
 ///
+/// Costs what the lake's snapshots cost, sixteen at a time; nothing else is read.
+///
 /// # Errors
 /// `UndefinedRelation` for a name that does not exist or that its reader may not know of, and what the lake says about a table.
 pub async fn resolve(query: &ast::Query, scope: &Scope, lake: &Lake) -> Result<Resolved> {
-    let _ = (query, scope, lake);
-    Err(Error::internal("not landed"))
+    let reached = Reached::from(References::of_query(query), scope)?;
+    reached.pin(scope, lake).await
 }
 
 /// The same for a single expression, such as the body of a function.
@@ -49,6 +75,190 @@ pub async fn resolve(query: &ast::Query, scope: &Scope, lake: &Lake) -> Result<R
 /// # Errors
 /// As [`resolve`].
 pub async fn resolve_expression(expr: &ast::Expr, scope: &Scope, lake: &Lake) -> Result<Resolved> {
-    let _ = (expr, scope, lake);
-    Err(Error::internal("not landed"))
+    let reached = Reached::from(References::of_expression(expr), scope)?;
+    reached.pin(scope, lake).await
+}
+
+/// How the lake opens a table of the catalog; `None` for a view.
+pub fn table_ref(relation: &Relation, snapshot: &CatalogSnapshot) -> Option<TableRef> {
+    let table = relation.table()?;
+    let credential =
+        table.credential.and_then(|id| snapshot.storage_credential_by_id(id)).map(|credential| Arc::clone(&credential.options));
+    Some(TableRef { id: relation.id, name: snapshot.full_name(relation.id), location: table.location.clone(), credential })
+}
+
+/// What a statement reaches, by name alone: no I/O yet.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    pub(super) tables: Vec<(Arc<Relation>, AsOf)>,
+    pub(super) views: HashMap<ObjectId, Arc<ast::Query>>,
+    pub(super) functions: HashMap<ObjectId, Arc<ast::Expr>>,
+}
+
+/// Names that are to be looked up, and as whom.
+struct Task {
+    references: References,
+    path: SearchPath,
+    reader: ObjectId,
+    depth: usize,
+}
+
+impl Reached {
+    /// Follows names through views, functions and policies until there are no new ones.
+    pub(super) fn from(references: References, scope: &Scope) -> Result<Reached> {
+        let mut reached = Reached::default();
+        let mut known = HashSet::new();
+        let path = SearchPath::of_session(&scope.functions);
+        let mut tasks = vec![Task { references, path, reader: scope.functions.current_user, depth: 0 }];
+        while let Some(task) = tasks.pop() {
+            if task.depth > MAX_DEPTH {
+                return Err(too_deep());
+            }
+            for reference in &task.references.relations {
+                reached.relation(reference, &task, scope, &mut known, &mut tasks)?;
+            }
+            for parts in &task.references.functions {
+                if is_builtin(parts, scope) {
+                    continue;
+                }
+                if let Some(function) = task.path.function(parts).filter(|function| task.path.may_see(task.reader, function.id)) {
+                    reached.function(&function, task.depth, scope, &mut tasks)?;
+                }
+            }
+        }
+        Ok(reached)
+    }
+
+    fn relation(
+        &mut self,
+        reference: &RelationReference,
+        task: &Task,
+        scope: &Scope,
+        known: &mut HashSet<(ObjectId, AsOf)>,
+        tasks: &mut Vec<Task>,
+    ) -> Result<()> {
+        let relation = match task.path.relation(&reference.parts) {
+            Some(FoundRelation::System(_)) => return Ok(()),
+            Some(FoundRelation::Relation(relation)) if task.path.may_see(task.reader, relation.id) => relation,
+            _ => return Err(undefined_relation(&reference.parts, reference.span)),
+        };
+        match &relation.kind {
+            RelationKind::View(view) => {
+                if !self.views.contains_key(&relation.id) {
+                    let query = parsed_query(&view.query)?;
+                    tasks.push(Task {
+                        references: References::of_query(&query),
+                        path: SearchPath::empty(&scope.functions),
+                        reader: relation.owner,
+                        depth: task.depth + 1,
+                    });
+                    self.views.insert(relation.id, Arc::new(query));
+                }
+            }
+            RelationKind::Table(table) => {
+                let as_of = as_of(reference.version.as_ref(), scope).map_err(|error| at(error, reference.span))?;
+                if known.insert((relation.id, as_of.clone())) {
+                    let filter = table.row_filter.iter().map(|filter| filter.function);
+                    let masks = table.column_masks.values().map(|mask| mask.function);
+                    for id in filter.chain(masks) {
+                        // A function that is gone makes the table unreadable; the binder says so.
+                        if let Some(function) = scope.snapshot().function_by_id(id) {
+                            self.function(function, task.depth, scope, tasks)?;
+                        }
+                    }
+                    self.tables.push((relation, as_of));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, function: &Arc<Function>, depth: usize, scope: &Scope, tasks: &mut Vec<Task>) -> Result<()> {
+        if self.functions.contains_key(&function.id) {
+            return Ok(());
+        }
+        let body = parsed_expression(&function.body)?;
+        tasks.push(Task {
+            references: References::of_expression(&body),
+            path: SearchPath::empty(&scope.functions),
+            reader: function.owner,
+            depth: depth + 1,
+        });
+        self.functions.insert(function.id, Arc::new(body));
+        Ok(())
+    }
+
+    /// Asks the lake for every table, unless the transaction has pinned it.
+    async fn pin(self, scope: &Scope, lake: &Lake) -> Result<Resolved> {
+        let pinned = stream::iter(self.tables)
+            .map(|(relation, as_of)| async move {
+                let snapshot = pinned_snapshot(&relation, &as_of, scope, lake).await?;
+                let table = ResolvedTable { schema: snapshot.schema(), relation, snapshot: Some(snapshot) };
+                Ok::<_, Error>(((table.relation.id, as_of), table))
+            })
+            .buffered(PARALLEL_SNAPSHOTS)
+            .try_collect::<HashMap<_, _>>()
+            .await?;
+        Ok(Resolved { tables: pinned, views: self.views, functions: self.functions })
+    }
+}
+
+async fn pinned_snapshot(relation: &Relation, as_of: &AsOf, scope: &Scope, lake: &Lake) -> Result<Arc<TableSnapshot>> {
+    if let Some(pinned) = scope.pins.as_ref().and_then(|pins| pins.get(relation.id, as_of.clone())) {
+        return Ok(pinned);
+    }
+    let table = table_ref(relation, scope.snapshot()).ok_or_else(|| Error::internal("a view has no snapshot"))?;
+    let snapshot = lake.snapshot(&table, as_of.clone()).await?;
+    Ok(match &scope.pins {
+        Some(pins) => pins.pin(relation.id, as_of.clone(), snapshot),
+        None => snapshot,
+    })
+}
+
+/// The version that a time travel clause names.
+///
+/// # Errors
+/// `Unsupported` for parameters, `InvalidParameter` for a version that is no number, what the expression's evaluation says.
+pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope) -> Result<AsOf> {
+    match version {
+        None => Ok(AsOf::Latest),
+        Some(TableVersion::VersionAsOf(ast::Expr::Value(value))) => match &value.value {
+            Value::Number(text, _) => text
+                .parse()
+                .map(AsOf::Version)
+                .map_err(|_| at(Error::new(ErrorKind::InvalidParameter, format!("{text} is not a version")), value.span)),
+            Value::Placeholder(_) => Err(at(
+                Error::unsupported("a parameter as a table's version").with_hint("Write the version into the statement."),
+                value.span,
+            )),
+            other => Err(at(Error::new(ErrorKind::InvalidParameter, format!("{other} is not a version")), value.span)),
+        },
+        Some(TableVersion::TimestampAsOf(expr) | TableVersion::ForSystemTimeAsOf(expr)) => match evaluate_moment(expr, scope)? {
+            ScalarValue::TimestampMicrosecond(Some(micros), _) => Ok(AsOf::Timestamp(micros)),
+            _ => Err(Error::new(ErrorKind::InvalidParameter, "TIMESTAMP AS OF needs a moment, not NULL")),
+        },
+        Some(_) => {
+            Err(Error::unsupported("this form of time travel").with_hint("Use VERSION AS OF n or TIMESTAMP AS OF expression."))
+        }
+    }
+}
+
+/// A view's text.
+pub(super) fn parsed_query(text: &str) -> Result<ast::Query> {
+    let mut parsed = super::parse(text, &Limits::default()).map_err(|error| Error::internal(format!("stored query: {error}")))?;
+    match (parsed.pop().map(|parsed| parsed.statement), parsed.is_empty()) {
+        (Some(Statement::Query(query)), true) => Ok(*query),
+        _ => Err(Error::internal("a stored query is not one query")),
+    }
+}
+
+/// A function's body.
+pub(super) fn parsed_expression(text: &str) -> Result<ast::Expr> {
+    let query = parsed_query(&format!("SELECT {text}"))?;
+    if let ast::SetExpr::Select(select) = *query.body
+        && let Ok([ast::SelectItem::UnnamedExpr(expr)]) = <[ast::SelectItem; 1]>::try_from(select.projection)
+    {
+        return Ok(expr);
+    }
+    Err(Error::internal("a stored function is not one expression"))
 }

@@ -1,0 +1,463 @@
+//! Casts, and the type that several expressions have in common.
+//!
+//! ```text
+//!  untyped literal ─▶ read as the target type, now         untyped parameter ─▶ takes the target type, for the whole statement
+//!  reg* types      ─▶ regclassin(..), regclassout(..)       timestamptz       ─▶ through the session's time zone
+//!  same Arrow type ─▶ only the SQL type changes             anything else     ─▶ DataFusion's CAST
+//! ```
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::functions::datetime;
+use datafusion::functions::unicode::expr_fn as unicode;
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
+
+use super::literal;
+use super::typed::Typed;
+use super::{Binder, kernels};
+use crate::catalog::types::{RegKind, SqlType};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Families within which values compare and convert without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Boolean,
+    Number,
+    String,
+    DateTime,
+    Time,
+    Interval,
+    Bytes,
+    Array,
+    Other,
+}
+
+/// The family of a type.
+pub(super) fn family(sql_type: &SqlType) -> Family {
+    match sql_type {
+        SqlType::Bool => Family::Boolean,
+        SqlType::Int2
+        | SqlType::Int4
+        | SqlType::Int8
+        | SqlType::Float4
+        | SqlType::Float8
+        | SqlType::Numeric { .. }
+        | SqlType::Oid
+        | SqlType::Xid
+        | SqlType::Reg(_) => Family::Number,
+        SqlType::Text
+        | SqlType::Varchar(_)
+        | SqlType::Bpchar(_)
+        | SqlType::Name
+        | SqlType::Char
+        | SqlType::Uuid
+        | SqlType::NodeTree
+        | SqlType::AclItem
+        | SqlType::Unknown => Family::String,
+        SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz => Family::DateTime,
+        SqlType::Time => Family::Time,
+        SqlType::Interval => Family::Interval,
+        SqlType::Bytea => Family::Bytes,
+        SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector => Family::Array,
+        SqlType::Json | SqlType::Jsonb | SqlType::Void => Family::Other,
+    }
+}
+
+/// Place of a numeric type in PostgreSQL's order of preference.
+fn rank(sql_type: &SqlType) -> u8 {
+    match sql_type {
+        SqlType::Int2 => 1,
+        SqlType::Int4 => 2,
+        SqlType::Oid | SqlType::Xid | SqlType::Reg(_) => 3,
+        SqlType::Int8 => 4,
+        SqlType::Numeric { .. } => 5,
+        SqlType::Float4 => 6,
+        SqlType::Float8 => 7,
+        SqlType::Date => 1,
+        SqlType::Timestamp => 2,
+        SqlType::Timestamptz => 3,
+        SqlType::Char | SqlType::Name => 1,
+        SqlType::Bpchar(_) => 2,
+        SqlType::Varchar(_) => 3,
+        _ => 4,
+    }
+}
+
+/// An element's type, for arrays and vectors.
+pub(super) fn element_type(sql_type: &SqlType) -> Option<SqlType> {
+    match sql_type {
+        SqlType::Array(element) => Some((**element).clone()),
+        SqlType::Int2Vector => Some(SqlType::Int2),
+        SqlType::OidVector => Some(SqlType::Oid),
+        _ => None,
+    }
+}
+
+impl Binder<'_> {
+    /// The session's time zone.
+    pub(super) fn time_zone(&self) -> &str {
+        &self.world.scope.functions.time_zone
+    }
+
+    /// `value` as `target`, by an explicit cast: every conversion that PostgreSQL knows.
+    pub(super) fn cast(&self, value: Typed, target: &SqlType) -> Result<Typed> {
+        if *target == SqlType::Unknown {
+            return Ok(value);
+        }
+        if value.is_unknown() {
+            return self.type_unknown(value, target);
+        }
+        if value.sql_type == *target {
+            return Ok(value);
+        }
+        if let SqlType::Reg(kind) = target {
+            return self.to_reg(value, *kind);
+        }
+        if let (SqlType::Reg(kind), Family::String) = (&value.sql_type, family(target)) {
+            return self.reg_text(value.expr.clone(), *kind, target);
+        }
+        if matches!(value.sql_type, SqlType::Void) || !convertible(&value, target) {
+            return Err(cannot_cast(&value.sql_type, target));
+        }
+        match (&value.sql_type, target) {
+            (SqlType::Timestamp, SqlType::Timestamptz) => Ok(self.local_to_zoned(value)),
+            (SqlType::Date, SqlType::Timestamptz) => {
+                let local = self.cast(value, &SqlType::Timestamp)?;
+                Ok(self.local_to_zoned(local))
+            }
+            (SqlType::Timestamptz, SqlType::Timestamp) => Ok(self.zoned_to_local(value)),
+            (SqlType::Timestamptz, SqlType::Date | SqlType::Time) => {
+                let local = self.zoned_to_local(value);
+                self.cast(local, target)
+            }
+            (from, _) if family(from) == Family::String && family(target) == Family::DateTime => self.text_to_moment(value, target),
+            (_, target) if family(target) == Family::String || matches!(target, SqlType::Json | SqlType::Jsonb) => {
+                self.to_text(value, target)
+            }
+            (SqlType::Bool, _) if family(target) == Family::Number => {
+                let integer = Typed::new(cast_expr(value.expr, &DataType::Int32), SqlType::Int4, value.nullable);
+                self.cast(integer, target)
+            }
+            (from, SqlType::Bool) if family(from) == Family::Number => {
+                let expr = value.expr.not_eq(lit(ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)))));
+                Ok(Typed::new(expr, SqlType::Bool, value.nullable))
+            }
+            (
+                SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. },
+                SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid,
+            ) => Ok(rounded(value, target)),
+            // `x::numeric` without modifiers keeps the digits that are there.
+            (SqlType::Numeric { .. }, SqlType::Numeric { precision: 38, scale: 10 }) => Ok(value),
+            (SqlType::Int2 | SqlType::Int4, SqlType::Numeric { precision: 38, scale: 10 }) => {
+                Ok(plain_cast(value, &SqlType::Numeric { precision: 10, scale: 0 }))
+            }
+            (SqlType::Int8 | SqlType::Oid, SqlType::Numeric { precision: 38, scale: 10 }) => {
+                Ok(plain_cast(value, &SqlType::Numeric { precision: 20, scale: 0 }))
+            }
+            _ => Ok(plain_cast(value, target)),
+        }
+    }
+
+    /// `value` as `target` where PostgreSQL converts unasked, such as the arguments of a function of the metastore.
+    ///
+    /// # Errors
+    /// 42804 if only an explicit cast would do.
+    pub(super) fn coerce(&self, value: Typed, target: &SqlType, what: &str) -> Result<Typed> {
+        let implicit = value.is_unknown()
+            || value.sql_type == *target
+            || (family(&value.sql_type) == family(target)
+                && (rank(&value.sql_type) <= rank(target)
+                    || family(target) == Family::String
+                    || same_kind(&value.sql_type, target)));
+        if implicit {
+            return self.cast(value, target);
+        }
+        Err(Error::new(
+            ErrorKind::DatatypeMismatch,
+            format!("{what} is of type {target} but expression is of type {}", value.sql_type),
+        ))
+    }
+
+    /// A boolean condition for `clause`.
+    pub(super) fn condition(&self, value: Typed, clause: &str) -> Result<Typed> {
+        if value.is_unknown() || value.sql_type == SqlType::Bool {
+            return self.cast(value, &SqlType::Bool);
+        }
+        Err(super::error::not_boolean(clause, &value.sql_type.display_name()))
+    }
+
+    /// Text, for functions and operators that work on text.
+    pub(super) fn text(&self, value: Typed) -> Result<Typed> {
+        if family(&value.sql_type) == Family::String && !value.is_unknown() { Ok(value) } else { self.cast(value, &SqlType::Text) }
+    }
+
+    /// What is still untyped at the end becomes text, as an output column of PostgreSQL does.
+    pub(super) fn settled(&self, value: Typed) -> Result<Typed> {
+        if value.is_unknown() { self.cast(value, &SqlType::Text) } else { Ok(value) }
+    }
+
+    /// The type that all values can have, by PostgreSQL's rules for UNION, CASE and arrays.
+    ///
+    /// # Errors
+    /// 42804 naming `construct` if there is none.
+    pub(super) fn common_type(&self, types: &[&Typed], construct: &str) -> Result<SqlType> {
+        let mut common: Option<SqlType> = None;
+        for value in types.iter().filter(|value| !value.is_unknown()) {
+            common = Some(match common {
+                None => value.sql_type.clone(),
+                Some(common) => wider(&common, &value.sql_type).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::DatatypeMismatch,
+                        format!("{construct} types {} and {} cannot be matched", common, value.sql_type),
+                    )
+                })?,
+            });
+        }
+        Ok(common.unwrap_or(SqlType::Text))
+    }
+
+    /// All values as their common type.
+    pub(super) fn unify(&self, values: Vec<Typed>, construct: &str) -> Result<(Vec<Typed>, SqlType)> {
+        let common = self.common_type(&values.iter().collect::<Vec<_>>(), construct)?;
+        let unified = values.into_iter().map(|value| self.to_common(value, &common)).collect::<Result<Vec<_>>>()?;
+        Ok((unified, common))
+    }
+
+    /// One value as the common type of several.
+    pub(super) fn to_common(&self, value: Typed, common: &SqlType) -> Result<Typed> {
+        let arrow = common.arrow_type();
+        let value = self.cast(value, common)?;
+        let strings = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+        // CASE and UNION want one Arrow type; string representations are made the same here.
+        if value.data_type == arrow || !(strings(&value.data_type) && strings(&arrow)) {
+            return Ok(value);
+        }
+        Ok(Typed { expr: cast_expr(value.expr, &arrow), data_type: arrow, ..value })
+    }
+
+    fn type_unknown(&self, value: Typed, target: &SqlType) -> Result<Typed> {
+        match &value.expr {
+            Expr::Literal(scalar, _) if scalar.is_null() => {
+                let null = ScalarValue::try_from(&target.arrow_type()).unwrap_or(ScalarValue::Null);
+                Ok(Typed::constant(null, target.clone()))
+            }
+            Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match target {
+                SqlType::Reg(kind) => self.reg_in(lit(text.as_str()), *kind),
+                SqlType::Numeric { precision: 38, scale: 10 } => Ok(narrow_numeric(text)?),
+                _ => Ok(Typed::constant(literal::parse(text, target, self.time_zone())?, target.clone())),
+            },
+            Expr::Placeholder(placeholder) => self.type_parameter(placeholder, target),
+            // The output of a subquery that was never typed: text at run time.
+            _ => {
+                let text = Typed { sql_type: SqlType::Text, ..value };
+                self.cast(text, target)
+            }
+        }
+    }
+
+    fn type_parameter(&self, placeholder: &Placeholder, target: &SqlType) -> Result<Typed> {
+        let number: usize = placeholder.id.trim_start_matches('$').parse().unwrap_or(0);
+        let mut shared = self.world.shared.borrow_mut();
+        let Some(slot) = number.checked_sub(1).and_then(|index| shared.parameters.get_mut(index)) else {
+            return Err(Error::new(ErrorKind::UndefinedParameter, format!("there is no parameter {}", placeholder.id)));
+        };
+        let settled = slot.get_or_insert_with(|| target.clone()).clone();
+        drop(shared);
+        let typed = parameter(number, &settled);
+        if settled == *target { Ok(typed) } else { self.cast(typed, target) }
+    }
+
+    /// `timestamp` to `timestamptz`: the wall clock of the session's zone.
+    fn local_to_zoned(&self, value: Typed) -> Typed {
+        let expr = kernels::at_zone(value.expr, self.time_zone());
+        Typed::new(expr, SqlType::Timestamptz, value.nullable)
+    }
+
+    /// `timestamptz` to `timestamp`: what the session's wall clock shows.
+    fn zoned_to_local(&self, value: Typed) -> Typed {
+        Typed::new(wall_clock(value.expr, self.time_zone()), SqlType::Timestamp, value.nullable)
+    }
+
+    fn text_to_moment(&self, value: Typed, target: &SqlType) -> Result<Typed> {
+        if *target == SqlType::Timestamptz {
+            let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some(self.time_zone().into()));
+            let expr = cast_expr(cast_expr(value.expr, &zoned), &SqlType::Timestamptz.arrow_type());
+            return Ok(Typed::new(expr, SqlType::Timestamptz, value.nullable));
+        }
+        Ok(plain_cast(value, target))
+    }
+
+    fn to_text(&self, value: Typed, target: &SqlType) -> Result<Typed> {
+        let nullable = value.nullable;
+        let text = if family(&value.sql_type) == Family::String
+            || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb) && value.data_type.is_string()
+        {
+            Typed { sql_type: SqlType::Text, origin: None, ..value }
+        } else if value.sql_type == SqlType::Bool {
+            Typed::new(cast_expr(value.expr, &DataType::Utf8), SqlType::Text, nullable)
+        } else {
+            self.call_builtin("text", vec![value])?.retyped(SqlType::Text)
+        };
+        Ok(match target {
+            SqlType::Varchar(Some(length)) | SqlType::Bpchar(Some(length)) => Typed::new(
+                cast_expr(unicode::left(text.expr, lit(i64::from(*length))), &DataType::Utf8),
+                target.clone(),
+                text.nullable,
+            ),
+            SqlType::Char => {
+                Typed::new(cast_expr(unicode::left(text.expr, lit(1_i64)), &DataType::Utf8), target.clone(), text.nullable)
+            }
+            _ => Typed { sql_type: target.clone(), ..text },
+        })
+    }
+
+    fn to_reg(&self, value: Typed, kind: RegKind) -> Result<Typed> {
+        match family(&value.sql_type) {
+            Family::String => self.reg_in(value.expr, kind),
+            Family::Number if value.data_type == DataType::UInt32 => Ok(value.retyped(SqlType::Reg(kind))),
+            Family::Number => Ok(plain_cast(value, &SqlType::Reg(kind))),
+            _ => Err(cannot_cast(&value.sql_type, &SqlType::Reg(kind))),
+        }
+    }
+
+    fn reg_in(&self, text: Expr, kind: RegKind) -> Result<Typed> {
+        self.call_builtin(&format!("{}in", kind.name()), vec![Typed::new(text, SqlType::Text, true)])
+            .map(|oid| oid.retyped(SqlType::Reg(kind)))
+    }
+
+    fn reg_text(&self, oid: Expr, kind: RegKind, target: &SqlType) -> Result<Typed> {
+        let text = self.call_builtin(&format!("{}out", kind.name()), vec![Typed::new(oid, SqlType::Oid, true)])?;
+        Ok(text.retyped(target.clone()))
+    }
+}
+
+/// The wall clock of `zone` at a zoned moment.
+pub(super) fn wall_clock(expr: Expr, zone: &str) -> Expr {
+    let zoned = cast_expr(expr, &DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into())));
+    Expr::ScalarFunction(ScalarFunction::new_udf(datetime::to_local_time(), vec![zoned]))
+}
+
+/// A typed `$n`.
+pub(super) fn parameter(number: usize, sql_type: &SqlType) -> Typed {
+    let field = Arc::new(sql_type.field("", true));
+    Typed::new(Expr::Placeholder(Placeholder::new_with_field(format!("${number}"), Some(field))), sql_type.clone(), true)
+}
+
+/// A cast that changes the Arrow type only.
+pub(super) fn cast_expr(expr: Expr, data_type: &DataType) -> Expr {
+    Expr::Cast(Cast::new(Box::new(expr), data_type.clone()))
+}
+
+/// `TRY_CAST`: NULL instead of an error.
+pub(super) fn try_cast(value: Typed, target: &SqlType) -> Typed {
+    Typed::new(Expr::TryCast(TryCast::new(Box::new(value.expr), target.arrow_type())), target.clone(), true)
+}
+
+fn plain_cast(value: Typed, target: &SqlType) -> Typed {
+    let nullable = value.nullable;
+    let same_representation = value.data_type == target.arrow_type();
+    if same_representation {
+        return value.retyped(target.clone());
+    }
+    Typed::new(cast_expr(value.expr, &target.arrow_type()), target.clone(), nullable)
+}
+
+/// To an integer: rounded, half to even for floats as PostgreSQL's `rint`, half away from zero for numerics.
+fn rounded(value: Typed, target: &SqlType) -> Typed {
+    let nullable = value.nullable;
+    let expr = match value.sql_type {
+        SqlType::Numeric { precision, scale } if scale > 0 => {
+            let whole = (precision.saturating_sub(scale.unsigned_abs()) + 1).min(38);
+            cast_expr(value.expr, &SqlType::Numeric { precision: whole, scale: 0 }.arrow_type())
+        }
+        SqlType::Float4 | SqlType::Float8 => kernels::rint(value.expr),
+        _ => value.expr,
+    };
+    Typed::new(cast_expr(expr, &target.arrow_type()), target.clone(), nullable)
+}
+
+fn narrow_numeric(text: &str) -> Result<Typed> {
+    let constant = literal::Decimal::read(text.trim()).and_then(|decimal| {
+        decimal.narrowest().and_then(|(precision, scale)| Some((decimal.constant(precision, scale)?, precision, scale)))
+    });
+    match constant {
+        Some((value, precision, scale)) => Ok(Typed::constant(value, SqlType::Numeric { precision, scale })),
+        None => Err(Error::new(ErrorKind::InvalidText, format!("invalid input syntax for type numeric: \"{text}\""))),
+    }
+}
+
+fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
+    Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {from} to {to}"))
+}
+
+fn convertible(value: &Typed, target: &SqlType) -> bool {
+    let (from, to) = (family(&value.sql_type), family(target));
+    from == to
+        || from == Family::String
+        || to == Family::String
+        || matches!(
+            (from, to),
+            (Family::Boolean, Family::Number)
+                | (Family::Number, Family::Boolean)
+                | (Family::DateTime, Family::Time)
+                | (Family::Interval, Family::Time)
+        )
+        || (from == Family::Other && to == Family::Other)
+        || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb)
+}
+
+fn same_kind(left: &SqlType, right: &SqlType) -> bool {
+    matches!((left, right), (SqlType::Numeric { .. }, SqlType::Numeric { .. }) | (SqlType::Reg(_), SqlType::Oid))
+}
+
+/// The wider of two types of one family.
+fn wider(left: &SqlType, right: &SqlType) -> Option<SqlType> {
+    if left == right {
+        return Some(left.clone());
+    }
+    if let (Some(left), Some(right)) = (element_type(left), element_type(right)) {
+        return wider(&left, &right).map(|element| SqlType::Array(Box::new(element)));
+    }
+    if family(left) != family(right) {
+        return None;
+    }
+    Some(match (left, right) {
+        (SqlType::Numeric { precision: p1, scale: s1 }, SqlType::Numeric { precision: p2, scale: s2 }) => {
+            numeric_over((*p1, *s1), (*p2, *s2))
+        }
+        (SqlType::Numeric { precision, scale }, integer) | (integer, SqlType::Numeric { precision, scale })
+            if rank(integer) < rank(&SqlType::Numeric { precision: 1, scale: 0 }) =>
+        {
+            let digits = match integer {
+                SqlType::Int2 => 5,
+                SqlType::Int4 => 10,
+                _ => 20,
+            };
+            numeric_over((*precision, *scale), (digits, 0))
+        }
+        (SqlType::Numeric { .. }, SqlType::Float4) | (SqlType::Float4, SqlType::Numeric { .. }) => SqlType::Float8,
+        (SqlType::Varchar(_), SqlType::Varchar(_)) => SqlType::Varchar(None),
+        (SqlType::Bpchar(_), SqlType::Bpchar(_)) => SqlType::Bpchar(None),
+        (SqlType::Uuid, _) | (_, SqlType::Uuid) => SqlType::Text,
+        _ if family(left) == Family::Other => return None,
+        _ => {
+            let winner = if rank(left) >= rank(right) { left } else { right };
+            match winner {
+                SqlType::Varchar(_) => SqlType::Varchar(None),
+                SqlType::Bpchar(_) | SqlType::Name | SqlType::Char => SqlType::Text,
+                other => other.clone(),
+            }
+        }
+    })
+}
+
+fn numeric_over((p1, s1): (u8, i8), (p2, s2): (u8, i8)) -> SqlType {
+    let scale = s1.max(s2);
+    let whole = (i16::from(p1) - i16::from(s1)).max(i16::from(p2) - i16::from(s2));
+    let limit: i16 = if p1 > 38 || p2 > 38 { 76 } else { 38 };
+    let precision = (whole + i16::from(scale)).clamp(1, limit);
+    SqlType::Numeric { precision: u8::try_from(precision).unwrap_or(38), scale }
+}

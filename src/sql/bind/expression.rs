@@ -1,0 +1,897 @@
+//! Expressions.
+
+use std::cell::RefCell;
+
+use datafusion::arrow::array::Array;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::functions_nested::expr_fn as nested;
+use datafusion::logical_expr::{Case, Expr, Operator, lit};
+use datafusion::sql::sqlparser::ast::{
+    self, AccessExpr, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Ident, NamedWindowDefinition, ObjectName, Spanned,
+    Subscript, TrimWhereField, UnaryOperator, Value,
+};
+
+use super::coerce::{Family, cast_expr, element_type, family, parameter, try_cast};
+use super::error::{at, folded, name_parts, undefined_column};
+use super::literal::Decimal;
+use super::operator::{BinaryOp, binary_operator};
+use super::range::{Environment, Range};
+use super::typed::Typed;
+use super::{Binder, literal};
+use crate::catalog::types::SqlType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::sql_type_of;
+
+/// The clause that an expression stands in: what may be called there, and how the error names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clause {
+    Where,
+    JoinOn,
+    Select,
+    GroupBy,
+    Having,
+    OrderBy,
+    DistinctOn,
+    Limit,
+    Values,
+    From,
+    /// An expression by itself: a function's body, a policy.
+    Expression,
+}
+
+impl Clause {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Clause::Where => "WHERE",
+            Clause::JoinOn => "JOIN conditions",
+            Clause::Select => "SELECT",
+            Clause::GroupBy => "GROUP BY",
+            Clause::Having => "HAVING",
+            Clause::OrderBy => "ORDER BY",
+            Clause::DistinctOn => "DISTINCT ON",
+            Clause::Limit => "LIMIT",
+            Clause::Values => "VALUES",
+            Clause::From => "functions in FROM",
+            Clause::Expression => "this expression",
+        }
+    }
+
+    pub(super) const fn allows_aggregates(self) -> bool {
+        matches!(self, Clause::Select | Clause::Having | Clause::OrderBy | Clause::DistinctOn)
+    }
+
+    pub(super) const fn allows_windows(self) -> bool {
+        matches!(self, Clause::Select | Clause::OrderBy | Clause::DistinctOn)
+    }
+
+    /// Where DataFusion plans EXISTS and IN (subquery) as joins; elsewhere they become scalar subqueries.
+    const fn is_filter(self) -> bool {
+        matches!(self, Clause::Where | Clause::Having)
+    }
+}
+
+/// A set-returning function in a select list: `column` stands for one element of `list`.
+#[derive(Debug, Clone)]
+pub(super) struct SetCall {
+    pub(super) column: String,
+    pub(super) list: Expr,
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'c> {
+    pub(super) range: &'c Range,
+    pub(super) environment: &'c Environment<'c>,
+    pub(super) clause: Clause,
+    pub(super) windows: &'c [NamedWindowDefinition],
+    /// Set-returning functions met so far, where they are allowed.
+    pub(super) sets: Option<&'c RefCell<Vec<SetCall>>>,
+    /// Inside the arguments of an aggregate or window function.
+    pub(super) inside: Option<&'static str>,
+    /// The expression becomes (a part of) a filter, where subqueries can become joins.
+    pub(super) filter: bool,
+}
+
+impl<'c> Place<'c> {
+    pub(super) fn new(range: &'c Range, environment: &'c Environment<'c>, clause: Clause) -> Self {
+        Self { range, environment, clause, windows: &[], sets: None, inside: None, filter: clause.is_filter() }
+    }
+}
+
+impl Binder<'_> {
+    /// Binds one expression.
+    pub(super) fn expression(&self, expr: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        use ast::Expr as E;
+        match expr {
+            E::Identifier(ident) => self.column(std::slice::from_ref(ident), place),
+            E::CompoundIdentifier(idents) => self.column(idents, place),
+            E::Nested(inner) => self.expression(inner, place),
+            E::Value(value) => self.value(&value.value).map_err(|error| at(error, value.span)),
+            E::TypedString(typed) => {
+                let text = typed.value.value.clone().into_string().unwrap_or_default();
+                let target = sql_type_of(&typed.data_type)?;
+                self.cast(Typed::unknown(text), &target).map_err(|error| at(error, typed.value.span))
+            }
+            E::Interval(interval) => self.interval(interval, place),
+            E::BinaryOp { left, op, right } => self.binary_op(left, op, right, place),
+            E::UnaryOp { op, expr } => self.unary_op(*op, expr, place),
+            E::IsNull(inner) => self.null_test(inner, false, place),
+            E::IsNotNull(inner) => self.null_test(inner, true, place),
+            E::IsTrue(inner) => self.truth_test(inner, "IS TRUE", Expr::IsTrue, place),
+            E::IsNotTrue(inner) => self.truth_test(inner, "IS NOT TRUE", Expr::IsNotTrue, place),
+            E::IsFalse(inner) => self.truth_test(inner, "IS FALSE", Expr::IsFalse, place),
+            E::IsNotFalse(inner) => self.truth_test(inner, "IS NOT FALSE", Expr::IsNotFalse, place),
+            E::IsUnknown(inner) => self.truth_test(inner, "IS UNKNOWN", Expr::IsUnknown, place),
+            E::IsNotUnknown(inner) => self.truth_test(inner, "IS NOT UNKNOWN", Expr::IsNotUnknown, place),
+            E::IsDistinctFrom(left, right) => self.distinct_test(left, right, Operator::IsDistinctFrom, place),
+            E::IsNotDistinctFrom(left, right) => self.distinct_test(left, right, Operator::IsNotDistinctFrom, place),
+            E::Between { expr, negated, low, high } => self.between(expr, *negated, low, high, place),
+            E::InList { expr, list, negated } => self.in_expressions(expr, list, *negated, place),
+            E::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated, place),
+            E::Exists { subquery, negated } => self.exists(subquery, *negated, place),
+            E::Subquery(subquery) => self.scalar_subquery(subquery, place),
+            E::AnyOp { left, compare_op, right, is_some: _ } => self.quantified(left, compare_op, right, false, place),
+            E::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true, place),
+            E::Like { negated, any: false, expr, pattern, escape_char } => {
+                let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
+                let escape = escape_char.as_ref().map(|escape| escape.value.clone().into_string().unwrap_or_default());
+                self.like(*negated, false, value, pattern, escape.as_deref())
+            }
+            E::ILike { negated, any: false, expr, pattern, escape_char } => {
+                let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
+                let escape = escape_char.as_ref().map(|escape| escape.value.clone().into_string().unwrap_or_default());
+                self.like(*negated, true, value, pattern, escape.as_deref())
+            }
+            E::SimilarTo { negated, expr, pattern, escape_char } => {
+                let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
+                let escape = escape_char.as_ref().map(|escape| escape.value.clone().into_string().unwrap_or_default());
+                self.similar_to(*negated, value, pattern, escape.as_deref())
+            }
+            E::RLike { negated, expr, pattern, regexp: _ } => {
+                let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
+                let operator = if *negated { Operator::RegexNotMatch } else { Operator::RegexMatch };
+                self.binary(&BinaryOp::Regex(operator), value, pattern)
+            }
+            E::Cast { kind, expr, data_type, array: false, format: None } => self.explicit_cast(kind, expr, data_type, place),
+            E::Collate { expr, collation } => self.collate(expr, collation, place),
+            E::Case { operand, conditions, else_result, case_token: _, end_token: _ } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref(), place)
+            }
+            E::Function(function) => self.function(function, place),
+            E::Array(array) => self.array(&array.elem, place),
+            E::CompoundFieldAccess { root, access_chain } => self.field_access(root, access_chain, place),
+            E::Extract { field, expr, syntax: _ } => self.extract(field, expr, place),
+            E::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone, place),
+            E::Position { expr, r#in } => {
+                let (needle, hay) = (self.expression(expr, place)?, self.expression(r#in, place)?);
+                let arguments = vec![self.text(hay)?, self.text(needle)?];
+                self.call_builtin("strpos", arguments)
+            }
+            E::Substring { expr, substring_from, substring_for, special: _, shorthand: _ } => {
+                self.substring(expr, substring_from.as_deref(), substring_for.as_deref(), place)
+            }
+            E::Trim { expr, trim_where, trim_what, trim_characters } => {
+                self.trim(expr, *trim_where, trim_what.as_deref(), trim_characters.as_deref(), place)
+            }
+            E::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let mut arguments = vec![self.expression(expr, place)?, self.expression(overlay_what, place)?];
+                for part in [Some(overlay_from), overlay_for.as_ref()].into_iter().flatten() {
+                    let position = self.expression(part, place)?;
+                    arguments.push(self.cast(position, &SqlType::Int8)?);
+                }
+                self.call_builtin("overlay", arguments)
+            }
+            E::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+                let value = self.expression(expr, place)?;
+                self.call_builtin("ceil", vec![value])
+            }
+            E::Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+                let value = self.expression(expr, place)?;
+                self.call_builtin("floor", vec![value])
+            }
+            E::Tuple(_) => Err(at(
+                Error::unsupported("a row value").with_hint("Row values are supported in comparisons with rows: (a, b) = (c, d)."),
+                expr.span(),
+            )),
+            E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => {
+                Err(Error::new(ErrorKind::Syntax, "grouping sets are allowed in GROUP BY only"))
+            }
+            other => Err(at(Error::unsupported(format!("the expression {}", shortened(other))), expr.span())),
+        }
+    }
+
+    /// Binds an expression that must be a condition.
+    pub(super) fn condition_of(&self, expr: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        let value = self.expression(expr, place)?;
+        self.condition(value, place.clause.name()).map_err(|error| at(error, expr.span()))
+    }
+
+    fn column(&self, idents: &[Ident], place: Place<'_>) -> Result<Typed> {
+        let span = idents.first().map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |ident| ident.span);
+        if let Some((found, fields)) = place.range.find(idents)? {
+            return self.struct_fields(found, fields);
+        }
+        let mut outer = place.environment.outer;
+        while let Some(level) = outer {
+            if let Some((found, fields)) = level.range.find(idents)? {
+                let reference = self.outer_reference(found)?;
+                return self.struct_fields(reference, fields);
+            }
+            outer = level.next;
+        }
+        if let [name] = idents {
+            // `select t from t`
+            if place.range.table(idents).is_some() {
+                return Err(at(
+                    Error::unsupported(format!("a whole-row reference to \"{}\"", folded(name)))
+                        .with_hint("Name the columns, or use * in the select list."),
+                    span,
+                ));
+            }
+            if name.quote_style.is_none()
+                && let Some(value) = self.bare_function(&name.value, place)?
+            {
+                return Ok(value);
+            }
+        }
+        let parts: Vec<String> = idents.iter().map(folded).collect();
+        if let [table, _] = parts.as_slice()
+            && place.range.table(&idents[..1]).is_none()
+        {
+            let message = format!("missing FROM-clause entry for table \"{table}\"");
+            return Err(at(Error::new(ErrorKind::UndefinedRelation, message), span));
+        }
+        Err(undefined_column(&parts, span))
+    }
+
+    /// The same value seen from inside a subquery.
+    pub(super) fn outer_reference(&self, value: Typed) -> Result<Typed> {
+        let shared = self.world.shared.borrow();
+        let expr = value.expr.clone().transform_up(|expr| {
+            Ok(match expr {
+                Expr::Column(column) => match shared.columns.get(&column) {
+                    Some(field) => Transformed::yes(Expr::OuterReferenceColumn(std::sync::Arc::clone(field), column)),
+                    None => Transformed::no(Expr::Column(column)),
+                },
+                other => Transformed::no(other),
+            })
+        });
+        let expr = expr.map_err(|error| Error::internal(error.to_string()))?.data;
+        Ok(Typed { expr, ..value })
+    }
+
+    fn struct_fields(&self, value: Typed, fields: &[Ident]) -> Result<Typed> {
+        let mut value = value;
+        for field in fields {
+            value = self.struct_field(value, &folded(field)).map_err(|error| at(error, field.span))?;
+        }
+        Ok(value)
+    }
+
+    fn struct_field(&self, value: Typed, name: &str) -> Result<Typed> {
+        let datafusion::arrow::datatypes::DataType::Struct(fields) = &value.data_type else {
+            return Err(Error::new(
+                ErrorKind::WrongObjectType,
+                format!("column notation .{name} applied to type {}, which is not a composite type", value.sql_type),
+            ));
+        };
+        let field = fields
+            .iter()
+            .find(|field| field.name() == name)
+            .or_else(|| fields.iter().find(|field| field.name().eq_ignore_ascii_case(name)))
+            .ok_or_else(|| Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" not found in data type record")))?;
+        let access = datafusion::functions::core::expr_fn::get_field(value.expr, field.name().as_str());
+        let mut typed = Typed::of_field(access, field);
+        typed.nullable = true;
+        Ok(typed)
+    }
+
+    fn value(&self, value: &Value) -> Result<Typed> {
+        match value {
+            Value::Number(text, _) => number(text),
+            Value::Boolean(truth) => Ok(Typed::constant(ScalarValue::Boolean(Some(*truth)), SqlType::Bool)),
+            Value::Null => Ok(Typed::null()),
+            Value::Placeholder(name) => self.placeholder(name),
+            Value::HexStringLiteral(digits) => {
+                let bytes = hex::decode(digits).map_err(|_| Error::new(ErrorKind::InvalidText, "invalid hexadecimal data"))?;
+                Ok(Typed::constant(ScalarValue::Binary(Some(bytes)), SqlType::Bytea))
+            }
+            other => match other.clone().into_string() {
+                Some(text) => Ok(Typed::unknown(text)),
+                None => Err(Error::unsupported(format!("the literal {other}"))),
+            },
+        }
+    }
+
+    fn placeholder(&self, name: &str) -> Result<Typed> {
+        let missing = || Error::new(ErrorKind::UndefinedParameter, format!("there is no parameter {name}"));
+        let number: usize = name.strip_prefix('$').and_then(|digits| digits.parse().ok()).ok_or_else(missing)?;
+        let mut shared = self.world.shared.borrow_mut();
+        if number == 0 || number > 65_535 || !shared.accepts_parameters {
+            return Err(missing());
+        }
+        if shared.parameters.len() < number {
+            shared.parameters.resize(number, None);
+        }
+        match shared.parameters.get(number - 1).cloned().flatten() {
+            Some(sql_type) => Ok(parameter(number, &sql_type)),
+            None => {
+                let expr = Expr::Placeholder(datafusion::logical_expr::expr::Placeholder::new_with_field(name.to_string(), None));
+                Ok(Typed::new(expr, SqlType::Unknown, true))
+            }
+        }
+    }
+
+    fn interval(&self, interval: &ast::Interval, place: Place<'_>) -> Result<Typed> {
+        let value = self.expression(&interval.value, place)?;
+        let text = match (value.literal_text(), &value.expr) {
+            (Some(text), _) => text.to_string(),
+            (None, Expr::Literal(scalar, _)) if !scalar.is_null() => scalar.to_string(),
+            _ => return Err(Error::unsupported("INTERVAL of an expression").with_hint("Multiply: n * interval '1 day'.")),
+        };
+        let is_number = text.trim().parse::<f64>().is_ok();
+        let text = match (&interval.leading_field, is_number) {
+            (Some(field), true) => format!("{} {}", text.trim(), field.to_string().to_lowercase()),
+            _ => text,
+        };
+        let parsed =
+            literal::parse(&text, &SqlType::Interval, self.time_zone()).map_err(|error| at(error, interval.value.span()))?;
+        Ok(Typed::constant(parsed, SqlType::Interval))
+    }
+
+    fn binary_op(&self, left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        let operator = binary_operator(op)?;
+        if let (Some(left), Some(right)) = (row(left), row(right)) {
+            return self.row_comparison(&operator, left, right, place);
+        }
+        let left_value = self.expression(left, place)?;
+        let right_value = self.expression(right, place)?;
+        self.binary(&operator, left_value, right_value).map_err(|error| at(error, operator_span(left, right)))
+    }
+
+    /// `(a, b) = (c, d)` and the orderings of rows.
+    fn row_comparison(&self, operator: &BinaryOp, left: &[ast::Expr], right: &[ast::Expr], place: Place<'_>) -> Result<Typed> {
+        let BinaryOp::Compare(operator) = operator else { return Err(Error::unsupported("this operator between rows")) };
+        if left.len() != right.len() || left.is_empty() {
+            return Err(Error::new(ErrorKind::Syntax, "unequal number of entries in row expressions"));
+        }
+        let pairs = left
+            .iter()
+            .zip(right)
+            .map(|(left, right)| Ok((self.expression(left, place)?, self.expression(right, place)?)))
+            .collect::<Result<Vec<_>>>()?;
+        self.compare_rows(*operator, pairs)
+    }
+
+    /// Compares rows element by element.
+    pub(super) fn compare_rows(&self, operator: Operator, pairs: Vec<(Typed, Typed)>) -> Result<Typed> {
+        let fold = |pairs: Vec<(Typed, Typed)>, operator: Operator, connect: BinaryOp| -> Result<Typed> {
+            let mut all: Option<Typed> = None;
+            for (left, right) in pairs {
+                let one = self.compare(operator, left, right)?;
+                all = Some(match all {
+                    None => one,
+                    Some(before) => self.binary(&connect, before, one)?,
+                });
+            }
+            all.ok_or_else(|| Error::internal("empty row"))
+        };
+        match operator {
+            Operator::Eq | Operator::IsNotDistinctFrom => fold(pairs, operator, BinaryOp::And),
+            Operator::NotEq | Operator::IsDistinctFrom => fold(pairs, operator, BinaryOp::Or),
+            Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => {
+                // (a, b) < (c, d)  is  a < c OR (a = c AND b < d)
+                let strict = if matches!(operator, Operator::Lt | Operator::LtEq) { Operator::Lt } else { Operator::Gt };
+                let mut pairs = pairs.into_iter().rev();
+                let Some((left, right)) = pairs.next() else { return Err(Error::internal("empty row")) };
+                let mut result = self.compare(operator, left, right)?;
+                for (left, right) in pairs {
+                    let equal = self.compare(Operator::Eq, left.clone(), right.clone())?;
+                    let before = self.compare(strict, left, right)?;
+                    let rest = self.binary(&BinaryOp::And, equal, result)?;
+                    result = self.binary(&BinaryOp::Or, before, rest)?;
+                }
+                Ok(result)
+            }
+            _ => Err(Error::unsupported("this operator between rows")),
+        }
+    }
+
+    fn unary_op(&self, op: UnaryOperator, expr: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        // The smallest integer has no positive counterpart, so the sign is read with its number.
+        if let (UnaryOperator::Minus, ast::Expr::Value(value)) = (op, expr)
+            && let Value::Number(text, _) = &value.value
+        {
+            return number(&format!("-{text}"));
+        }
+        let value = self.expression(expr, place)?;
+        self.unary(op, value).map_err(|error| at(error, expr.span()))
+    }
+
+    fn null_test(&self, expr: &ast::Expr, negated: bool, place: Place<'_>) -> Result<Typed> {
+        if let Some(row) = row(expr) {
+            // Every element is (not) null.
+            let mut all: Option<Typed> = None;
+            for element in row {
+                let one = self.null_test(element, negated, place)?;
+                all = Some(match all {
+                    None => one,
+                    Some(before) => self.binary(&BinaryOp::And, before, one)?,
+                });
+            }
+            return all.ok_or_else(|| Error::new(ErrorKind::Syntax, "empty row"));
+        }
+        let value = self.expression(expr, place)?;
+        if let Expr::Placeholder(placeholder) = &value.expr
+            && value.is_unknown()
+        {
+            return Err(Error::new(
+                ErrorKind::IndeterminateDatatype,
+                format!("could not determine data type of parameter {}", placeholder.id),
+            ));
+        }
+        let inner = Box::new(value.expr);
+        Ok(Typed::new(if negated { Expr::IsNotNull(inner) } else { Expr::IsNull(inner) }, SqlType::Bool, false))
+    }
+
+    fn truth_test(&self, expr: &ast::Expr, name: &str, build: fn(Box<Expr>) -> Expr, place: Place<'_>) -> Result<Typed> {
+        let value = self.expression(expr, place)?;
+        let value = self.condition(value, name)?;
+        Ok(Typed::new(build(Box::new(value.expr)), SqlType::Bool, false))
+    }
+
+    fn distinct_test(&self, left: &ast::Expr, right: &ast::Expr, operator: Operator, place: Place<'_>) -> Result<Typed> {
+        if let (Some(left), Some(right)) = (row(left), row(right)) {
+            return self.row_comparison(&BinaryOp::Compare(operator), left, right, place);
+        }
+        let (left, right) = (self.expression(left, place)?, self.expression(right, place)?);
+        self.compare(operator, left, right)
+    }
+
+    fn between(&self, expr: &ast::Expr, negated: bool, low: &ast::Expr, high: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        let value = self.expression(expr, place)?;
+        let low = self.expression(low, place)?;
+        let high = self.expression(high, place)?;
+        let (from, to, connect) =
+            if negated { (Operator::Lt, Operator::Gt, BinaryOp::Or) } else { (Operator::GtEq, Operator::LtEq, BinaryOp::And) };
+        let above = self.compare(from, value.clone(), low).map_err(|error| at(error, expr.span()))?;
+        let below = self.compare(to, value, high).map_err(|error| at(error, expr.span()))?;
+        self.binary(&connect, above, below)
+    }
+
+    fn in_expressions(&self, expr: &ast::Expr, list: &[ast::Expr], negated: bool, place: Place<'_>) -> Result<Typed> {
+        if let Some(left) = row(expr) {
+            let (operator, connect) = if negated { (Operator::NotEq, BinaryOp::And) } else { (Operator::Eq, BinaryOp::Or) };
+            let mut result: Option<Typed> = None;
+            for element in list {
+                let right = row(element).ok_or_else(|| Error::new(ErrorKind::Syntax, "a row can be compared with rows only"))?;
+                let one = self.row_comparison(&BinaryOp::Compare(operator), left, right, place)?;
+                result = Some(match result {
+                    None => one,
+                    Some(before) => self.binary(&connect, before, one)?,
+                });
+            }
+            return result.ok_or_else(|| Error::new(ErrorKind::Syntax, "IN list is empty"));
+        }
+        let value = self.expression(expr, place)?;
+        let list = list.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
+        self.in_list(value, list, negated).map_err(|error| at(error, expr.span()))
+    }
+
+    /// `left op ANY (array or subquery)`, `left op ALL (..)`.
+    fn quantified(
+        &self,
+        left: &ast::Expr,
+        op: &ast::BinaryOperator,
+        right: &ast::Expr,
+        all: bool,
+        place: Place<'_>,
+    ) -> Result<Typed> {
+        let operator = binary_operator(op)?;
+        let right = unnested(right);
+        if let ast::Expr::Subquery(subquery) = right {
+            return self.quantified_subquery(left, &operator, subquery, all, place);
+        }
+        let value = self.expression(left, place)?;
+        if let ast::Expr::Array(array) = right {
+            let elements = array.elem.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
+            return self.any_of(&operator, &value, elements, all);
+        }
+        let array = self.expression(right, place)?;
+        let array = if array.is_unknown() {
+            let element = if value.is_unknown() || family(&value.sql_type) == Family::String {
+                SqlType::Text
+            } else {
+                value.sql_type.clone()
+            };
+            self.cast(array, &SqlType::Array(Box::new(element)))?
+        } else {
+            array
+        };
+        let Some(element) = element_type(&array.sql_type) else {
+            return Err(Error::new(ErrorKind::WrongObjectType, "op ANY/ALL (array) requires array on right side"));
+        };
+        if let Expr::Literal(ScalarValue::List(list), _) = &array.expr
+            && list.len() == 1
+            && !array.is_null_literal()
+        {
+            let items = list.value(0);
+            let elements = (0..items.len())
+                .map(|index| {
+                    let value = ScalarValue::try_from_array(&items, index).map_err(|error| Error::internal(error.to_string()))?;
+                    Ok(Typed::constant(value, element.clone()))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            return self.any_of(&operator, &value, elements, all);
+        }
+        let probe = Typed { expr: array.expr.clone(), ..Typed::new(array.expr.clone(), element.clone(), true) };
+        let (value, _) = self.typed_beside(value, &probe)?;
+        let contains = Typed::new(nested::array_has(array.expr.clone(), value.expr.clone()), SqlType::Bool, true);
+        match (&operator, all) {
+            (BinaryOp::Compare(Operator::Eq), false) => Ok(contains),
+            (BinaryOp::Compare(Operator::NotEq), true) => Ok(Typed::boolean(Expr::Not(Box::new(contains.expr)))),
+            (BinaryOp::Compare(compare @ (Operator::Lt | Operator::LtEq)), false)
+            | (BinaryOp::Compare(compare @ (Operator::Gt | Operator::GtEq)), true) => {
+                let extreme = Typed::new(nested::array_max(array.expr), element, true);
+                self.compare(*compare, value, extreme)
+            }
+            (BinaryOp::Compare(compare @ (Operator::Gt | Operator::GtEq)), false)
+            | (BinaryOp::Compare(compare @ (Operator::Lt | Operator::LtEq)), true) => {
+                let extreme = Typed::new(nested::array_min(array.expr), element, true);
+                self.compare(*compare, value, extreme)
+            }
+            _ => Err(Error::unsupported(format!("{op} {} over an array that is not constant", if all { "ALL" } else { "ANY" }))),
+        }
+    }
+
+    /// `value` in a type that compares with `other`.
+    pub(super) fn typed_beside(&self, value: Typed, other: &Typed) -> Result<(Typed, Typed)> {
+        let value = if value.is_unknown() { self.cast(value, &other.sql_type)? } else { value };
+        self.comparable(value, other.clone(), "=")
+    }
+
+    fn explicit_cast(&self, kind: &CastKind, expr: &ast::Expr, data_type: &ast::DataType, place: Place<'_>) -> Result<Typed> {
+        let target = sql_type_of(data_type).map_err(|error| at(error, expr.span()))?;
+        // ARRAY[]::int[]
+        if let (ast::Expr::Array(array), SqlType::Array(element)) = (unnested(expr), &target) {
+            let elements = array
+                .elem
+                .iter()
+                .map(|item| {
+                    let item = self.expression(item, place)?;
+                    self.cast(item, element)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            return self.array_of(elements, (**element).clone());
+        }
+        let value = self.expression(expr, place)?;
+        match kind {
+            CastKind::TryCast | CastKind::SafeCast if !value.is_unknown() || value.literal_text().is_some() => {
+                let value = if value.is_unknown() { Typed { sql_type: SqlType::Text, ..value } } else { value };
+                Ok(try_cast(value, &target))
+            }
+            _ => self.cast(value, &target).map_err(|error| at(error, expr.span())),
+        }
+    }
+
+    fn collate(&self, expr: &ast::Expr, collation: &ObjectName, place: Place<'_>) -> Result<Typed> {
+        let parts = name_parts(collation);
+        let name = parts.last().map(String::as_str).unwrap_or_default();
+        let qualified = parts.len() == 1 || parts.first().is_some_and(|schema| schema == "pg_catalog");
+        if !qualified || !matches!(name, "default" | "C" | "POSIX" | "ucs_basic" | "c" | "posix") {
+            return Err(at(
+                Error::unsupported(format!("collation \"{name}\""))
+                    .with_hint("Text is compared by code points: use \"C\" or \"default\"."),
+                super::error::name_span(collation),
+            ));
+        }
+        self.expression(expr, place)
+    }
+
+    fn case(
+        &self,
+        operand: Option<&ast::Expr>,
+        conditions: &[CaseWhen],
+        default: Option<&ast::Expr>,
+        place: Place<'_>,
+    ) -> Result<Typed> {
+        let operand = operand.map(|operand| self.expression(operand, place)).transpose()?;
+        let mut tests = vec![];
+        let mut results = vec![];
+        for CaseWhen { condition, result } in conditions {
+            let test = match &operand {
+                Some(operand) => {
+                    let value = self.expression(condition, place)?;
+                    self.compare(Operator::Eq, operand.clone(), value).map_err(|error| at(error, condition.span()))?
+                }
+                None => {
+                    let value = self.expression(condition, place)?;
+                    self.condition(value, "CASE/WHEN").map_err(|error| at(error, condition.span()))?
+                }
+            };
+            tests.push(test.expr);
+            results.push(self.expression(result, place)?);
+        }
+        let has_default = default.is_some();
+        results.push(default.map_or_else(|| Ok(Typed::null()), |default| self.expression(default, place))?);
+        let nullable = results.iter().any(|result| result.nullable);
+        let (mut results, common) = self.unify(results, "CASE")?;
+        let default = results.pop().filter(|_| has_default);
+        let data_type = results.first().map_or_else(|| common.arrow_type(), |result| result.data_type.clone());
+        let branches = tests.into_iter().zip(results).map(|(test, result)| (Box::new(test), Box::new(result.expr))).collect();
+        let expr = Expr::Case(Case::new(None, branches, default.map(|default| Box::new(default.expr))));
+        Ok(Typed { data_type, ..Typed::new(expr, common, nullable) })
+    }
+
+    fn array(&self, elements: &[ast::Expr], place: Place<'_>) -> Result<Typed> {
+        let elements = elements.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
+        if elements.is_empty() {
+            return Err(Error::new(ErrorKind::IndeterminateDatatype, "cannot determine type of empty array")
+                .with_hint("Explicitly cast to the desired type, for example ARRAY[]::integer[]."));
+        }
+        let (elements, common) = self.unify(elements, "ARRAY")?;
+        self.array_of(elements, common)
+    }
+
+    /// An array of values that have the element type already.
+    pub(super) fn array_of(&self, elements: Vec<Typed>, element: SqlType) -> Result<Typed> {
+        let array_type = match &element {
+            SqlType::Array(_) => element.clone(),
+            scalar => SqlType::Array(Box::new(scalar.clone())),
+        };
+        let constants: Option<Vec<ScalarValue>> = elements
+            .iter()
+            .map(|element| if let Expr::Literal(value, _) = &element.expr { Some(value.clone()) } else { None })
+            .collect();
+        match constants {
+            Some(constants) if !matches!(element, SqlType::Array(_)) => {
+                Ok(Typed::constant(literal::list(&constants, &array_type)?, array_type))
+            }
+            _ => {
+                let wanted = element.arrow_type();
+                let items = elements
+                    .into_iter()
+                    .map(|item| if item.data_type == wanted { item.expr } else { cast_expr(item.expr, &wanted) })
+                    .collect();
+                Ok(Typed::new(nested::make_array(items), array_type, false))
+            }
+        }
+    }
+
+    fn field_access(&self, root: &ast::Expr, chain: &[AccessExpr], place: Place<'_>) -> Result<Typed> {
+        // `t.c[1]` is parsed with the dot in the chain, too.
+        let mut idents: Vec<Ident> = match root {
+            ast::Expr::Identifier(ident) => vec![ident.clone()],
+            ast::Expr::CompoundIdentifier(idents) => idents.clone(),
+            _ => vec![],
+        };
+        let mut chain = chain;
+        while let (false, Some((AccessExpr::Dot(ast::Expr::Identifier(ident)), rest))) = (idents.is_empty(), chain.split_first()) {
+            idents.push(ident.clone());
+            chain = rest;
+        }
+        let mut value = if idents.is_empty() { self.expression(root, place)? } else { self.column(&idents, place)? };
+        for access in chain {
+            value = match access {
+                AccessExpr::Dot(ast::Expr::Identifier(field)) => {
+                    self.struct_field(value, &folded(field)).map_err(|error| at(error, field.span))?
+                }
+                AccessExpr::Dot(other) => return Err(Error::unsupported(format!("the field access .{}", shortened(other)))),
+                AccessExpr::Subscript(subscript) => self.subscript(value, subscript, place)?,
+            };
+        }
+        Ok(value)
+    }
+
+    fn subscript(&self, value: Typed, subscript: &Subscript, place: Place<'_>) -> Result<Typed> {
+        let vector = matches!(value.sql_type, SqlType::Int2Vector | SqlType::OidVector);
+        let Some(element) = element_type(&value.sql_type) else {
+            return Err(Error::new(
+                ErrorKind::DatatypeMismatch,
+                format!("cannot subscript type {} because it does not support subscripting", value.sql_type),
+            ));
+        };
+        match subscript {
+            Subscript::Index { index } => {
+                let index = self.expression(index, place)?;
+                let index = self.cast(index, &SqlType::Int8)?;
+                // The vectors of the catalog count from zero.
+                let index = if vector { super::kernels::add(index.expr, lit(1_i64)) } else { index.expr };
+                let item = match &value.data_type {
+                    datafusion::arrow::datatypes::DataType::List(field) => field.data_type().clone(),
+                    _ => element.arrow_type(),
+                };
+                Ok(Typed { data_type: item, ..Typed::new(nested::array_element(value.expr, index), element, true) })
+            }
+            Subscript::Slice { lower_bound, upper_bound, stride: None } => {
+                let bound = |bound: Option<&ast::Expr>, default: i64| match bound {
+                    None => Ok(lit(default)),
+                    Some(bound) => {
+                        let bound = self.expression(bound, place)?;
+                        self.cast(bound, &SqlType::Int8).map(|bound| bound.expr)
+                    }
+                };
+                let (low, high) = (bound(lower_bound.as_ref(), 1)?, bound(upper_bound.as_ref(), i64::from(i32::MAX))?);
+                let sliced = nested::array_slice(value.expr.clone(), low, high, None);
+                Ok(Typed { expr: sliced, origin: None, nullable: true, ..value })
+            }
+            Subscript::Slice { .. } => Err(Error::unsupported("an array slice with a stride")),
+        }
+    }
+
+    fn extract(&self, field: &DateTimeField, expr: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        let value = self.expression(expr, place)?;
+        let value = if value.is_unknown() { self.cast(value, &SqlType::Timestamp)? } else { value };
+        let field = Typed::constant(ScalarValue::Utf8(Some(field.to_string().trim_matches('\'').to_lowercase())), SqlType::Text);
+        self.call_builtin("extract", vec![field, value]).map_err(|error| at(error, expr.span()))
+    }
+
+    fn at_time_zone(&self, timestamp: &ast::Expr, zone: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        let value = self.expression(timestamp, place)?;
+        let value = match value.sql_type {
+            SqlType::Unknown => self.cast(value, &SqlType::Timestamptz)?,
+            SqlType::Date => self.cast(value, &SqlType::Timestamptz)?,
+            _ => value,
+        };
+        let zone_value = self.expression(zone, place)?;
+        let zone_value = self.settled(zone_value)?;
+        let zone_value = if zone_value.sql_type == SqlType::Interval { zone_value } else { self.text(zone_value)? };
+        self.call_builtin("timezone", vec![zone_value, value]).map_err(|error| at(error, timestamp.span()))
+    }
+
+    fn substring(&self, expr: &ast::Expr, from: Option<&ast::Expr>, length: Option<&ast::Expr>, place: Place<'_>) -> Result<Typed> {
+        let value = self.expression(expr, place)?;
+        let value = if value.sql_type == SqlType::Bytea { value } else { self.text(value)? };
+        let from = from.map(|from| self.expression(from, place)).transpose()?;
+        // substring(text from pattern)
+        if let (Some(pattern), None) = (&from, length)
+            && (pattern.literal_text().is_some() || family(&pattern.sql_type) == Family::String && !pattern.is_unknown())
+        {
+            let pattern = self.text(pattern.clone())?;
+            return self.call_builtin("regexp_substr", vec![value, pattern]);
+        }
+        let mut arguments = vec![value];
+        arguments.push(match from {
+            Some(from) => self.cast(from, &SqlType::Int8)?,
+            None => Typed::constant(ScalarValue::Int64(Some(1)), SqlType::Int8),
+        });
+        if let Some(length) = length {
+            let length = self.expression(length, place)?;
+            arguments.push(self.cast(length, &SqlType::Int8)?);
+        }
+        self.call_builtin("substr", arguments)
+    }
+
+    fn trim(
+        &self,
+        expr: &ast::Expr,
+        side: Option<TrimWhereField>,
+        what: Option<&ast::Expr>,
+        characters: Option<&[ast::Expr]>,
+        place: Place<'_>,
+    ) -> Result<Typed> {
+        let value = self.expression(expr, place)?;
+        let mut arguments = vec![self.text(value)?];
+        for part in what.into_iter().chain(characters.unwrap_or_default()) {
+            let part = self.expression(part, place)?;
+            arguments.push(self.text(part)?);
+        }
+        let name = match side {
+            None | Some(TrimWhereField::Both) => "btrim",
+            Some(TrimWhereField::Leading) => "ltrim",
+            Some(TrimWhereField::Trailing) => "rtrim",
+        };
+        self.call_builtin(name, arguments)
+    }
+
+    /// A new internal column for an element of a set-returning function.
+    pub(super) fn set_call(&self, list: Typed, place: Place<'_>) -> Result<Typed> {
+        let Some(sets) = place.sets else {
+            return Err(Error::unsupported(format!("a set-returning function in {}", place.clause.name()))
+                .with_hint("Put it into FROM or into the select list."));
+        };
+        let datafusion::arrow::datatypes::DataType::List(element) = &list.data_type else {
+            return Err(Error::new(ErrorKind::DatatypeMismatch, format!("unnest of {} is not possible", list.sql_type)));
+        };
+        let mut typed = Typed::of_field(Expr::Literal(ScalarValue::Null, None), element);
+        if let Some(sql_type) = element_type(&list.sql_type) {
+            typed.sql_type = sql_type;
+        }
+        typed.nullable = true;
+        let column = self.unique("set");
+        typed.expr = Expr::Column(Column::new_unqualified(column.clone()));
+        self.register(&Column::new_unqualified(column.clone()), &typed);
+        sets.borrow_mut().push(SetCall { column, list: list.expr });
+        Ok(typed)
+    }
+}
+
+/// The elements of a row constructor.
+fn row(expr: &ast::Expr) -> Option<&[ast::Expr]> {
+    match expr {
+        ast::Expr::Tuple(elements) => Some(elements),
+        ast::Expr::Nested(inner) => row(inner),
+        _ => None,
+    }
+}
+
+/// Without parentheses.
+pub(super) fn unnested(expr: &ast::Expr) -> &ast::Expr {
+    match expr {
+        ast::Expr::Nested(inner) => unnested(inner),
+        other => other,
+    }
+}
+
+fn operator_span(left: &ast::Expr, right: &ast::Expr) -> datafusion::sql::sqlparser::tokenizer::Span {
+    // The operator itself has no span; PostgreSQL points at it, we at its left side.
+    let span = left.span();
+    if span.start.column > 0 { span } else { right.span() }
+}
+
+/// A number: `integer` if it fits, then `bigint`, then `numeric`.
+fn number(text: &str) -> Result<Typed> {
+    let digits = text.replace('_', "");
+    if let Some(value) = radix(&digits) {
+        return Ok(integer(value));
+    }
+    if let Ok(value) = digits.parse::<i64>() {
+        return Ok(integer(value));
+    }
+    let decimal = Decimal::read(&digits).ok_or_else(|| Error::new(ErrorKind::Syntax, format!("invalid number \"{text}\"")))?;
+    if let Some((precision, scale)) = decimal.narrowest()
+        && let Some(value) = decimal.constant(precision, scale)
+    {
+        return Ok(Typed::constant(value, SqlType::Numeric { precision, scale }));
+    }
+    let value: f64 = digits.parse().map_err(|_| Error::new(ErrorKind::Syntax, format!("invalid number \"{text}\"")))?;
+    if value.is_infinite() {
+        return Err(Error::new(ErrorKind::NumericOutOfRange, "value overflows numeric format"));
+    }
+    Ok(Typed::constant(ScalarValue::Float64(Some(value)), SqlType::Float8))
+}
+
+fn integer(value: i64) -> Typed {
+    match i32::try_from(value) {
+        Ok(small) => Typed::constant(ScalarValue::Int32(Some(small)), SqlType::Int4),
+        Err(_) => Typed::constant(ScalarValue::Int64(Some(value)), SqlType::Int8),
+    }
+}
+
+/// `0x1F`, `0o17`, `0b11`.
+fn radix(text: &str) -> Option<i64> {
+    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let lower = unsigned.to_ascii_lowercase();
+    let value = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .into_iter()
+        .find_map(|(prefix, radix)| i64::from_str_radix(lower.strip_prefix(prefix)?, radix).ok())?;
+    Some(if negative { -value } else { value })
+}
+
+/// The beginning of an expression's text, for messages.
+fn shortened(expr: &ast::Expr) -> String {
+    let text = expr.to_string();
+    if text.chars().count() > 40 { format!("{}..", text.chars().take(40).collect::<String>()) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        let typed = number(text).unwrap();
+        format!("{} {}", typed.sql_type, typed.expr)
+    }
+
+    #[test]
+    fn numbers_take_the_narrowest_type() {
+        assert_eq!(number("2147483647").unwrap().sql_type, SqlType::Int4);
+        assert_eq!(number("2147483648").unwrap().sql_type, SqlType::Int8);
+        assert_eq!(number("-2147483648").unwrap().sql_type, SqlType::Int4);
+        assert_eq!(number("9223372036854775808").unwrap().sql_type, SqlType::Numeric { precision: 19, scale: 0 });
+        assert_eq!(number("1.50").unwrap().sql_type, SqlType::Numeric { precision: 3, scale: 2 });
+        assert_eq!(number("0x1f").unwrap().expr, lit(31_i32));
+        assert!(shown("1e2").starts_with("numeric(3,0)"));
+    }
+}

@@ -1,0 +1,724 @@
+//! Function calls: built-in scalars, aggregates, windows and sets, and the SQL functions of the metastore, which are inlined.
+//!
+//! A built-in name cannot be shadowed: it is looked up first, and only names that no built-in has are searched in the search path.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
+use datafusion::functions::core::expr_fn as core;
+use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::function::WindowUDFFieldArgs;
+use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
+use datafusion::logical_expr::{
+    AggregateUDF, Case, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, SortExpr, Volatility,
+    WindowFrame, WindowFunctionDefinition, lit,
+};
+use datafusion::sql::sqlparser::ast::{
+    self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, NamedWindowDefinition,
+    NamedWindowExpr, ObjectName, ObjectNamePart, WindowSpec, WindowType,
+};
+
+use super::Binder;
+use super::coerce::cast_expr;
+use super::error::{at, folded, name_parts, name_span};
+use super::expression::Place;
+use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
+use super::typed::Typed;
+use crate::catalog::types::{RegKind, SqlType};
+use crate::error::datafusion::from_datafusion;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::sql_type_of;
+
+/// Functions that are written without parentheses.
+const BARE: [&str; 11] = [
+    "current_user",
+    "session_user",
+    "user",
+    "current_role",
+    "current_catalog",
+    "current_schema",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+];
+
+/// Functions that a policy may not call: their answers are set by the client.
+const NOT_IN_POLICIES: [&str; 2] = ["current_setting", "set_config"];
+
+/// Aggregates and window functions whose result is one of their arguments' values.
+const SELECTING: [&str; 12] = [
+    "min",
+    "max",
+    "any_value",
+    "first_value",
+    "last_value",
+    "nth_value",
+    "lag",
+    "lead",
+    "mode",
+    "single_value",
+    "max_by",
+    "min_by",
+];
+
+/// The parts of a call, taken apart.
+struct CallParts<'f> {
+    arguments: Vec<&'f ast::Expr>,
+    star: bool,
+    distinct: bool,
+    order_by: &'f [ast::OrderByExpr],
+    within_group: &'f [ast::OrderByExpr],
+    filter: Option<&'f ast::Expr>,
+    null_treatment: Option<NullTreatment>,
+    over: Option<&'f WindowType>,
+}
+
+impl<'f> CallParts<'f> {
+    fn of(function: &'f ast::Function) -> Result<Self> {
+        if function.parameters != FunctionArguments::None {
+            return Err(Error::unsupported("a parameterised function call"));
+        }
+        let mut parts = CallParts {
+            arguments: vec![],
+            star: false,
+            distinct: false,
+            order_by: &[],
+            within_group: &function.within_group,
+            filter: function.filter.as_deref(),
+            null_treatment: function.null_treatment.map(Into::into),
+            over: function.over.as_ref(),
+        };
+        let list = match &function.args {
+            FunctionArguments::None => return Ok(parts),
+            FunctionArguments::Subquery(_) => return Err(Error::unsupported("a subquery as the argument list of this function")),
+            FunctionArguments::List(list) => list,
+        };
+        parts.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+        for argument in &list.args {
+            match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => parts.arguments.push(expr),
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => parts.star = true,
+                other => {
+                    return Err(Error::unsupported(format!("the argument {other}")).with_hint("Give the arguments by position."));
+                }
+            }
+        }
+        for clause in &list.clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(order_by) => parts.order_by = order_by,
+                FunctionArgumentClause::IgnoreOrRespectNulls(treatment) => parts.null_treatment = Some((*treatment).into()),
+                other => return Err(Error::unsupported(format!("the clause {other} in a function call"))),
+            }
+        }
+        Ok(parts)
+    }
+
+    /// A call with nothing but arguments.
+    fn is_plain(&self) -> bool {
+        !self.star
+            && !self.distinct
+            && self.order_by.is_empty()
+            && self.within_group.is_empty()
+            && self.filter.is_none()
+            && self.null_treatment.is_none()
+            && self.over.is_none()
+    }
+}
+
+impl Binder<'_> {
+    /// Binds a call.
+    pub(super) fn function(&self, function: &ast::Function, place: Place<'_>) -> Result<Typed> {
+        let span = name_span(&function.name);
+        let parts = name_parts(&function.name);
+        self.called(function, &parts, place).map_err(|error| at(error, span))
+    }
+
+    /// The built-in behind a name: unqualified, or in one of the system schemas.
+    pub(super) fn builtin_name(parts: &[String]) -> Option<&str> {
+        match parts {
+            [name] => Some(name),
+            [schema, name] if schema == PG_CATALOG || schema == INFORMATION_SCHEMA => Some(name),
+            _ => None,
+        }
+    }
+
+    fn called(&self, function: &ast::Function, parts: &[String], place: Place<'_>) -> Result<Typed> {
+        if let (FunctionArguments::Subquery(query), "array") = (&function.args, parts.join(".").as_str()) {
+            return self.array_subquery(query, place);
+        }
+        let call = CallParts::of(function)?;
+        if let Some(name) = Self::builtin_name(parts) {
+            let name = name.to_lowercase();
+            if self.policy && NOT_IN_POLICIES.contains(&name.as_str()) {
+                return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy may not call {name}")));
+            }
+            if let Some(special) = self.special(&name, &call, place)? {
+                return Ok(special);
+            }
+            if call.over.is_some() {
+                return self.window_call(&name, &call, place);
+            }
+            if let Some(aggregate) = self.world.scope.registry.aggregate(&name) {
+                return self.aggregate_call(&name, &aggregate, &call, place);
+            }
+            if let Some(set) = self.world.scope.registry.table(&name, &self.world.scope.functions) {
+                let arguments = self.plain_arguments(&name, &call, place)?;
+                let list = self.scalar_call(&name, &set.list, arguments)?;
+                return self.set_call(list, place);
+            }
+            if let Some(scalar) = self.world.scope.registry.scalar(&name, &self.world.scope.functions) {
+                let arguments = self.plain_arguments(&name, &call, place)?;
+                return self.scalar_call(&name, &scalar, arguments);
+            }
+            if self.world.scope.registry.window(&name).is_some() {
+                return Err(Error::new(ErrorKind::Windowing, format!("window function {name} requires an OVER clause")));
+            }
+        }
+        if let Some(found) = self.path.function(parts)
+            && self.path.may_see(self.reader(), found.id)
+        {
+            let arguments = self.plain_arguments(&found.name, &call, place)?;
+            return self.inline(&found, arguments, place.filter && place.inside.is_none());
+        }
+        let arguments = call.arguments.iter().map(|argument| self.expression(argument, place)).collect::<Result<Vec<_>>>()?;
+        // `int4(x)`, `date(x)`: the name of a type is a cast.
+        if let ([name], [value]) = (parts, arguments.as_slice())
+            && let Some(target) = type_called(name)
+        {
+            return self.cast(value.clone(), &target);
+        }
+        Err(undefined_function(&parts.join("."), &arguments))
+    }
+
+    /// `current_user` and the like, met as a bare word.
+    pub(super) fn bare_function(&self, name: &str, _place: Place<'_>) -> Result<Option<Typed>> {
+        if !BARE.contains(&name) {
+            return Ok(None);
+        }
+        match self.world.scope.registry.scalar(name, &self.world.scope.functions) {
+            Some(function) => self.scalar_call(name, &function, vec![]).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Calls a built-in scalar by name.
+    pub(super) fn call_builtin(&self, name: &str, arguments: Vec<Typed>) -> Result<Typed> {
+        match self.world.scope.registry.scalar(name, &self.world.scope.functions) {
+            Some(function) => self.scalar_call(name, &function, arguments),
+            None => Err(undefined_function(name, &arguments)),
+        }
+    }
+
+    fn plain_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
+        if !call.is_plain() {
+            let message = if call.over.is_some() {
+                format!("OVER specified, but {name} is not a window function nor an aggregate function")
+            } else {
+                format!("DISTINCT, ORDER BY, FILTER or * specified, but {name} is not an aggregate function")
+            };
+            return Err(Error::new(ErrorKind::WrongObjectType, message));
+        }
+        call.arguments.iter().map(|argument| self.expression(argument, place)).collect()
+    }
+
+    /// Functions that the grammar of expressions knows, not the registry.
+    fn special(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Option<Typed>> {
+        if !matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof") {
+            return Ok(None);
+        }
+        let arguments = self.plain_arguments(name, call, place)?;
+        Ok(match name {
+            "coalesce" => {
+                let nullable = arguments.iter().all(|argument| argument.nullable);
+                let (values, common) = self.unify(arguments, "COALESCE")?;
+                let data_type = values.first().map_or_else(|| common.arrow_type(), |value| value.data_type.clone());
+                let expr = core::coalesce(values.into_iter().map(|value| value.expr).collect());
+                Some(Typed { data_type, ..Typed::new(expr, common, nullable) })
+            }
+            "greatest" | "least" => {
+                let nullable = arguments.iter().all(|argument| argument.nullable);
+                let (values, common) = self.unify(arguments, if name == "greatest" { "GREATEST" } else { "LEAST" })?;
+                let data_type = values.first().map_or_else(|| common.arrow_type(), |value| value.data_type.clone());
+                let values = values.into_iter().map(|value| value.expr).collect();
+                let expr = if name == "greatest" { core::greatest(values) } else { core::least(values) };
+                Some(Typed { data_type, ..Typed::new(expr, common, nullable) })
+            }
+            "nullif" => {
+                let [left, right] =
+                    <[Typed; 2]>::try_from(arguments).map_err(|arguments| undefined_function("nullif", &arguments))?;
+                let left =
+                    self.settled(if left.is_unknown() && !right.is_unknown() { self.cast(left, &right.sql_type)? } else { left })?;
+                let equal = self.compare(Operator::Eq, left.clone(), right)?;
+                let null = ScalarValue::try_from(&left.data_type).unwrap_or(ScalarValue::Null);
+                let expr = Expr::Case(Case::new(
+                    None,
+                    vec![(Box::new(equal.expr), Box::new(lit(null)))],
+                    Some(Box::new(left.expr.clone())),
+                ));
+                Some(Typed { expr, nullable: true, origin: None, ..left })
+            }
+            "pg_typeof" => match arguments.as_slice() {
+                [value] => Some(Typed::constant(ScalarValue::UInt32(Some(value.sql_type.oid())), SqlType::Reg(RegKind::Type))),
+                other => return Err(undefined_function(name, other)),
+            },
+            _ => None,
+        })
+    }
+
+    /// A call of a scalar function; a stable one over constants is evaluated now, for it depends on the statement only.
+    pub(super) fn scalar_call(&self, name: &str, function: &Arc<ScalarUDF>, arguments: Vec<Typed>) -> Result<Typed> {
+        let volatility = function.signature().volatility;
+        if volatility == Volatility::Volatile {
+            if self.policy {
+                return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy may not call {name}")));
+            }
+            self.world.shared.borrow_mut().volatile = true;
+        }
+        let accepts = |fields: &[FieldRef]| {
+            let constants = vec![None; fields.len()];
+            function.return_field_from_args(ReturnFieldArgs { arg_fields: fields, scalar_arguments: &constants }).is_ok()
+        };
+        let (arguments, fields) = self.typed_arguments(name, function.as_ref(), &accepts, arguments)?;
+        let constants: Vec<Option<&ScalarValue>> = arguments
+            .iter()
+            .map(|argument| if let Expr::Literal(value, _) = &argument.expr { Some(value) } else { None })
+            .collect();
+        let returns = function
+            .return_field_from_args(ReturnFieldArgs { arg_fields: &fields, scalar_arguments: &constants })
+            .map_err(|error| call_error(error, name, &arguments))?;
+        let folded = if volatility == Volatility::Stable && constants.iter().all(Option::is_some) {
+            let values: Vec<ScalarValue> = constants.into_iter().flatten().cloned().collect();
+            Some(evaluate(function, values, &fields, &returns)?)
+        } else {
+            None
+        };
+        let expr = match folded {
+            Some(value) => Expr::Literal(value, None),
+            None => Expr::ScalarFunction(ScalarFunction::new_udf(
+                Arc::clone(function),
+                arguments.into_iter().map(|argument| argument.expr).collect(),
+            )),
+        };
+        Ok(in_sql_types(name, Typed::of_field(expr, &returns)))
+    }
+
+    /// Arguments with every untyped one settled by the function's signature, and the fields that the function will get.
+    fn typed_arguments<F: UDFCoercionExt>(
+        &self,
+        name: &str,
+        function: &F,
+        accepts: &dyn Fn(&[FieldRef]) -> bool,
+        arguments: Vec<Typed>,
+    ) -> Result<(Vec<Typed>, Vec<FieldRef>)> {
+        let open: Vec<usize> = arguments
+            .iter()
+            .enumerate()
+            .filter(|(_, argument)| argument.is_unknown() && matches!(argument.expr, Expr::Placeholder(_)))
+            .map(|(index, _)| index)
+            .collect();
+        let arguments = if open.is_empty() { arguments } else { self.typed_parameters(function, accepts, arguments, &open)? };
+        let fields: Vec<FieldRef> = arguments.iter().map(|argument| argument.field("")).collect();
+        let coerced = fields_with_udf(&fields, function).map_err(|error| call_error(error, name, &arguments))?;
+        // An untyped literal is read as what the function wants of it, so that a wrong one is reported as PostgreSQL would.
+        let arguments = arguments
+            .into_iter()
+            .zip(&coerced)
+            .map(|(argument, field)| {
+                let wants_text = field.data_type().is_string() || matches!(field.data_type(), DataType::Null);
+                if argument.is_unknown() && argument.literal_text().is_some() && !wants_text && !field.data_type().is_nested() {
+                    self.cast(argument, &SqlType::of_field(field))
+                } else {
+                    Ok(argument)
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let fields: Vec<FieldRef> = arguments.iter().map(|argument| argument.field("")).collect();
+        let coerced = fields_with_udf(&fields, function).map_err(|error| call_error(error, name, &arguments))?;
+        Ok((arguments, coerced))
+    }
+
+    /// Types for parameters in a call: the first of a few that the signature takes.
+    fn typed_parameters<F: UDFCoercionExt>(
+        &self,
+        function: &F,
+        accepts: &dyn Fn(&[FieldRef]) -> bool,
+        arguments: Vec<Typed>,
+        open: &[usize],
+    ) -> Result<Vec<Typed>> {
+        let candidates = [
+            SqlType::Text,
+            SqlType::Int4,
+            SqlType::Int8,
+            SqlType::Float8,
+            SqlType::Timestamp,
+            SqlType::Date,
+            SqlType::Interval,
+            SqlType::Array(Box::new(SqlType::Text)),
+        ];
+        for candidate in &candidates {
+            let fields: Vec<FieldRef> = arguments
+                .iter()
+                .enumerate()
+                .map(
+                    |(index, argument)| {
+                        if open.contains(&index) { Arc::new(candidate.field("", true)) } else { argument.field("") }
+                    },
+                )
+                .collect();
+            let Ok(coerced) = fields_with_udf(&fields, function) else { continue };
+            if !accepts(&coerced) {
+                continue;
+            }
+            return arguments
+                .into_iter()
+                .zip(coerced)
+                .enumerate()
+                .map(|(index, (argument, field))| match open.contains(&index) {
+                    // A function that reads text for anything says by the coerced type what it really wants.
+                    true if field.data_type().is_string() => self.cast(argument, candidate),
+                    true => self.cast(argument, &SqlType::of_field(&field)),
+                    false => Ok(argument),
+                })
+                .collect();
+        }
+        arguments.into_iter().map(|argument| self.settled(argument)).collect()
+    }
+
+    fn aggregate_call(&self, name: &str, aggregate: &Arc<AggregateUDF>, call: &CallParts<'_>, place: Place<'_>) -> Result<Typed> {
+        if place.inside == Some("aggregate") {
+            return Err(Error::new(ErrorKind::Grouping, "aggregate function calls cannot be nested"));
+        }
+        if !place.clause.allows_aggregates() {
+            return Err(Error::new(ErrorKind::Grouping, format!("aggregate functions are not allowed in {}", place.clause.name())));
+        }
+        let inside = Place { inside: Some("aggregate"), sets: None, ..place };
+        let arguments = self.aggregate_arguments(name, call, inside)?;
+        let mut order_by = self.sort_keys(call.order_by, inside)?;
+        let mut arguments = arguments;
+        if let [ordering] = self.sort_keys(call.within_group, inside)?.as_slice() {
+            // An ordered-set aggregate takes the ordered value as its first argument.
+            let ast_value = call.within_group.first().ok_or_else(|| Error::internal("WITHIN GROUP without a key"))?;
+            let value = self.expression(&ast_value.expr, inside)?;
+            let value = self.settled(value)?;
+            arguments.insert(0, value);
+            order_by = vec![ordering.clone()];
+        } else if !call.within_group.is_empty() {
+            return Err(Error::unsupported("WITHIN GROUP with several keys"));
+        }
+        let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
+        let (arguments, fields) =
+            self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
+        let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
+        let result_type = selected_type(name, &arguments, &returns);
+        let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
+            Arc::clone(aggregate),
+            arguments.into_iter().map(|argument| argument.expr).collect(),
+            call.distinct,
+            filter.map(|filter| Box::new(filter.expr)),
+            order_by,
+            call.null_treatment,
+        ));
+        let mut typed = Typed::of_field(expr, &returns);
+        typed.nullable = name != "count";
+        if let Some(sql_type) = result_type {
+            typed.sql_type = sql_type;
+        }
+        Ok(in_sql_types(name, typed))
+    }
+
+    fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
+        if call.star {
+            if name != "count" {
+                return Err(Error::new(ErrorKind::UndefinedFunction, format!("function {name}(*) does not exist")));
+            }
+            return Ok(vec![Typed::constant(ScalarValue::Int64(Some(1)), SqlType::Int8)]);
+        }
+        if name == "count" && call.arguments.is_empty() {
+            return Err(Error::new(ErrorKind::WrongObjectType, "count(*) must be used to call a parameterless aggregate function"));
+        }
+        call.arguments
+            .iter()
+            .map(|argument| {
+                let value = self.expression(argument, place)?;
+                // An untyped literal as an argument: its text, or what the function makes of it.
+                if value.is_unknown() && value.is_null_literal() { self.cast(value, &SqlType::Text) } else { Ok(value) }
+            })
+            .collect()
+    }
+
+    fn window_call(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Typed> {
+        if place.inside.is_some() {
+            return Err(Error::new(ErrorKind::Windowing, "window function calls cannot be nested"));
+        }
+        if !place.clause.allows_windows() {
+            return Err(Error::new(ErrorKind::Windowing, format!("window functions are not allowed in {}", place.clause.name())));
+        }
+        let registry = &self.world.scope.registry;
+        let definition = match (registry.window(name), registry.aggregate(name)) {
+            (Some(window), _) => WindowFunctionDefinition::WindowUDF(window),
+            (None, Some(aggregate)) => WindowFunctionDefinition::AggregateUDF(aggregate),
+            (None, None) => {
+                let message = format!("OVER specified, but {name} is not a window function nor an aggregate function");
+                return Err(Error::new(ErrorKind::WrongObjectType, message));
+            }
+        };
+        if call.distinct {
+            return Err(Error::unsupported("DISTINCT in a window function"));
+        }
+        if !call.order_by.is_empty() || !call.within_group.is_empty() {
+            return Err(Error::unsupported("ORDER BY in the arguments of a window function"));
+        }
+        let inside = Place { inside: Some("window"), sets: None, ..place };
+        let arguments = self.window_arguments(name, call, inside)?;
+        let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
+        let (partition_by, order_by, window_frame) = match call.over {
+            Some(over) => self.window(over, inside)?,
+            None => return Err(Error::internal("window call without OVER")),
+        };
+        let (arguments, returns) = match &definition {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let (arguments, fields) =
+                    self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
+                let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
+                (arguments, returns)
+            }
+            WindowFunctionDefinition::WindowUDF(window) => {
+                let (arguments, fields) = self.typed_arguments(name, window.as_ref(), &|_| true, arguments)?;
+                let returns =
+                    window.field(WindowUDFFieldArgs::new(&fields, name)).map_err(|error| call_error(error, name, &arguments))?;
+                (arguments, returns)
+            }
+        };
+        let result_type = selected_type(name, &arguments, &returns);
+        let expr = Expr::WindowFunction(Box::new(WindowFunction {
+            fun: definition,
+            params: WindowFunctionParams {
+                args: arguments.into_iter().map(|argument| argument.expr).collect(),
+                partition_by,
+                order_by,
+                window_frame,
+                filter: filter.map(|filter| Box::new(filter.expr)),
+                null_treatment: call.null_treatment,
+                distinct: false,
+            },
+        }));
+        let mut typed = Typed::of_field(expr, &returns);
+        if let Some(sql_type) = result_type {
+            typed.sql_type = sql_type;
+        }
+        Ok(in_sql_types(name, typed))
+    }
+
+    /// Arguments of a window function: offsets are `bigint`, a default takes the value's type.
+    fn window_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
+        let arguments = self.aggregate_arguments(name, call, place)?;
+        if !matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
+            return Ok(arguments);
+        }
+        let value_type = arguments.first().map(|value| value.sql_type.clone());
+        arguments
+            .into_iter()
+            .enumerate()
+            .map(|(index, argument)| match (name, index, &value_type) {
+                ("ntile", 0, _) | ("lag" | "lead" | "nth_value", 1, _) => as_bigint(self.cast(argument, &SqlType::Int8)?),
+                ("lag" | "lead", 2, Some(value_type)) => self.cast(argument, value_type),
+                (_, 0, _) => self.settled(argument),
+                _ => Ok(argument),
+            })
+            .collect()
+    }
+
+    fn window(&self, over: &WindowType, place: Place<'_>) -> Result<(Vec<Expr>, Vec<SortExpr>, WindowFrame)> {
+        let spec = match over {
+            WindowType::WindowSpec(spec) => self.merged_window(spec, place, 0)?,
+            WindowType::NamedWindow(name) => named_window(&folded(name), place.windows, 0)?,
+        };
+        let partition_by = spec
+            .partition_by
+            .iter()
+            .map(|expr| {
+                let value = self.expression(expr, place)?;
+                Ok(self.settled(value)?.expr)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut order_by = self.sort_keys(&spec.order_by, place)?;
+        let frame = match spec.window_frame {
+            None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
+            Some(frame) => {
+                let frame = WindowFrame::try_from(frame)
+                    .map_err(|error| Error::new(ErrorKind::Windowing, "this window frame is not possible").with_source(error))?;
+                frame.regularize_order_bys(&mut order_by).map_err(|error| {
+                    Error::new(ErrorKind::Windowing, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
+                        .with_source(error)
+                })?;
+                frame
+            }
+        };
+        Ok((partition_by, order_by, frame))
+    }
+
+    fn merged_window(&self, spec: &WindowSpec, place: Place<'_>, depth: usize) -> Result<WindowSpec> {
+        let Some(base) = &spec.window_name else { return Ok(spec.clone()) };
+        let base = named_window(&folded(base), place.windows, depth)?;
+        merge_windows(base, spec)
+    }
+
+    /// ORDER BY keys that are expressions only: numbers are constants here.
+    pub(super) fn sort_keys(&self, keys: &[ast::OrderByExpr], place: Place<'_>) -> Result<Vec<SortExpr>> {
+        keys.iter()
+            .map(|key| {
+                let value = self.expression(&key.expr, place)?;
+                let value = self.settled(value)?;
+                let ascending = key.options.asc.unwrap_or(true);
+                Ok(SortExpr::new(value.expr, ascending, key.options.nulls_first.unwrap_or(!ascending)))
+            })
+            .collect()
+    }
+}
+
+/// A literal `bigint` stays a literal: window functions ask for one.
+fn as_bigint(value: Typed) -> Result<Typed> {
+    if let Expr::Cast(cast) = &value.expr
+        && let Expr::Literal(scalar, _) = cast.expr.as_ref()
+        && let Ok(constant) = scalar.cast_to(&DataType::Int64)
+    {
+        return Ok(Typed::constant(constant, SqlType::Int8));
+    }
+    Ok(value)
+}
+
+fn named_window(name: &str, windows: &[NamedWindowDefinition], depth: usize) -> Result<WindowSpec> {
+    if depth > windows.len() {
+        return Err(Error::new(ErrorKind::Windowing, format!("window \"{name}\" refers to itself")));
+    }
+    let found = windows.iter().find(|NamedWindowDefinition(window, _)| folded(window) == name);
+    match found {
+        Some(NamedWindowDefinition(_, NamedWindowExpr::WindowSpec(spec))) => match &spec.window_name {
+            None => Ok(spec.clone()),
+            Some(base) => merge_windows(named_window(&folded(base), windows, depth + 1)?, spec),
+        },
+        Some(NamedWindowDefinition(_, NamedWindowExpr::NamedWindow(other))) => named_window(&folded(other), windows, depth + 1),
+        None => Err(Error::new(ErrorKind::UndefinedObject, format!("window \"{name}\" does not exist"))),
+    }
+}
+
+/// `(base ORDER BY ..)`: the base's partitions, and what the base lacks.
+fn merge_windows(base: WindowSpec, spec: &WindowSpec) -> Result<WindowSpec> {
+    if !spec.partition_by.is_empty() {
+        return Err(Error::new(ErrorKind::Windowing, "cannot override PARTITION BY clause of a named window"));
+    }
+    if !spec.order_by.is_empty() && !base.order_by.is_empty() {
+        return Err(Error::new(ErrorKind::Windowing, "cannot override ORDER BY clause of a named window"));
+    }
+    let order_by = if spec.order_by.is_empty() { base.order_by } else { spec.order_by.clone() };
+    Ok(WindowSpec { window_name: None, partition_by: base.partition_by, order_by, window_frame: spec.window_frame.clone() })
+}
+
+/// The SQL type of a result that is one of the arguments' values, or a collection of them.
+fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
+    let value = arguments.first()?;
+    if SELECTING.contains(&name) && *returns.data_type() == value.data_type && !value.is_unknown() {
+        return Some(value.sql_type.clone());
+    }
+    if name == "array_agg" && !value.is_unknown() {
+        return Some(match &value.sql_type {
+            array @ SqlType::Array(_) => array.clone(),
+            scalar => SqlType::Array(Box::new(scalar.clone())),
+        });
+    }
+    None
+}
+
+/// Results in types that PostgreSQL has: no unsigned numbers, microseconds.
+fn in_sql_types(name: &str, value: Typed) -> Typed {
+    let target = match (&value.data_type, &value.sql_type) {
+        (DataType::UInt64, _) if matches!(name, "array_length" | "cardinality" | "array_ndims" | "list_length") => SqlType::Int4,
+        (DataType::UInt64, _) | (DataType::UInt32, SqlType::Int8) => SqlType::Int8,
+        (DataType::UInt8 | DataType::Int8, _) => SqlType::Int2,
+        (DataType::UInt16, _) => SqlType::Int4,
+        (DataType::Timestamp(unit, None), SqlType::Timestamp) if *unit != TimeUnit::Microsecond => SqlType::Timestamp,
+        (DataType::Timestamp(_, Some(_)), SqlType::Timestamptz) if value.data_type != SqlType::Timestamptz.arrow_type() => {
+            SqlType::Timestamptz
+        }
+        _ => return value,
+    };
+    Typed::new(cast_expr(value.expr, &target.arrow_type()), target, value.nullable)
+}
+
+/// The value of a function over constants.
+fn evaluate(function: &Arc<ScalarUDF>, values: Vec<ScalarValue>, fields: &[FieldRef], returns: &FieldRef) -> Result<ScalarValue> {
+    let arguments = values
+        .into_iter()
+        .zip(fields)
+        .map(|(value, field)| {
+            let value = if value.data_type() == *field.data_type() { value } else { value.cast_to(field.data_type())? };
+            Ok(ColumnarValue::Scalar(value))
+        })
+        .collect::<datafusion::common::Result<Vec<_>>>()
+        .map_err(|error| from_datafusion(error, false))?;
+    let result = function
+        .invoke_with_args(ScalarFunctionArgs {
+            args: arguments,
+            arg_fields: fields.to_vec(),
+            number_rows: 1,
+            return_field: Arc::clone(returns),
+            config_options: Arc::new(ConfigOptions::default()),
+        })
+        .map_err(|error| from_datafusion(error, false))?;
+    match result {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0).map_err(|error| from_datafusion(error, false)),
+    }
+}
+
+fn type_called(name: &str) -> Option<SqlType> {
+    let name = ObjectName(vec![ObjectNamePart::Identifier(ast::Ident::new(name))]);
+    sql_type_of(&ast::DataType::Custom(name, vec![])).ok().filter(|found| !matches!(found, SqlType::Unknown | SqlType::Void))
+}
+
+/// 42883 with the types of the arguments.
+pub(super) fn undefined_function(name: &str, arguments: &[Typed]) -> Error {
+    let types: Vec<String> = arguments
+        .iter()
+        .map(|argument| match &argument.sql_type {
+            SqlType::Numeric { .. } => "numeric".to_string(),
+            other => other.display_name(),
+        })
+        .collect();
+    Error::new(ErrorKind::UndefinedFunction, format!("function {name}({}) does not exist", types.join(", ")))
+        .with_hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+}
+
+/// What a function says about its arguments: its own error if it is one of ours, else 42883.
+fn call_error(error: datafusion::common::DataFusionError, name: &str, arguments: &[Typed]) -> Error {
+    match error {
+        datafusion::common::DataFusionError::External(inner) => match inner.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(other) => undefined_function(name, arguments).with_source(other),
+        },
+        other => undefined_function(name, arguments).with_source(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::bind::expression::Clause;
+
+    #[test]
+    fn the_name_of_a_type_is_a_cast() {
+        assert_eq!(type_called("int4"), Some(SqlType::Int4));
+        assert_eq!(type_called("date"), Some(SqlType::Date));
+        assert_eq!(type_called("lower"), None);
+    }
+
+    #[test]
+    fn aggregates_know_their_clauses() {
+        assert!(Clause::Having.allows_aggregates() && !Clause::Where.allows_aggregates());
+        assert!(!Clause::Having.allows_windows());
+    }
+}

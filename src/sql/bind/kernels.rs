@@ -1,0 +1,397 @@
+//! Small functions that operators of PostgreSQL need and DataFusion lacks. They have no SQL name: only the binder calls them.
+//!
+//! - integer arithmetic that fails on overflow instead of wrapping around;
+//! - wall clocks of time zones, with PostgreSQL's answer for the hours that a change of clocks skips or repeats;
+//! - `timestamp - timestamp` and `interval * number`;
+//! - the one row that a scalar subquery may have.
+
+use std::sync::{Arc, LazyLock};
+
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray};
+use datafusion::arrow::compute::kernels::numeric;
+use datafusion::arrow::datatypes::{
+    DataType, Field, FieldRef, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    TimestampMicrosecondType,
+};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, lit,
+};
+use datafusion::physical_expr_common::datum::apply;
+
+/// What a kernel computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kernel {
+    Add,
+    Subtract,
+    Multiply,
+    Rint,
+    AtZone,
+    TimestampDifference,
+    IntervalTimes,
+}
+
+impl Kernel {
+    const fn name(self) -> &'static str {
+        match self {
+            Kernel::Add => "int_add",
+            Kernel::Subtract => "int_subtract",
+            Kernel::Multiply => "int_multiply",
+            Kernel::Rint => "rint",
+            Kernel::AtZone => "at_zone",
+            Kernel::TimestampDifference => "timestamp_difference",
+            Kernel::IntervalTimes => "interval_times",
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct KernelFunction {
+    kernel: Kernel,
+    signature: Signature,
+}
+
+fn function(kernel: Kernel, arguments: usize) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(KernelFunction { kernel, signature: Signature::any(arguments, Volatility::Immutable) }))
+}
+
+static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Add, 2));
+static SUBTRACT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Subtract, 2));
+static MULTIPLY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Multiply, 2));
+static RINT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Rint, 1));
+static AT_ZONE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::AtZone, 2));
+static TIMESTAMP_DIFFERENCE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::TimestampDifference, 2));
+static INTERVAL_TIMES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::IntervalTimes, 2));
+static SINGLE_VALUE: LazyLock<Arc<AggregateUDF>> =
+    LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(SingleValue { signature: Signature::any(1, Volatility::Immutable) })));
+
+fn call(function: &Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), arguments))
+}
+
+/// `left + right` on one integer type; fails on overflow.
+pub(super) fn add(left: Expr, right: Expr) -> Expr {
+    call(&ADD, vec![left, right])
+}
+
+/// `left - right` on one integer type; fails on overflow.
+pub(super) fn subtract(left: Expr, right: Expr) -> Expr {
+    call(&SUBTRACT, vec![left, right])
+}
+
+/// `left * right` on one integer type; fails on overflow.
+pub(super) fn multiply(left: Expr, right: Expr) -> Expr {
+    call(&MULTIPLY, vec![left, right])
+}
+
+/// Rounds a float half to even, PostgreSQL's `rint`.
+pub(super) fn rint(value: Expr) -> Expr {
+    call(&RINT, vec![value])
+}
+
+/// The moment at which the clock of `zone` shows the timestamp `value`.
+pub(super) fn at_zone(value: Expr, zone: &str) -> Expr {
+    call(&AT_ZONE, vec![value, lit(zone)])
+}
+
+/// `left - right` of two timestamps, in days and time of day.
+pub(super) fn timestamp_difference(left: Expr, right: Expr) -> Expr {
+    call(&TIMESTAMP_DIFFERENCE, vec![left, right])
+}
+
+/// `interval * factor`, where the factor is a double.
+pub(super) fn interval_times(interval: Expr, factor: Expr) -> Expr {
+    call(&INTERVAL_TIMES, vec![interval, factor])
+}
+
+/// The only value of a column; fails if there are several.
+pub(super) fn single_value(column: Expr) -> Expr {
+    Expr::AggregateFunction(AggregateFunction::new_udf(Arc::clone(&SINGLE_VALUE), vec![column], false, None, vec![], None))
+}
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+impl ScalarUDFImpl for KernelFunction {
+    fn name(&self) -> &str {
+        self.kernel.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(match self.kernel {
+            Kernel::Add | Kernel::Subtract | Kernel::Multiply | Kernel::Rint => {
+                arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("kernel without arguments".into()))?
+            }
+            Kernel::AtZone => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Kernel::TimestampDifference | Kernel::IntervalTimes => INTERVAL,
+        })
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let ([left, right], Some(kernel)) = (call.args.as_slice(), self.integer_kernel()) {
+            return apply(left, right, kernel);
+        }
+        let constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let arrays = ColumnarValue::values_to_arrays(&call.args)?;
+        let result = self.compute(&arrays)?;
+        if constant {
+            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?))
+        } else {
+            Ok(ColumnarValue::Array(result))
+        }
+    }
+}
+
+type IntegerKernel = fn(
+    &dyn datafusion::arrow::array::Datum,
+    &dyn datafusion::arrow::array::Datum,
+) -> Result<ArrayRef, datafusion::arrow::error::ArrowError>;
+
+impl KernelFunction {
+    fn integer_kernel(&self) -> Option<IntegerKernel> {
+        match self.kernel {
+            Kernel::Add => Some(numeric::add),
+            Kernel::Subtract => Some(numeric::sub),
+            Kernel::Multiply => Some(numeric::mul),
+            Kernel::Rint | Kernel::AtZone | Kernel::TimestampDifference | Kernel::IntervalTimes => None,
+        }
+    }
+
+    fn compute(&self, arguments: &[ArrayRef]) -> Result<ArrayRef> {
+        match (self.kernel, arguments) {
+            (Kernel::Rint, [value]) => rint_array(value),
+            (Kernel::AtZone, [value, zone]) => at_zone_array(value, zone),
+            (Kernel::TimestampDifference, [left, right]) => {
+                let (left, right) =
+                    (left.as_primitive::<TimestampMicrosecondType>(), right.as_primitive::<TimestampMicrosecondType>());
+                Ok(Arc::new(zip_map(left.iter(), right.iter(), |left, right| difference(left, right))?))
+            }
+            (Kernel::IntervalTimes, [interval, factor]) => {
+                let (interval, factor) =
+                    (interval.as_primitive::<IntervalMonthDayNanoType>(), factor.as_primitive::<Float64Type>());
+                Ok(Arc::new(zip_map(interval.iter(), factor.iter(), scaled)?))
+            }
+            _ => exec_err!("{} called with {} arguments", self.kernel.name(), arguments.len()),
+        }
+    }
+}
+
+fn rint_array(value: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match value.data_type() {
+        DataType::Float32 => Arc::new(
+            value
+                .as_primitive::<datafusion::arrow::datatypes::Float32Type>()
+                .unary::<_, datafusion::arrow::datatypes::Float32Type>(f32::round_ties_even),
+        ),
+        _ => Arc::new(value.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)),
+    })
+}
+
+fn zip_map<A, B>(
+    left: impl Iterator<Item = Option<A>>,
+    right: impl Iterator<Item = Option<B>>,
+    combine: impl Fn(A, B) -> Option<IntervalMonthDayNano>,
+) -> Result<IntervalMonthDayNanoArray> {
+    left.zip(right)
+        .map(|pair| match pair {
+            (Some(left), Some(right)) => {
+                combine(left, right).map(Some).ok_or_else(|| DataFusionError::Execution("interval out of range".into()))
+            }
+            _ => Ok(None),
+        })
+        .collect()
+}
+
+const MICROS_A_DAY: i64 = 86_400_000_000;
+
+/// Days and time of day between two moments, both of one sign.
+fn difference(left: i64, right: i64) -> Option<IntervalMonthDayNano> {
+    let micros = left.checked_sub(right)?;
+    let days = i32::try_from(micros / MICROS_A_DAY).ok()?;
+    Some(IntervalMonthDayNano::new(0, days, (micros % MICROS_A_DAY) * 1000))
+}
+
+/// PostgreSQL's `interval_mul`: fractions of months spill into days of thirty a month, fractions of days into time.
+fn scaled(interval: IntervalMonthDayNano, factor: f64) -> Option<IntervalMonthDayNano> {
+    let months = f64::from(interval.months) * factor;
+    let days = f64::from(interval.days) * factor;
+    let whole_months = months.trunc();
+    let spilled_days = ((months - whole_months) * 30.0 * 1e6).round() / 1e6;
+    let whole_days = days.trunc() + spilled_days.trunc();
+    let rest_seconds = ((days - days.trunc() + spilled_days - spilled_days.trunc()) * 86_400.0 * 1e6).round() / 1e6;
+    let micros = (interval.nanoseconds as f64 / 1000.0 * factor + rest_seconds * 1e6).round();
+    let fits = |value: f64, limit: f64| value.is_finite() && value.abs() < limit;
+    if !fits(whole_months, 2_147_483_647.0) || !fits(whole_days, 2_147_483_647.0) || !fits(micros, 9.2e15) {
+        return None;
+    }
+    Some(IntervalMonthDayNano::new(whole_months as i32, whole_days as i32, micros as i64 * 1000))
+}
+
+fn at_zone_array(value: &ArrayRef, zone: &ArrayRef) -> Result<ArrayRef> {
+    let zones = zone.as_string_opt::<i32>().ok_or_else(|| DataFusionError::Internal("time zone is not text".into()))?;
+    let local = value.as_primitive::<TimestampMicrosecondType>();
+    let mut parsed: Option<(String, Zone)> = None;
+    let mut moments = TimestampMicrosecondArray::builder(local.len());
+    for row in 0..local.len() {
+        if local.is_null(row) || zones.is_null(row) {
+            moments.append_null();
+            continue;
+        }
+        let name = zones.value(row);
+        let known = parsed.as_ref().is_some_and(|(last, _)| last == name);
+        if !known {
+            parsed = Some((name.to_string(), Zone::parse(name)?));
+        }
+        let micros = parsed.as_ref().and_then(|(_, zone)| zone.moment(local.value(row)));
+        moments.append_value(micros.ok_or_else(|| DataFusionError::Execution("timestamp out of range".into()))?);
+    }
+    Ok(Arc::new(moments.finish().with_timezone("UTC")))
+}
+
+/// A named zone or a fixed offset in seconds east of Greenwich.
+enum Zone {
+    Named(chrono_tz::Tz),
+    Fixed(i64),
+}
+
+impl Zone {
+    fn parse(name: &str) -> Result<Zone> {
+        if let Ok(zone) = name.parse() {
+            return Ok(Zone::Named(zone));
+        }
+        let fixed = name.strip_prefix(['+', '-']).and_then(|digits| {
+            let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
+            let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
+            Some(if name.starts_with('-') { -seconds } else { seconds })
+        });
+        fixed.map(Zone::Fixed).ok_or_else(|| DataFusionError::Execution(format!("time zone \"{name}\" not recognized")))
+    }
+
+    /// The moment at which this zone's clock shows `local`.
+    fn moment(&self, local: i64) -> Option<i64> {
+        let zone = match self {
+            Zone::Fixed(seconds) => return local.checked_sub(seconds * 1_000_000),
+            Zone::Named(zone) => zone,
+        };
+        let shown: NaiveDateTime = DateTime::from_timestamp_micros(local)?.naive_utc();
+        match zone.from_local_datetime(&shown) {
+            LocalResult::Single(moment) => Some(moment.timestamp_micros()),
+            LocalResult::Ambiguous(_, standard) => Some(standard.timestamp_micros()),
+            LocalResult::None => {
+                let before = zone.from_local_datetime(&(shown - TimeDelta::hours(1))).latest()?;
+                Some((before + TimeDelta::hours(1)).timestamp_micros())
+            }
+        }
+    }
+}
+
+/// The aggregate behind a correlated scalar subquery that may have more than one row.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SingleValue {
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for SingleValue {
+    fn name(&self) -> &str {
+        "single_value"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("single_value without arguments".into()))
+    }
+
+    fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(SingleValueAccumulator { value: ScalarValue::try_from(arguments.return_field.data_type())?, rows: 0 }))
+    }
+
+    fn state_fields(&self, arguments: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(vec![
+            Arc::new(Field::new(format!("{}[value]", arguments.name), arguments.return_field.data_type().clone(), true)),
+            Arc::new(Field::new(format!("{}[rows]", arguments.name), DataType::Int64, false)),
+        ])
+    }
+}
+
+#[derive(Debug)]
+struct SingleValueAccumulator {
+    value: ScalarValue,
+    rows: i64,
+}
+
+impl SingleValueAccumulator {
+    fn seen(&mut self, values: &ArrayRef, row: usize, rows: i64) -> Result<()> {
+        self.rows += rows;
+        if self.rows > 1 {
+            // The words of DataFusion's own check, which the engine maps to SQLSTATE 21000.
+            return exec_err!("Scalar subquery returned more than one row");
+        }
+        if rows == 1 {
+            self.value = ScalarValue::try_from_array(values, row)?;
+        }
+        Ok(())
+    }
+}
+
+impl Accumulator for SingleValueAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(values) = values.first() else { return Ok(()) };
+        (0..values.len()).try_for_each(|row| self.seen(values, row, 1))
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(self.value.clone())
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.value.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.value.clone(), ScalarValue::Int64(Some(self.rows))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [values, rows] = states else { return exec_err!("single_value has two state columns") };
+        let rows: &Int64Array = rows.as_primitive();
+        (0..values.len()).try_for_each(|row| self.seen(values, row, rows.value(row)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_scale_as_in_postgresql() {
+        let month = IntervalMonthDayNano::new(1, 0, 0);
+        assert_eq!(scaled(month, 1.5), Some(IntervalMonthDayNano::new(1, 15, 0)));
+        assert_eq!(scaled(IntervalMonthDayNano::new(0, 1, 0), 0.5), Some(IntervalMonthDayNano::new(0, 0, 43_200_000_000_000)));
+        assert_eq!(scaled(month, f64::NAN), None);
+    }
+
+    #[test]
+    fn differences_are_days_and_time() {
+        assert_eq!(difference(MICROS_A_DAY + 1, 0), Some(IntervalMonthDayNano::new(0, 1, 1000)));
+        assert_eq!(difference(0, MICROS_A_DAY + 1), Some(IntervalMonthDayNano::new(0, -1, -1000)));
+    }
+
+    #[test]
+    fn skipped_and_repeated_hours_have_one_moment() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        let micros = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc().timestamp_micros();
+        assert_eq!(berlin.moment(micros("2024-03-31 02:30")), Some(micros("2024-03-31 01:30")));
+        assert_eq!(berlin.moment(micros("2024-10-27 02:30")), Some(micros("2024-10-27 01:30")));
+        assert_eq!(Zone::parse("+02:00").unwrap().moment(0), Some(-7_200_000_000));
+    }
+}

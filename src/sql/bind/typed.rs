@@ -1,0 +1,109 @@
+//! An expression together with its type.
+//!
+//! Types are carried along while a statement is bound, instead of being asked from DataFusion again and again: PostgreSQL's types are
+//! finer than Arrow's (`oid`, `name`, untyped literals), and asking a deep tree at every level would cost its square.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::Expr;
+
+use crate::catalog::securable::ObjectId;
+use crate::catalog::types::SqlType;
+
+/// A bound expression, its SQL type and its Arrow type.
+#[derive(Debug, Clone)]
+pub(super) struct Typed {
+    pub(super) expr: Expr,
+    /// [`SqlType::Unknown`] for literals and parameters that no context has typed yet.
+    pub(super) sql_type: SqlType,
+    pub(super) data_type: DataType,
+    pub(super) nullable: bool,
+    /// Table and attribute number, if this is a plain column of a table.
+    pub(super) origin: Option<(ObjectId, i16)>,
+}
+
+impl Typed {
+    /// An expression whose values lie in the type's own Arrow representation.
+    pub(super) fn new(expr: Expr, sql_type: SqlType, nullable: bool) -> Self {
+        let data_type = sql_type.arrow_type();
+        Self { expr, sql_type, data_type, nullable, origin: None }
+    }
+
+    /// An expression of the type that `field` describes.
+    pub(super) fn of_field(expr: Expr, field: &Field) -> Self {
+        Self {
+            expr,
+            sql_type: SqlType::of_field(field),
+            data_type: field.data_type().clone(),
+            nullable: field.is_nullable(),
+            origin: None,
+        }
+    }
+
+    /// A typed constant.
+    pub(super) fn constant(value: ScalarValue, sql_type: SqlType) -> Self {
+        let (data_type, nullable) = (value.data_type(), value.is_null());
+        Self { expr: Expr::Literal(value, None), sql_type, data_type, nullable, origin: None }
+    }
+
+    /// An untyped string literal.
+    pub(super) fn unknown(text: String) -> Self {
+        Self::constant(ScalarValue::Utf8(Some(text)), SqlType::Unknown)
+    }
+
+    /// The untyped NULL.
+    pub(super) fn null() -> Self {
+        Self::constant(ScalarValue::Null, SqlType::Unknown)
+    }
+
+    /// A boolean expression.
+    pub(super) fn boolean(expr: Expr) -> Self {
+        Self::new(expr, SqlType::Bool, true)
+    }
+
+    /// Whether the type is still open.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.sql_type == SqlType::Unknown
+    }
+
+    /// Whether this is the literal NULL.
+    pub(super) fn is_null_literal(&self) -> bool {
+        matches!(&self.expr, Expr::Literal(value, _) if value.is_null())
+    }
+
+    /// The text of an untyped or text literal.
+    pub(super) fn literal_text(&self) -> Option<&str> {
+        match &self.expr {
+            Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The same values under another SQL type of the same representation.
+    pub(super) fn retyped(mut self, sql_type: SqlType) -> Self {
+        self.sql_type = sql_type;
+        self.origin = None;
+        self
+    }
+
+    /// A field of this type, tagged where the Arrow type alone would not tell the SQL type.
+    pub(super) fn field(&self, name: &str) -> FieldRef {
+        let field = Field::new(name, self.data_type.clone(), self.nullable);
+        let tagged = if SqlType::of_field(&field) == self.sql_type { field } else { field.with_metadata(self.sql_type.metadata()) };
+        Arc::new(tagged)
+    }
+
+    /// The column `name` of `relation`, with this one's type.
+    pub(super) fn as_column(&self, column: Column) -> Typed {
+        Typed { expr: Expr::Column(column), ..self.clone() }
+    }
+}
+
+/// An output column of a query: the name that clients see, and the internal column that holds it.
+#[derive(Debug, Clone)]
+pub(super) struct Output {
+    pub(super) name: String,
+    pub(super) value: Typed,
+}
