@@ -181,7 +181,7 @@ impl fmt::Display for Printed<'_> {
 /// Leaves out where data lies and how much of it there is.
 fn visible_details(details: &str) -> Option<String> {
     let mut rest = details.to_string();
-    for hidden in ["file_groups={", "partitions=", "partition_sizes=[", "required_guarantees=["] {
+    for hidden in ["file_groups={", "input_partitions=", "partitions=", "partition_sizes=[", "required_guarantees=["] {
         while let Some(start) = rest.find(hidden) {
             let end = end_of_part(&rest, start + hidden.len(), hidden.ends_with(['{', '[']));
             rest.replace_range(start..end, "");
@@ -218,5 +218,7 @@ mod tests {
         assert_eq!(visible_details(details).as_deref(), Some("projection=[id, x], predicate=x@1 > 3"));
         assert_eq!(visible_details("partitions=1, partition_sizes=[3]"), None);
         assert_eq!(visible_details("file_groups={broken"), None);
+        let exchange = "partitioning=RoundRobinBatch(2), input_partitions=1, maintains_sort_order=true";
+        assert_eq!(visible_details(exchange).as_deref(), Some("partitioning=RoundRobinBatch(2), maintains_sort_order=true"));
     }
 }

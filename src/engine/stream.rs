@@ -15,6 +15,9 @@ use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -178,6 +181,13 @@ impl ResultStream {
     /// Names and SQL types as clients read them, in the order of the batches' columns.
     pub fn columns(&self) -> &[FieldRef] {
         &self.columns
+    }
+
+    /// The same rows as input of a write. Errors travel as they are and come out of the write again.
+    pub fn into_input(self) -> SendableRecordBatchStream {
+        let schema = self.schema();
+        let batches = self.map(|batch| batch.map_err(|error| DataFusionError::External(Box::new(error))));
+        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }
 
     /// All batches at once, for results that are known to be small.

@@ -236,7 +236,12 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("REVOKE team FROM reader", Command::RemoveMember { groups: vec!["team".into()], members: vec!["reader".into()] }),
         (
             "CREATE STORAGE CREDENTIAL",
-            Command::CreateStorageCredential { name: "n".into(), if_not_exists: false, options: crate::catalog::securable::Secret::new(vec![]), comment: None },
+            Command::CreateStorageCredential {
+                name: "n".into(),
+                if_not_exists: false,
+                options: crate::catalog::securable::Secret::new(vec![]),
+                comment: None,
+            },
         ),
         (
             "CREATE EXTERNAL LOCATION",

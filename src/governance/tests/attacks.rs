@@ -14,8 +14,8 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::*;
 
-use super::scan::{GovernedScan, GovernedTable, raw_qualifier};
 use crate::error::datafusion::from_datafusion;
+use crate::governance::scan::{GovernedScan, GovernedTable, raw_qualifier};
 
 /// Rows 0 to 9; the policy shows those with `id < 5`, and `ssn` to its owner alice only.
 fn rows(visible_only: bool, masked: bool) -> RecordBatch {
