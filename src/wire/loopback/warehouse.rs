@@ -176,7 +176,7 @@ impl BackendSession for Session {
         words
             .map(|text| {
                 let statement = match text {
-                    "begin" => Statement::Transaction(TransactionStatement::Begin { read_only: None }),
+                    "begin" => Statement::Transaction(TransactionStatement::Begin { read_only: None, isolation: None }),
                     "commit" => Statement::Transaction(TransactionStatement::Commit),
                     "rollback" => Statement::Transaction(TransactionStatement::Rollback),
                     "selec" => return Err(Error::new(ErrorKind::Syntax, "syntax error at or near \"selec\"").with_position(1)),
