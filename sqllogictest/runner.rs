@@ -11,6 +11,7 @@
 //!
 //! `cargo test --test sqllogictest -- --complete [filter]` writes the server's answers into the files instead of comparing them, and
 //! `--complete=HOST:PORT` those of another server: PostgreSQL, for what must be as in PostgreSQL. Read the difference before you commit.
+//! `--against=HOST:PORT` compares with another server: so the files, and this client, are checked against PostgreSQL itself.
 //! This binary links nothing of the engine.
 
 mod binary;
@@ -22,7 +23,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sqllogictest::{Connection, Record, Runner, default_normalizer, default_validator, strict_column_validator};
+use sqllogictest::{
+    Connection, ExpectedError, Record, Runner, StatementExpect, default_normalizer, default_validator, strict_column_validator,
+};
 
 use client::{Client, ClientError, Column, Mode};
 use server::Server;
@@ -43,10 +46,12 @@ fn main() -> ExitCode {
         let filter = rest.get(1).map_or("", String::as_str);
         return complete_files(&files, address, filter);
     }
+    let (against, rest): (Vec<String>, Vec<String>) = rest.into_iter().partition(|argument| argument.starts_with("--against="));
+    let against = against.first().and_then(|argument| argument.strip_prefix("--against=")).map(str::to_string);
     let mut arguments = Arguments::from_iter(rest);
     // Two servers at a time are enough for the machines that this runs on.
     arguments.test_threads.get_or_insert(2);
-    let trials = files.iter().flat_map(|file| MODES.map(|mode| trial(file, mode))).collect();
+    let trials = files.iter().flat_map(|file| MODES.map(|mode| trial(file, mode, against.clone()))).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -62,9 +67,11 @@ fn topic(file: &Path) -> String {
     file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn trial(file: &Path, mode: Mode) -> Trial {
+fn trial(file: &Path, mode: Mode, against: Option<String>) -> Trial {
     let path = file.to_path_buf();
-    Trial::test(format!("{}::{}", topic(file), mode.name()), move || run_file(&path, mode).map_err(Failed::from))
+    Trial::test(format!("{}::{}", topic(file), mode.name()), move || {
+        run_file(&path, mode, against.as_deref()).map_err(Failed::from)
+    })
 }
 
 /// One session of a file, with sqllogictest's comparison around it.
@@ -112,10 +119,11 @@ fn for_session(mut record: Record<Column>) -> (String, Record<Column>) {
 }
 
 /// Runs a file; all of its failures are reported, not the first alone.
-fn run_file(file: &Path, mode: Mode) -> Result<(), String> {
+fn run_file(file: &Path, mode: Mode, against: Option<&str>) -> Result<(), String> {
     let records = sqllogictest::parse_file::<Column>(file).map_err(|error| error.to_string())?;
-    let server = Server::start()?;
-    let mut sessions = Sessions::new(server.address(), mode);
+    let server = if against.is_none() { Some(Server::start()?) } else { None };
+    let address = against.or(server.as_ref().map(Server::address)).unwrap_or_default();
+    let mut sessions = Sessions::new(address, mode);
     let mut failures = Vec::new();
     for record in records {
         if matches!(record, Record::Halt { .. }) {
@@ -127,7 +135,7 @@ fn run_file(file: &Path, mode: Mode) -> Result<(), String> {
         }
     }
     drop(sessions);
-    let last_words = server.stop();
+    let last_words = server.map_or(Ok(()), Server::stop);
     match failures.len() {
         0 => last_words,
         count => Err(format!("{count} records failed\n\n{}", failures.join("\n"))),
@@ -145,6 +153,16 @@ fn complete_files(files: &[PathBuf], address: Option<&str>, filter: &str) -> Exi
     ExitCode::SUCCESS
 }
 
+/// `statement error` without a message takes any; completed, it names the one that came.
+fn asking_for_the_error(mut record: Record<Column>) -> Record<Column> {
+    if let Record::Statement { expected, .. } = &mut record
+        && matches!(expected, StatementExpect::Error(ExpectedError::Empty))
+    {
+        *expected = StatementExpect::Error(ExpectedError::SqlState("?????".into()));
+    }
+    record
+}
+
 fn complete_file(file: &Path, address: Option<&str>) -> Result<(), String> {
     let records = sqllogictest::parse_file::<Column>(file).map_err(|error| error.to_string())?;
     let server = if address.is_none() { Some(Server::start()?) } else { None };
@@ -152,7 +170,7 @@ fn complete_file(file: &Path, address: Option<&str>) -> Result<(), String> {
     let mut sessions = Sessions::new(address, Mode::Simple);
     let mut out = String::new();
     for record in records {
-        let shown = record.clone();
+        let shown = asking_for_the_error(record.clone());
         let (name, for_one) = for_session(record);
         let session = sessions.get(&name);
         let output = futures::executor::block_on(session.apply_record(for_one));

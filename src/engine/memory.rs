@@ -100,18 +100,8 @@ pub(super) struct QueryPool {
 struct Held {
     /// Operators that share fairly among them.
     sharers: usize,
-    spillable: usize,
-    unspillable: usize,
-}
-
-impl Held {
-    fn total(&self) -> usize {
-        self.spillable + self.unspillable
-    }
-
-    fn side(&mut self, consumer: &MemoryConsumer) -> &mut usize {
-        if consumer.can_spill() { &mut self.spillable } else { &mut self.unspillable }
-    }
+    /// Bytes of all operators.
+    total: usize,
 }
 
 /// Sorts and aggregates share; exchanges can spill too, but are many and hold little.
@@ -119,37 +109,47 @@ fn shares(consumer: &MemoryConsumer) -> bool {
     consumer.can_spill() && !consumer.name().starts_with("RepartitionExec")
 }
 
-/// What operators that can spill may use of `limit`.
-const fn without_merge_room(limit: usize) -> usize {
-    limit / 5 * 4
+/// What operators that can spill share of `limit`.
+const fn shareable(limit: usize) -> usize {
+    limit / 10 * 7
+}
+
+/// What `reservation` may bring the whole query to. A sort merges as many of its runs at once as memory allows, so it leaves some to sorts that
+/// begin later, and to the merge of the sorted partitions above it. Whoever holds nothing yet may go further than who wants more.
+fn ceiling(reservation: &MemoryReservation, limit: usize) -> usize {
+    let consumer = reservation.consumer();
+    let begins = reservation.size() == 0;
+    if consumer.name().starts_with("ExternalSorterMerge") {
+        if begins { limit / 20 * 19 } else { limit / 10 * 9 }
+    } else if shares(consumer) && !begins {
+        limit / 20 * 19
+    } else {
+        limit
+    }
 }
 
 impl QueryPool {
     /// Bytes held now.
     fn used(&self) -> usize {
-        self.held.lock().total()
+        self.held.lock().total
     }
 
     /// Takes `additional` from the query's own limit.
     fn take(&self, reservation: &MemoryReservation, additional: usize) -> bool {
         let consumer = reservation.consumer();
         let mut held = self.held.lock();
-        let granted = if shares(consumer) {
-            let share = without_merge_room(self.limit).saturating_sub(held.unspillable) / held.sharers.max(1);
-            reservation.size().saturating_add(additional) <= share
-        } else {
-            held.total().saturating_add(additional) <= self.limit
-        };
+        let share = shareable(self.limit) / held.sharers.max(1);
+        let fair = !shares(consumer) || reservation.size().saturating_add(additional) <= share;
+        let granted = fair && held.total.saturating_add(additional) <= ceiling(reservation, self.limit);
         if granted {
-            *held.side(consumer) += additional;
+            held.total += additional;
         }
         granted
     }
 
-    fn give_back(&self, reservation: &MemoryReservation, bytes: usize) {
+    fn give_back(&self, bytes: usize) {
         let mut held = self.held.lock();
-        let side = held.side(reservation.consumer());
-        *side = side.saturating_sub(bytes);
+        held.total = held.total.saturating_sub(bytes);
     }
 
     fn exhausted(&self, reservation: &MemoryReservation, additional: usize) -> DataFusionError {
@@ -192,12 +192,12 @@ impl MemoryPool for QueryPool {
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        *self.held.lock().side(reservation.consumer()) += additional;
+        self.held.lock().total += additional;
         self.memory.shared.grow(reservation, additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.give_back(reservation, shrink);
+        self.give_back(shrink);
         self.memory.shared.shrink(reservation, shrink);
     }
 
@@ -206,11 +206,10 @@ impl MemoryPool for QueryPool {
             return Err(self.exhausted(reservation, additional));
         }
         let shared = &self.memory.shared;
-        let room = !shares(reservation.consumer())
-            || shared.reserved().saturating_add(additional) <= without_merge_room(self.memory.total);
+        let room = !shares(reservation.consumer()) || shared.reserved().saturating_add(additional) <= shareable(self.memory.total);
         let granted = if room { shared.try_grow(reservation, additional) } else { Err(self.exhausted(reservation, additional)) };
         if granted.is_err() {
-            self.give_back(reservation, additional);
+            self.give_back(additional);
         }
         granted
     }
@@ -270,15 +269,15 @@ mod tests {
         let pool: Arc<dyn MemoryPool> = memory.account(CancellationToken::new());
         let sort = |name: &str| MemoryConsumer::new(name).with_can_spill(true).register(&pool);
         let (one, two) = (sort("one"), sort("two"));
-        one.try_grow(40).unwrap();
+        one.try_grow(35).unwrap();
         assert!(one.try_grow(1).is_err());
-        two.try_grow(40).unwrap();
+        two.try_grow(35).unwrap();
         let merge = MemoryConsumer::new("merge").register(&pool);
-        merge.try_grow(20).unwrap();
+        merge.try_grow(30).unwrap();
         assert!(merge.try_grow(1).is_err());
         drop(two);
         drop(merge);
-        one.try_grow(40).unwrap();
+        one.try_grow(35).unwrap();
     }
 
     #[test]

@@ -60,6 +60,9 @@ pub struct ExecutionSettings {
     pub statement_timeout: Option<Duration>,
 }
 
+/// A closure for a planner thread.
+type PlannerWork = Box<dyn FnOnce() -> Result<PhysicalQuery> + Send>;
+
 /// Plans and runs governed queries.
 #[derive(Debug)]
 pub struct Engine {
@@ -155,9 +158,13 @@ impl Engine {
         let parameters = typed_parameters(&query, parameters)?;
         let state = self.statement_state(settings);
         let workers = self.workers.handle()?.clone();
-        let work = move || workers.block_on(plan_governed(query, state, parameters, deadline));
+        // Boxed, so that the futures of sessions stay small.
+        let work: PlannerWork = Box::new(move || workers.block_on(plan_governed(query, state, parameters, deadline)));
+        let started = std::time::Instant::now();
         let planned = async { self.planners.run(work).await? };
-        Limits::new(CancellationToken::new(), deadline).bound(planned).await
+        let planned = Limits::new(CancellationToken::new(), deadline).bound(planned).await;
+        metrics::histogram!("lakehold_planning_seconds").record(started.elapsed());
+        planned
     }
 
     /// Waits for a slot and starts the query on the workers.
@@ -167,7 +174,9 @@ impl Engine {
     /// out of the stream.
     pub async fn run(&self, query: PhysicalQuery, cancel: &CancellationToken) -> Result<ResultStream> {
         let limits = Limits::new(cancel.clone(), query.deadline);
+        let queued = std::time::Instant::now();
         let slot = limits.bound(self.admission.enter()).await?;
+        metrics::histogram!("lakehold_queue_seconds").record(queued.elapsed());
         let (sender, receiver) = mpsc::channel(stream::ROOM);
         let outlet = Outlet::new(sender, Arc::clone(&self.admission), slot);
         let schema = query.plan.schema();

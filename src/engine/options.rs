@@ -80,7 +80,7 @@ pub struct PlanOptions {
     pub hash_joins: bool,
     /// A join side below this size is built once instead of being partitioned.
     pub broadcast_threshold: ByteSize,
-    /// Reserved for each sort that may have to spill.
+    /// Reserved for each sort that may have to spill; less where a query has little memory.
     pub sort_spill_reservation: ByteSize,
 }
 

@@ -255,25 +255,25 @@ fn wide(name: &str, rows: i64) -> LogicalPlanBuilder {
 
 #[tokio::test]
 async fn a_sort_spills_and_what_cannot_spill_is_refused() {
-    let test = engine(|options| options.memory_per_query = ByteSize::mib(64));
-    let plan = wide("t", 150_000).sort(vec![col("t.n").sort(true, false)]).unwrap();
+    let test = engine(|options| options.memory_per_query = ByteSize::mib(144));
+    let plan = wide("t", 300_000).sort(vec![col("t.n").sort(true, false)]).unwrap();
     let batches = run(&test.engine, query(plan)).await.unwrap();
-    assert_eq!((first(&batches), batches.iter().map(RecordBatch::num_rows).sum::<usize>()), (0, 150_000));
+    assert_eq!((first(&batches), batches.iter().map(RecordBatch::num_rows).sum::<usize>()), (0, 300_000));
 
     let hoard = datafusion::functions_aggregate::expr_fn::array_agg(col("t.s"));
-    let plan = wide("t", 200_000).aggregate(Vec::<Expr>::new(), vec![hoard]).unwrap();
+    let plan = wide("t", 600_000).aggregate(Vec::<Expr>::new(), vec![hoard]).unwrap();
     let error = run(&test.engine, query(plan)).await.unwrap_err();
     assert_eq!((error.kind().sqlstate(), error.message()), ("53200", "out of memory"));
 }
 
 #[tokio::test]
 async fn a_join_that_does_not_fit_is_sorted_and_merged() {
-    let test = engine(|options| options.memory_per_query = ByteSize::mib(64));
-    let right = wide("r", 150_000).build().unwrap();
-    let plan = wide("l", 150_000).join(right, JoinType::Inner, (vec!["l.n"], vec!["r.n"]), None).unwrap();
+    let test = engine(|options| options.memory_per_query = ByteSize::mib(144));
+    let right = wide("r", 300_000).build().unwrap();
+    let plan = wide("l", 300_000).join(right, JoinType::Inner, (vec!["l.n"], vec!["r.n"]), None).unwrap();
     let longest = datafusion::functions_aggregate::expr_fn::max;
     let plan = plan.aggregate(Vec::<Expr>::new(), vec![count(lit(1)), longest(col("l.s")), longest(col("r.s"))]).unwrap();
-    assert_eq!(first(&run(&test.engine, query(plan)).await.unwrap()), 150_000);
+    assert_eq!(first(&run(&test.engine, query(plan)).await.unwrap()), 300_000);
 }
 
 #[tokio::test]
@@ -282,7 +282,7 @@ async fn spilling_stops_at_its_bound() {
         options.memory_per_query = ByteSize::mib(64);
         options.spill = ByteSize::mib(1);
     });
-    let plan = wide("t", 150_000).sort(vec![col("t.n").sort(true, false)]).unwrap();
+    let plan = wide("t", 300_000).sort(vec![col("t.n").sort(true, false)]).unwrap();
     assert_eq!(run(&test.engine, query(plan)).await.unwrap_err().kind().sqlstate(), "53100");
 }
 

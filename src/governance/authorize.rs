@@ -208,12 +208,11 @@ impl Check<'_> {
     fn create_table(&self, table: &CreateTable) -> Result<()> {
         self.create_in(&table.name, SecurableKind::Schema, Privilege::CreateTable)?;
         self.location(table.location.as_deref())?;
-        if table.or_replace {
-            if let Ok(id) = (self.names)(&table.name, SecurableKind::Table)
-                && !self.snapshot.manages(self.caller, id)
-            {
-                return Err(must_own(self.snapshot, id));
-            }
+        if table.or_replace
+            && let Ok(id) = (self.names)(&table.name, SecurableKind::Table)
+            && !self.snapshot.manages(self.caller, id)
+        {
+            return Err(must_own(self.snapshot, id));
         }
         let masks = table.columns.iter().filter_map(|column| column.mask.as_ref());
         masks.map(|(function, _)| function).try_for_each(|function| self.execute(function))

@@ -259,20 +259,20 @@ fn is_plain(data_type: &DataType) -> bool {
 fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
     from == to
-        || match from {
-            T::Int8 => matches!(to, T::Int16 | T::Int32 | T::Int64),
-            T::Int16 => matches!(to, T::Int32 | T::Int64),
-            T::Int32 => matches!(to, T::Int64),
-            T::UInt8 => matches!(to, T::UInt16 | T::UInt32 | T::UInt64 | T::Int16 | T::Int32 | T::Int64),
-            T::UInt16 => matches!(to, T::UInt32 | T::UInt64 | T::Int32 | T::Int64),
-            T::UInt32 => matches!(to, T::UInt64 | T::Int64),
-            T::Float32 => matches!(to, T::Float64),
-            T::Utf8 => matches!(to, T::Utf8View),
-            T::Utf8View => matches!(to, T::LargeUtf8),
-            T::Binary => matches!(to, T::BinaryView),
-            T::Date32 => matches!(to, T::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, None)),
-            _other => false,
-        }
+        || matches!(
+            (from, to),
+            (T::Int8, T::Int16 | T::Int32 | T::Int64)
+                | (T::Int16, T::Int32 | T::Int64)
+                | (T::Int32, T::Int64)
+                | (T::UInt8, T::UInt16 | T::UInt32 | T::UInt64 | T::Int16 | T::Int32 | T::Int64)
+                | (T::UInt16, T::UInt32 | T::UInt64 | T::Int32 | T::Int64)
+                | (T::UInt32, T::UInt64 | T::Int64)
+                | (T::Float32, T::Float64)
+                | (T::Utf8, T::Utf8View)
+                | (T::Utf8View, T::LargeUtf8)
+                | (T::Binary, T::BinaryView)
+                | (T::Date32, T::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, None))
+        )
 }
 
 #[cfg(test)]

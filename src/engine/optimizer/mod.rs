@@ -16,6 +16,7 @@ use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
+use super::runtime::memory_bounds;
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) use checked_arithmetic::CheckedArithmetic;
@@ -45,7 +46,7 @@ fn config(options: &EngineOptions) -> Result<SessionConfig> {
         .map_err(|_| Error::new(ErrorKind::Config, "engine.planning.batch_size must be at least 1"))?;
     settings.execution.planning_concurrency = options.planners();
     settings.execution.collect_statistics = planning.statistics;
-    settings.execution.sort_spill_reservation_bytes = planning.sort_spill_reservation.as_usize();
+    settings.execution.sort_spill_reservation_bytes = spill_reservation(options);
     settings.execution.parquet.pushdown_filters = planning.filter_while_decoding;
     settings.execution.parquet.enable_page_index = planning.page_index;
     settings.optimizer.enable_dynamic_filter_pushdown = planning.dynamic_filters;
@@ -56,6 +57,14 @@ fn config(options: &EngineOptions) -> Result<SessionConfig> {
     settings.optimizer.hash_join_single_partition_threshold = planning.broadcast_threshold.as_usize();
     settings.explain.show_statistics = false;
     Ok(config)
+}
+
+/// Every sort of a query takes its reservation when it begins, and other sorts may have begun before: all of them together must fit into what the
+/// first leaves.
+fn spill_reservation(options: &EngineOptions) -> usize {
+    let (total, per_query, _) = memory_bounds(options);
+    let limit = per_query.unwrap_or(total).min(total);
+    options.planning.sort_spill_reservation.as_usize().min(limit / (32 * options.partitions()))
 }
 
 /// The same state, but joins that a hash table cannot hold are sorted and merged, which spills.
