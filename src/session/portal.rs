@@ -87,6 +87,14 @@ impl Portal {
         }
     }
 
+    /// Bytes of the parameters it holds.
+    fn parameter_size(&self) -> usize {
+        match &self.state {
+            PortalState::Bound { parameters, .. } => parameters.iter().map(ScalarValue::size).sum(),
+            PortalState::Open { .. } | PortalState::Done | PortalState::Failed => 0,
+        }
+    }
+
     /// A cursor over rows that are already coming.
     pub fn cursor(
         name: impl Into<String>,
@@ -201,12 +209,15 @@ impl fmt::Debug for Cursor {
     }
 }
 
-/// The portals of a session, bounded in number.
+/// The portals of a session, bounded in number and in the size of their parameters.
 #[derive(Debug)]
 pub struct Portals {
     by_name: BTreeMap<String, Portal>,
     capacity: usize,
 }
+
+/// Bytes that the parameters of all portals of a session may take together.
+const MAXIMUM_PARAMETERS: usize = 256 << 20;
 
 /// How many portals a session may hold if nobody says otherwise.
 pub const DEFAULT_PORTALS: usize = 100;
@@ -259,6 +270,11 @@ impl Portals {
                 return Err(Error::new(ErrorKind::LimitExceeded, format!("too many open portals: {}", self.capacity))
                     .with_hint("Close those that are no longer needed."));
             }
+        }
+        let held: usize = self.by_name.values().filter(|held| held.name != portal.name).map(Portal::parameter_size).sum();
+        if held + portal.parameter_size() > MAXIMUM_PARAMETERS {
+            return Err(Error::new(ErrorKind::LimitExceeded, "the parameters of the session's portals are too large together")
+                .with_hint("Close those that are no longer needed."));
         }
         self.by_name.insert(portal.name.clone(), portal);
         Ok(())

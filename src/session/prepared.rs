@@ -32,12 +32,15 @@ pub struct Prepared {
     pub prepared_at: DateTime<Utc>,
 }
 
-/// The prepared statements of a session, bounded in number.
+/// The prepared statements of a session, bounded in number and in text.
 #[derive(Debug)]
 pub struct PreparedStatements {
     by_name: BTreeMap<String, Arc<Prepared>>,
     capacity: usize,
 }
+
+/// Bytes of text that all named statements of a session may have together; their parsed forms are some ten times as large.
+const MAXIMUM_TEXT: usize = 8 << 20;
 
 /// How many statements a session may hold if nobody says otherwise.
 pub const DEFAULT_PREPARED_STATEMENTS: usize = 1_000;
@@ -81,6 +84,11 @@ impl PreparedStatements {
             self.check_free(&prepared.name)?;
             if self.by_name.len() >= self.capacity {
                 return Err(Error::new(ErrorKind::LimitExceeded, format!("too many prepared statements: {}", self.capacity))
+                    .with_hint("Close or DEALLOCATE those that are no longer needed."));
+            }
+            let text: usize = self.iter().map(|held| held.text.len()).sum();
+            if text + prepared.text.len() > MAXIMUM_TEXT {
+                return Err(Error::new(ErrorKind::LimitExceeded, "the prepared statements of the session are too large together")
                     .with_hint("Close or DEALLOCATE those that are no longer needed."));
             }
         }
@@ -150,5 +158,16 @@ mod tests {
         assert_eq!(statements.insert(statement("b")).unwrap_err().kind(), ErrorKind::LimitExceeded);
         assert_eq!(statements.get("b").unwrap_err().message(), "prepared statement \"b\" does not exist");
         assert_eq!(statements.iter().count(), 1);
+    }
+
+    #[test]
+    fn texts_are_bounded_together() {
+        let mut statements = PreparedStatements::default();
+        let large = |name: &str| Prepared { text: "x".repeat(MAXIMUM_TEXT / 2), ..statement(name) };
+        statements.insert(large("a")).unwrap();
+        statements.insert(large("b")).unwrap();
+        assert_eq!(statements.insert(statement("c")).unwrap_err().kind(), ErrorKind::LimitExceeded);
+        statements.remove("a");
+        statements.insert(statement("c")).unwrap();
     }
 }

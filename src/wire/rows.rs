@@ -5,6 +5,7 @@
 //! nothing is computed while the buffer is full.
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use super::error::Halt;
 use super::interrupt::Interrupts;
 use super::transport::{Input, Output};
 use crate::catalog::types::SqlType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::outcome::{Column, RowStream};
 use crate::sql::statement::{CopyFormat, CopyOut};
 
@@ -93,11 +94,13 @@ impl Sink<'_> {
             while sent < batch.num_rows() {
                 let buffer = self.output.buffer();
                 let before = buffer.len();
-                match encode(&batch, sent..batch.num_rows(), buffer) {
+                let rows_left = sent..batch.num_rows();
+                let encoded = std::panic::catch_unwind(AssertUnwindSafe(|| encode(&batch, rows_left, buffer)));
+                match encoded.unwrap_or_else(|_| Err(Error::internal("panic while encoding rows"))) {
                     Ok(encoded) => sent += encoded.max(1),
                     Err(error) => {
                         // Half a row would take the client's place in the protocol.
-                        buffer.truncate(before);
+                        self.output.buffer().truncate(before);
                         return Err(error.into());
                     }
                 }
