@@ -174,6 +174,7 @@ pub struct Notice {
 
 impl Notice {
     /// A NOTICE with SQLSTATE 00000.
+    #[expect(clippy::self_named_constructors, reason = "NOTICE is PostgreSQL's word for this severity")]
     pub fn notice(message: impl Into<String>) -> Self {
         Self { severity: Severity::Notice, sqlstate: "00000", message: message.into(), detail: None, hint: None }
     }

@@ -78,7 +78,7 @@ pub(super) fn error_response(error: &Error, extent: Extent, context: Option<&str
 
 /// Writes what the client does not read to the log. Returns the id of a bug's entry.
 fn logged(error: &Error) -> Option<Uuid> {
-    let cause = std::error::Error::source(error).map(|source| chain(source));
+    let cause = std::error::Error::source(error).map(chain);
     match error.kind() {
         ErrorKind::Internal => {
             let id = Uuid::new_v4();
