@@ -35,6 +35,7 @@ use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 
 mod coerce;
+mod correlation;
 mod error;
 mod expression;
 mod function;

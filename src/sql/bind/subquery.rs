@@ -25,6 +25,7 @@ use datafusion::logical_expr::{Aggregate, Case, Expr, Limit, LogicalPlan, Operat
 use datafusion::sql::sqlparser::ast::{self, Spanned};
 
 use super::Binder;
+use super::correlation::eased;
 use super::error::{at, plan_error};
 use super::expression::{Place, unnested};
 use super::kernels;
@@ -98,6 +99,7 @@ impl Binder<'_> {
     /// One aggregate over all rows of a plan, under a new internal name.
     fn aggregated(&self, plan: LogicalPlan, aggregate: Expr) -> Result<LogicalPlan> {
         let name = aggregate.schema_name().to_string();
+        let plan = eased(plan, || self.unique("#true"))?;
         let plan = Aggregate::try_new(Arc::new(plan), vec![], vec![aggregate]).map(LogicalPlan::Aggregate).map_err(plan_error)?;
         projected(plan, vec![Expr::Column(Column::new_unqualified(name)).alias(self.unique("#value"))])
     }
