@@ -1,11 +1,11 @@
 //! Assignment: values of a query into the columns of a table.
 //!
-//! PostgreSQL assigns what it would cast without being told, and nothing else; a text that is too long is an error, where an explicit
-//! cast would cut it. So a query is cast to the column's type without its length, and the length is checked on what comes out.
+//! PostgreSQL assigns what it would cast without being told, and nothing else; the binder does that. A text that is too long is an error,
+//! where an explicit cast would cut it: the binder leaves the length alone, and it is checked here, on the rows.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, StringArray, new_null_array};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -40,8 +40,7 @@ fn is_text(sql_type: &SqlType) -> bool {
     matches!(sql_type, SqlType::Text | SqlType::Varchar(_) | SqlType::Bpchar(_) | SqlType::Name)
 }
 
-/// The type that a value is cast to before its length is looked at.
-pub(super) fn unsized_type(sql_type: &SqlType) -> SqlType {
+fn unsized_type(sql_type: &SqlType) -> SqlType {
     match sql_type {
         SqlType::Varchar(_) | SqlType::Bpchar(_) => SqlType::Text,
         SqlType::Array(element) => SqlType::Array(Box::new(unsized_type(element))),
@@ -49,25 +48,27 @@ pub(super) fn unsized_type(sql_type: &SqlType) -> SqlType {
     }
 }
 
-/// The error of a column whose type the expression does not have.
-pub(super) fn mismatch(column: &str, target: &SqlType, actual: &SqlType) -> Error {
-    Error::new(ErrorKind::DatatypeMismatch, format!("column \"{column}\" is of type {target} but expression is of type {actual}"))
-        .with_hint("You will need to rewrite or cast the expression.")
-}
-
-/// Brings batches into the form of a table: Arrow types of its columns, texts no longer than they may be.
+/// Brings batches into the form of a table: its columns in order, in their Arrow types, texts no longer than they may be.
 #[derive(Debug)]
 pub(super) struct Assignment {
     schema: SchemaRef,
     types: Vec<SqlType>,
+    /// For each column of the table, the column of the batch that goes into it.
+    sources: Vec<Option<usize>>,
 }
 
 impl Assignment {
-    /// For a table with the columns of `table`. NULLs pass: whether a column takes them is checked where the rows are written.
-    pub(super) fn to(table: &Schema) -> Self {
+    /// For a query with the columns of the table in order.
+    pub(super) fn in_order(table: &Schema) -> Self {
+        Self::new(table, (0..table.fields().len()).map(Some).collect())
+    }
+
+    /// For a table with the columns of `table`, NULL where there is no source. NULLs pass: whether a column takes them is checked where
+    /// the rows are written.
+    pub(super) fn new(table: &Schema, sources: Vec<Option<usize>>) -> Self {
         let fields: Vec<Field> = table.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
         let types = table.fields().iter().map(|field| SqlType::of_field(field)).collect();
-        Self { schema: Arc::new(Schema::new(fields)), types }
+        Self { schema: Arc::new(Schema::new(fields)), types, sources }
     }
 
     /// Schema of the batches that come out.
@@ -80,17 +81,16 @@ impl Assignment {
     /// # Errors
     /// [`ErrorKind::StringTooLong`] for a text longer than its column.
     pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        if batch.num_columns() != self.types.len() {
-            return Err(Error::internal("an INSERT has another number of columns than its table"));
-        }
-        let columns = batch.columns().iter().zip(&self.types).zip(self.schema.fields());
+        let columns = self.sources.iter().zip(&self.types).zip(self.schema.fields());
         let columns = columns
-            .map(|((array, sql_type), field)| {
-                let array = match sized(sql_type) {
-                    Some(size) => size.apply(array)?,
-                    None => Arc::clone(array),
-                };
-                convert(&array, field.data_type())
+            .map(|((source, sql_type), field)| {
+                let Some(source) = source else { return Ok(new_null_array(field.data_type(), batch.num_rows())) };
+                let array =
+                    batch.columns().get(*source).ok_or_else(|| Error::internal("an INSERT has fewer columns than its targets"))?;
+                match sized(sql_type) {
+                    Some(size) => convert(&size.apply(array)?, field.data_type()),
+                    None => convert(array, field.data_type()),
+                }
             })
             .collect::<Result<Vec<_>>>()?;
         RecordBatch::try_new(self.schema(), columns).map_err(|error| Error::internal(format!("rows of an INSERT: {error}")))
@@ -206,7 +206,7 @@ mod tests {
 
     fn assigned(sql_type: &SqlType, texts: &[Option<&str>]) -> Result<Vec<Option<String>>> {
         let schema = Schema::new(vec![sql_type.field("c", false)]);
-        let batch = Assignment::to(&schema).apply(&batch(texts))?;
+        let batch = Assignment::in_order(&schema).apply(&batch(texts))?;
         let column = batch.column(0).as_any().downcast_ref::<StringArray>().unwrap();
         Ok(column.iter().map(|text| text.map(str::to_string)).collect())
     }
@@ -218,6 +218,15 @@ mod tests {
         assert_eq!(assigned(&varchar, &[Some("abc  ")]).unwrap(), [Some("abc".into())]);
         let error = assigned(&varchar, &[Some("abcd")]).unwrap_err();
         assert_eq!((error.kind(), error.message()), (ErrorKind::StringTooLong, "value too long for type character varying(3)"));
+    }
+
+    #[test]
+    fn columns_come_in_the_tables_order_and_null_where_there_is_none() {
+        let schema = Schema::new(vec![SqlType::Int4.field("a", false), SqlType::Text.field("b", true)]);
+        let out = Assignment::new(&schema, vec![None, Some(0)]).apply(&batch(&[Some("x"), Some("y")])).unwrap();
+        assert_eq!(out.column(0).null_count(), 2);
+        assert_eq!(out.column(1).null_count(), 0);
+        assert_eq!(out.schema().field(0).data_type(), &DataType::Int32);
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! INSERT: a query, brought into the form of a table, appended in one commit.
 //!
 //! ```text
-//!  query ─ literals and parameters take the columns' types ─▶ bind ─▶ SELECT cast.. FROM (query) ─▶ bind ─▶ gate ─▶ run
-//!                                                            types                                               │
-//!                            one commit ◀── lake.append ◀── lengths checked ◀───────────────────────────────────┘
+//!  query ─▶ bound to the target columns ─▶ gate ─▶ run ─▶ table order, lengths checked ─▶ lake.append: one commit
 //! ```
 //! A column that is not named becomes NULL: there are no column defaults. A row filter of the target does not filter what is inserted.
 
@@ -12,10 +10,10 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem, SetExpr, TableFactor, Value};
+use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem, SetExpr, Value};
 use futures::StreamExt;
 
-use super::assign::{self, Assignment};
+use super::assign::Assignment;
 use super::{CommandContext, CommandOutcome, describe, query, table};
 use crate::catalog::securable::Relation;
 use crate::catalog::types::SqlType;
@@ -33,9 +31,10 @@ pub(super) async fn run(
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
     let target = Target::find(table, context).await?;
-    let bound = target.bind(columns, by_name, query, context).await?.into_table_order(&target, context).await?;
+    let Source { bound, columns } = target.bind(columns, by_name, query, context).await?;
     let rows = query::run(query::govern(bound, context).await?, context).await?;
-    let appended = append(&target.table, &target.snapshot, rows, WriteKind::Insert, context).await?;
+    let assignment = Assignment::new(&target.snapshot.schema(), columns);
+    let appended = append(&target.table, &target.snapshot, rows, assignment, WriteKind::Insert, context).await?;
     target.advance(context).await;
     Ok(CommandOutcome::done(format!("INSERT 0 {}", appended.rows)))
 }
@@ -55,17 +54,17 @@ pub(super) async fn parameters(
     Ok(parameters)
 }
 
-/// Writes the rows of a query, in the table's column order, with one commit.
+/// Writes the rows of a query with one commit.
 ///
 /// A cancelled query ends its stream with an error, which ends the write. The commit itself is waited for: its outcome is never unknown.
 pub(super) async fn append(
     table: &TableRef,
     snapshot: &Arc<TableSnapshot>,
     rows: ResultStream,
+    assignment: Assignment,
     kind: WriteKind,
     context: &CommandContext,
 ) -> Result<Appended> {
-    let assignment = Assignment::to(&snapshot.schema());
     let schema = assignment.schema();
     let batches = rows.map(move |batch| {
         batch.and_then(|batch| assignment.apply(&batch)).map_err(|error| DataFusionError::External(Box::new(error)))
@@ -84,12 +83,10 @@ struct Target {
     columns: Vec<(String, SqlType)>,
 }
 
-/// A bound query and the column of the table that each of its columns goes into.
+/// A bound query and, for each column of the table, the column of the query that goes into it.
 struct Source {
-    query: ast::Query,
-    types: Vec<Option<SqlType>>,
     bound: BoundQuery,
-    targets: Vec<usize>,
+    columns: Vec<Option<usize>>,
 }
 
 impl Target {
@@ -108,18 +105,34 @@ impl Target {
         Ok(Self { relation, table, snapshot, columns })
     }
 
-    /// Binds the query with literals and parameters in the types of their columns, and settles which column goes where.
+    /// Binds the query to the columns that its own go into: literals and parameters take their types, and what may be assigned is
+    /// converted.
     async fn bind(&self, columns: &[String], by_name: bool, query: &ast::Query, context: &CommandContext) -> Result<Source> {
-        let named = columns.iter().map(|column| self.column(column)).collect::<Result<Vec<_>>>()?;
-        refuse_repeated(columns)?;
-        let mut query = query.clone();
-        let mut types = context.parameter_types.clone();
-        let mut literals = Literals { target: self, named: &named, by_name, types: &mut types };
-        literals.type_query(&mut query)?;
-        let bound = query::bind(&query, &types, context).await?;
-        let targets = if by_name { self.by_name(&bound)? } else { self.by_position(named, columns.is_empty(), &bound)? };
-        self.check_types(&targets, &bound)?;
-        Ok(Source { query, types, bound, targets })
+        let query = defaults_as_null(query);
+        let chosen = if by_name {
+            self.by_name(&query::bind(&query, &context.parameter_types, context).await?)?
+        } else if columns.is_empty() {
+            (0..self.given(&query, context).await?).collect()
+        } else {
+            refuse_repeated(columns)?;
+            columns.iter().map(|column| self.column(column)).collect::<Result<Vec<_>>>()?
+        };
+        let targets: Vec<(String, SqlType)> = chosen.iter().filter_map(|column| self.columns.get(*column)).cloned().collect();
+        let bound = query::bind_to(&query, &context.parameter_types, &targets, context).await?;
+        let columns = (0..self.columns.len()).map(|column| chosen.iter().position(|other| *other == column)).collect();
+        Ok(Source { bound, columns })
+    }
+
+    /// How many columns a query without a column list fills: the first ones, as many as it has itself.
+    async fn given(&self, query: &ast::Query, context: &CommandContext) -> Result<usize> {
+        let given = match width(query.body.as_ref()) {
+            Some(width) => width,
+            None => query::bind(query, &context.parameter_types, context).await?.columns.len(),
+        };
+        if given > self.columns.len() {
+            return Err(Error::new(ErrorKind::Syntax, "INSERT has more expressions than target columns"));
+        }
+        Ok(given)
     }
 
     fn column(&self, name: &str) -> Result<usize> {
@@ -135,31 +148,6 @@ impl Target {
         let names: Vec<String> = bound.columns.iter().map(|field| field.name().clone()).collect();
         refuse_repeated(&names)?;
         names.iter().map(|name| self.column(name)).collect()
-    }
-
-    fn by_position(&self, named: Vec<usize>, all: bool, bound: &BoundQuery) -> Result<Vec<usize>> {
-        let targets = if all { (0..self.columns.len()).collect() } else { named };
-        let given = bound.columns.len();
-        if given > targets.len() {
-            return Err(Error::new(ErrorKind::Syntax, "INSERT has more expressions than target columns"));
-        }
-        if given < targets.len() && !all {
-            return Err(Error::new(ErrorKind::Syntax, "INSERT has more target columns than expressions"));
-        }
-        Ok(targets.into_iter().take(given).collect())
-    }
-
-    fn check_types(&self, targets: &[usize], bound: &BoundQuery) -> Result<()> {
-        for (field, target) in bound.columns.iter().zip(targets) {
-            let Some((name, sql_type)) = self.columns.get(*target) else {
-                return Err(Error::internal("a column beyond the table"));
-            };
-            let actual = SqlType::of_field(field);
-            if !assign::assignable(&actual, sql_type) {
-                return Err(assign::mismatch(name, sql_type, &actual));
-            }
-        }
-        Ok(())
     }
 
     /// After the commit: an open transaction reads what it wrote, and the metastore learns of columns that others have changed.
@@ -189,207 +177,51 @@ fn refuse_repeated(columns: &[String]) -> Result<()> {
     }
 }
 
-impl Source {
-    /// The query with its columns in the table's order and types, NULL where it has none.
-    async fn into_table_order(self, target: &Target, context: &CommandContext) -> Result<BoundQuery> {
-        let actual: Vec<SqlType> = self.bound.columns.iter().map(|field| SqlType::of_field(field)).collect();
-        let fits = |(index, (_, sql_type)): (usize, &(String, SqlType))| {
-            self.targets.get(index) == Some(&index) && actual.get(index).is_some_and(|actual| fits_as_it_is(actual, sql_type))
-        };
-        if actual.len() == target.columns.len() && target.columns.iter().enumerate().all(fits) {
-            return Ok(self.bound);
+/// Number of columns, where the text alone tells it.
+fn width(body: &SetExpr) -> Option<usize> {
+    match body {
+        SetExpr::Values(values) => values.rows.first().map(|row| row.content.len()),
+        SetExpr::Select(select) => {
+            let single = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+            select.projection.iter().all(single).then_some(select.projection.len())
         }
-        let types: Vec<Option<SqlType>> = self.bound.parameters.iter().cloned().map(Some).collect();
-        let types = if types.is_empty() { self.types } else { types };
-        let wrapped = wrap(self.query, &target.columns, &self.targets, &actual)?;
-        query::bind(&wrapped, &types, context).await
-    }
-}
-
-fn fits_as_it_is(actual: &SqlType, target: &SqlType) -> bool {
-    assign::unsized_type(actual) == assign::unsized_type(target)
-}
-
-/// `SELECT CAST("c0" AS type), CAST(NULL AS type), .. FROM (query) AS "source"("c0", ..)`
-fn wrap(query: ast::Query, columns: &[(String, SqlType)], targets: &[usize], actual: &[SqlType]) -> Result<ast::Query> {
-    let items: Vec<String> = columns
-        .iter()
-        .enumerate()
-        .map(|(index, (_, sql_type))| {
-            let plain = assign::unsized_type(sql_type);
-            match targets.iter().position(|target| *target == index) {
-                Some(source) if actual.get(source).is_some_and(|actual| fits_as_it_is(actual, sql_type)) => {
-                    format!("\"c{source}\"")
-                }
-                Some(source) => format!("CAST(\"c{source}\" AS {})", plain.display_name()),
-                None => format!("CAST(NULL AS {})", plain.display_name()),
-            }
-        })
-        .collect();
-    let names: Vec<String> = (0..actual.len()).map(|index| format!("\"c{index}\"")).collect();
-    let text = format!("SELECT {} FROM (SELECT 1) AS \"source\"({})", items.join(", "), names.join(", "));
-    let mut wrapper = query::parse(&text)?;
-    if let SetExpr::Select(select) = wrapper.body.as_mut()
-        && let Some(from) = select.from.first_mut()
-        && let TableFactor::Derived { subquery, .. } = &mut from.relation
-    {
-        **subquery = query;
-        return Ok(wrapper);
-    }
-    Err(Error::internal("the wrapper of an INSERT has another form"))
-}
-
-/// Gives string literals, NULL, DEFAULT and parameters of VALUES and of a select list the types of the columns that they go into:
-/// PostgreSQL resolves literals of unknown type by their target.
-struct Literals<'a> {
-    target: &'a Target,
-    named: &'a [usize],
-    by_name: bool,
-    types: &'a mut Vec<Option<SqlType>>,
-}
-
-impl Literals<'_> {
-    fn type_query(&mut self, query: &mut ast::Query) -> Result<()> {
-        match query.body.as_mut() {
-            SetExpr::Values(values) if !self.by_name => {
-                for row in &mut values.rows {
-                    for (position, expr) in row.content.iter_mut().enumerate() {
-                        self.type_at(position, expr)?;
-                    }
-                }
-                Ok(())
-            }
-            SetExpr::Select(select) => {
-                for (position, item) in select.projection.iter_mut().enumerate() {
-                    match item {
-                        SelectItem::UnnamedExpr(expr) if !self.by_name => self.type_at(position, expr)?,
-                        SelectItem::ExprWithAlias { expr, alias } => match self.by_name {
-                            true => {
-                                if let Ok(column) = self.target.column(&alias.value) {
-                                    self.type_as(column, expr)?;
-                                }
-                            }
-                            false => self.type_at(position, expr)?,
-                        },
-                        // A wildcard moves what follows it to places that are not known yet.
-                        SelectItem::UnnamedExpr(_)
-                        | SelectItem::ExprWithAliases { .. }
-                        | SelectItem::QualifiedWildcard(..)
-                        | SelectItem::Wildcard(_) => return Ok(()),
-                    }
-                }
-                Ok(())
-            }
-            SetExpr::Query(inner) => self.type_query(inner),
-            _ => Ok(()),
-        }
-    }
-
-    fn type_at(&mut self, position: usize, expr: &mut Expr) -> Result<()> {
-        let column = if self.named.is_empty() { Some(position) } else { self.named.get(position).copied() };
-        match column {
-            Some(column) => self.type_as(column, expr),
-            None => Ok(()),
-        }
-    }
-
-    fn type_as(&mut self, column: usize, expr: &mut Expr) -> Result<()> {
-        let Some((_, sql_type)) = self.target.columns.get(column) else { return Ok(()) };
-        let sql_type = assign::unsized_type(sql_type);
-        match expr {
-            Expr::Nested(inner) => self.type_as(column, inner),
-            Expr::Value(value) => match &value.value {
-                Value::Placeholder(name) => {
-                    self.type_parameter(&name.clone(), sql_type);
-                    Ok(())
-                }
-                Value::Null | Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_) => {
-                    *expr = cast(expr.clone(), &sql_type)?;
-                    Ok(())
-                }
-                _ => Ok(()),
-            },
-            Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default") => {
-                *expr = cast(Expr::value(Value::Null), &sql_type)?;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn type_parameter(&mut self, name: &str, sql_type: SqlType) {
-        let Some(index) =
-            name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok()).and_then(|number| number.checked_sub(1))
-        else {
-            return;
-        };
-        if self.types.len() <= index {
-            self.types.resize(index + 1, None);
-        }
-        if let Some(slot @ None) = self.types.get_mut(index) {
-            *slot = Some(sql_type);
-        }
-    }
-}
-
-/// `CAST(expr AS type)`
-fn cast(expr: Expr, sql_type: &SqlType) -> Result<Expr> {
-    let template = query::parse(&format!("SELECT CAST(NULL AS {})", sql_type.display_name()))?;
-    let item = match *template.body {
-        SetExpr::Select(select) => select.projection.into_iter().next(),
+        SetExpr::Query(inner) => width(inner.body.as_ref()),
         _ => None,
-    };
-    match item {
-        Some(SelectItem::UnnamedExpr(Expr::Cast { kind, data_type, array, format, .. })) => {
-            Ok(Expr::Cast { kind, expr: Box::new(expr), data_type, array, format })
-        }
-        _ => Err(Error::internal("a cast has another form")),
     }
+}
+
+/// DEFAULT in VALUES is NULL: there are no column defaults.
+fn defaults_as_null(query: &ast::Query) -> ast::Query {
+    let mut query = query.clone();
+    if let SetExpr::Values(values) = query.body.as_mut() {
+        for expr in values.rows.iter_mut().flat_map(|row| row.content.iter_mut()) {
+            let is_default = matches!(&*expr, Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default"));
+            if is_default {
+                *expr = Expr::value(Value::Null);
+            }
+        }
+    }
+    query
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn columns(types: &[SqlType]) -> Vec<(String, SqlType)> {
-        types.iter().enumerate().map(|(index, sql_type)| (format!("col{index}"), sql_type.clone())).collect()
+    #[test]
+    fn the_text_tells_the_number_of_columns_unless_it_has_a_star() {
+        let width = |text: &str| width(query::parse(text).unwrap().body.as_ref());
+        assert_eq!(width("VALUES (1, 2), (3, 4)"), Some(2));
+        assert_eq!(width("SELECT 1, 2 AS b, 3"), Some(3));
+        assert_eq!(width("(SELECT 1)"), Some(1));
+        assert_eq!(width("SELECT *, 1 FROM t"), None);
+        assert_eq!(width("SELECT 1 UNION SELECT 2"), None);
     }
 
     #[test]
-    fn a_query_is_wrapped_into_the_tables_order() {
-        let table = columns(&[SqlType::Int8, SqlType::Varchar(Some(3)), SqlType::Date, SqlType::Array(Box::new(SqlType::Int4))]);
-        let query = query::parse("SELECT a, b FROM t").unwrap();
-        let wrapped = wrap(query, &table, &[1, 0], &[SqlType::Text, SqlType::Int4]).unwrap();
-        let text = wrapped.to_string().to_lowercase();
-        assert!(text.contains("(select a, b from t) as \"source\""), "{text}");
-        assert!(text.starts_with("select cast(\"c1\" as bigint), \"c0\", cast(null as date)"), "{text}");
-    }
-
-    #[test]
-    fn every_type_of_a_column_can_be_cast_to() {
-        for sql_type in [
-            SqlType::Bool,
-            SqlType::Int2,
-            SqlType::Int4,
-            SqlType::Int8,
-            SqlType::Float4,
-            SqlType::Float8,
-            SqlType::Numeric { precision: 38, scale: 10 },
-            SqlType::Text,
-            SqlType::Bytea,
-            SqlType::Date,
-            SqlType::Time,
-            SqlType::Timestamp,
-            SqlType::Timestamptz,
-            SqlType::Interval,
-            SqlType::Uuid,
-            SqlType::Json,
-            SqlType::Jsonb,
-            SqlType::Array(Box::new(SqlType::Timestamptz)),
-        ] {
-            let Expr::Cast { data_type, .. } = cast(Expr::value(Value::Null), &sql_type).unwrap() else { panic!("{sql_type}") };
-            assert_eq!(crate::sql::sql_type_of(&data_type).unwrap(), sql_type);
-        }
+    fn default_is_null() {
+        let query = defaults_as_null(&query::parse("VALUES (1, DEFAULT), (\"default\", default)").unwrap());
+        assert_eq!(query.to_string(), "VALUES (1, NULL), (\"default\", NULL)");
     }
 
     #[test]

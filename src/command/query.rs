@@ -10,27 +10,24 @@ use crate::engine::{Engine, ResultStream};
 use crate::error::{Error, Result};
 use crate::governance::{self, GovernedQuery};
 use crate::sql::statement::Statement;
-use crate::sql::{self, BoundQuery, Limits, Scope};
+use crate::sql::{self, BoundQuery, Limits};
 
 /// Names and types; not yet authorised.
 pub(super) async fn bind(query: &ast::Query, types: &[Option<SqlType>], context: &CommandContext) -> Result<BoundQuery> {
-    bind_in(query, types, &context.scope, context).await
+    bind_to(query, types, &[], context).await
 }
 
-/// As [`bind`], in another scope.
-pub(super) async fn bind_in(
+/// As [`bind`], with the output assigned to columns of these names and types.
+pub(super) async fn bind_to(
     query: &ast::Query,
     types: &[Option<SqlType>],
-    scope: &Scope,
+    targets: &[(String, SqlType)],
     context: &CommandContext,
 ) -> Result<BoundQuery> {
+    let scope = &context.scope;
     let resolved = Engine::cancellable(&context.cancel, sql::resolve(query, scope, &context.lake)).await?;
-    let (query, scope, types) = (query.clone(), scope.clone(), types.to_vec());
-    let bind = move || {
-        let bound = sql::bind(&query, &resolved, &scope, &types);
-        drop((query, resolved));
-        bound
-    };
+    let (query, scope, types, targets) = (query.clone(), scope.clone(), types.to_vec(), targets.to_vec());
+    let bind = move || sql::bind_to(&query, &resolved, &scope, &types, &targets);
     context.engine.on_planner(bind).await?
 }
 

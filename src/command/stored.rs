@@ -64,8 +64,8 @@ fn parts(name: &ObjectName) -> Vec<&str> {
     name.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.as_str()).collect()
 }
 
-/// A query that calls a body once, over parameters without values: `SELECT body FROM (SELECT CAST(NULL AS type) AS name, ..)`.
-pub(super) fn body_query(body: &str, parameters: &[(String, crate::catalog::types::SqlType)]) -> String {
+/// A query that calls a body once, over parameters without values: `SELECT (body) FROM (SELECT CAST(NULL AS type) AS name, ..) AS function`.
+pub(super) fn body_query(function: &str, body: &str, parameters: &[(String, crate::catalog::types::SqlType)]) -> String {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     if parameters.is_empty() {
         return format!("SELECT ({body})");
@@ -74,12 +74,12 @@ pub(super) fn body_query(body: &str, parameters: &[(String, crate::catalog::type
         .iter()
         .map(|(name, sql_type)| format!("CAST(NULL AS {}) AS {}", sql_type.display_name(), quoted(name)))
         .collect();
-    format!("SELECT ({body}) FROM (SELECT {}) AS \"arguments\"", columns.join(", "))
+    format!("SELECT ({body}) FROM (SELECT {}) AS {}", columns.join(", "), quoted(function))
 }
 
 /// As [`body_query`], for a function of the metastore.
 pub(super) fn call_query(function: &Function) -> String {
-    body_query(&function.body, &function.parameters)
+    body_query(&function.name, &function.body, &function.parameters)
 }
 
 #[cfg(test)]
@@ -132,12 +132,12 @@ mod tests {
     #[test]
     fn a_body_is_called_over_its_parameters() {
         let parameters = [("region".to_string(), SqlType::Text), ("N".to_string(), SqlType::Numeric { precision: 12, scale: 2 })];
-        let text = body_query("region = 'EU' AND \"N\" > 1", &parameters);
+        let text = body_query("f", "region = 'EU' AND \"N\" > 1", &parameters);
         assert_eq!(
             text,
-            "SELECT (region = 'EU' AND \"N\" > 1) FROM (SELECT CAST(NULL AS text) AS \"region\", CAST(NULL AS numeric(12,2)) AS \"N\") AS \"arguments\""
+            "SELECT (region = 'EU' AND \"N\" > 1) FROM (SELECT CAST(NULL AS text) AS \"region\", CAST(NULL AS numeric(12,2)) AS \"N\") AS \"f\""
         );
         query::parse(&text).unwrap();
-        query::parse(&body_query("1", &[])).unwrap();
+        query::parse(&body_query("f", "1", &[])).unwrap();
     }
 }

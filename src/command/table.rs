@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 
+use super::assign::Assignment;
 use super::insert;
 use super::view::column_entries;
 use super::{CommandContext, CommandOutcome, describe, location, policy, query};
@@ -85,7 +86,8 @@ async fn make(
     let written = match rows {
         Some(rows) => {
             let rows = query::run(rows, context).await?;
-            Some(insert::append(&table, &snapshot, rows, WriteKind::CreateTableAs, context).await?.rows)
+            let assignment = Assignment::in_order(&snapshot.schema());
+            Some(insert::append(&table, &snapshot, rows, assignment, WriteKind::CreateTableAs, context).await?.rows)
         }
         None => None,
     };

@@ -25,6 +25,9 @@ use tracing::warn;
 /// How often the watchdog looks.
 const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 
+/// How long an ended query has to give its memory back before another one is looked for.
+const RELEASE_TIME: Duration = Duration::from_secs(2);
+
 /// The memory of all queries.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -78,6 +81,8 @@ impl Memory {
                 let Some(resident) = resident_bytes() else { return };
                 if resident > mark && memory.end_biggest() {
                     warn!(resident, mark, "resident memory above the mark, ended the biggest query");
+                    drop(memory);
+                    std::thread::sleep(RELEASE_TIME);
                 }
             }
         })?;

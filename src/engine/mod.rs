@@ -104,7 +104,7 @@ impl Engine {
         memory.watch(mark).map_err(|error| Error::internal(format!("cannot start the watchdog: {error}")))?;
         let spill_directory = runtime::prepare_spill_directory(options.spill_directory.clone())?;
         let environment = runtime::shared_environment(options, &spill_directory, registry, &memory)?;
-        let planners = Planners::new(options.planners(), options.queue_length)
+        let planners = Planners::new(options.planners(), options.slots() + options.queue_length)
             .map_err(|error| Error::internal(format!("cannot start the planners: {error}")))?;
         Ok(Arc::new(Engine {
             state: optimizer::base_state(options, environment)?,

@@ -208,7 +208,7 @@ impl Lake {
     ) -> Result<Arc<TableSnapshot>> {
         let store = self.open(table)?;
         check_vacant(table, &store).await?;
-        self.residents.forget(&store).await;
+        self.residents.forget(table, &store).await;
         let (shared, created, schema) = (Arc::clone(&self.shared), table.clone(), schema.clone());
         let (partition_by, properties) = (partition_by.to_vec(), properties.to_vec());
         let committer = self.committer(&store, comment);
@@ -282,7 +282,7 @@ impl Lake {
     /// [`ErrorKind::Io`] if a file could not be removed; the rest was tried.
     pub async fn remove_managed(&self, table: &TableRef) -> Result<()> {
         let store = self.open(table)?;
-        self.residents.forget(&store).await;
+        self.residents.forget(table, &store).await;
         let files = store.list(None).map_ok(|file| file.location).boxed();
         let mut removed = store.delete_stream(files);
         let mut failed = None;

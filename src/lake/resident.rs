@@ -16,11 +16,13 @@ use super::kernel::error::storage_error;
 use super::kernel::load;
 use super::snapshot::TableSnapshot;
 use super::{Shared, TableRef};
+use crate::catalog::securable::ObjectId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{RootedStore, Scheme};
 use crate::units::{ByteSize, HumanDuration};
 
-/// Resident snapshots by store, and older versions by store and version.
+/// Resident snapshots by store and table, and older versions by those and the version. Two tables of the metastore at one place share nothing
+/// here: a snapshot knows its table's name for messages, and who may see the one name may not see the other.
 #[derive(Debug)]
 pub(super) struct Residents {
     cache: Cache<Key, Arc<Resident>>,
@@ -29,8 +31,8 @@ pub(super) struct Residents {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
-    Newest(u32),
-    Version(u32, u64),
+    Newest(u32, ObjectId),
+    Version(u32, ObjectId, u64),
 }
 
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Residents {
         table: &TableRef,
         store: &Arc<RootedStore>,
     ) -> Result<Arc<TableSnapshot>> {
-        let key = Key::Newest(store.number());
+        let key = Key::Newest(store.number(), table.id);
         let known = self.cache.get(&key).await;
         let mut drop_known = false;
         if let Some(resident) = &known {
@@ -139,7 +141,7 @@ impl Residents {
             )
             .with_detail(format!("The newest version is {}.", newest.version())));
         }
-        let key = Key::Version(newest.store.number(), version);
+        let key = Key::Version(newest.store.number(), table.id, version);
         if let Some(resident) = self.cache.get(&key).await
             && resident.snapshot.table_id() == newest.table_id()
         {
@@ -160,8 +162,8 @@ impl Residents {
     }
 
     /// Forgets the table: its files are gone.
-    pub(super) async fn forget(&self, store: &RootedStore) {
-        self.cache.invalidate(&Key::Newest(store.number())).await;
+    pub(super) async fn forget(&self, table: &TableRef, store: &RootedStore) {
+        self.cache.invalidate(&Key::Newest(store.number(), table.id)).await;
     }
 }
 

@@ -53,7 +53,15 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
                 continue;
             }
             Some("only") if follows_from(&out) && starts_table(ahead(1)) => {
-                at += 1;
+                let name = lexemes.get(at + 2..).unwrap_or_default().iter().take_while(|part| is_name_part(part)).count();
+                let in_parentheses = ahead(1).is_some_and(|next| next.token.token == Token::LParen)
+                    && ahead(2 + name).is_some_and(|next| next.token.token == Token::RParen);
+                if in_parentheses {
+                    out.extend(lexemes.get(at + 2..at + 2 + name).unwrap_or_default().iter().cloned());
+                    at += 3 + name;
+                } else {
+                    at += 1;
+                }
                 continue;
             }
             _ => {}
@@ -146,6 +154,10 @@ fn starts_query(out: &[Lexeme]) -> bool {
 /// Whether TABLE is followed by a table, and is no alias itself (`AS table FROM t`).
 fn names_table(next: Option<&Lexeme>) -> bool {
     matches!(next.map(|next| &next.token.token), Some(Token::Word(word)) if word.quote_style.is_some() || !RESERVED.contains(&word.keyword))
+}
+
+fn is_name_part(lexeme: &Lexeme) -> bool {
+    matches!(lexeme.token.token, Token::Word(_) | Token::Period)
 }
 
 fn starts_table(next: Option<&Lexeme>) -> bool {
@@ -308,7 +320,7 @@ mod tests {
             ("from t@20240131235959123", "from t timestamp as of '2024-01-31 23:59:59.123'"),
             ("select a @ v1", "select a @ v1"),
             ("select @v1", "select @ v1"),
-            ("from only t, only (u)", "from t , ( u )"),
+            ("from only t, only (s.u) x", "from t , s . u x"),
             ("fetch first row only", "fetch first row only"),
             ("table a.b union all table c", "select * from a . b union all select * from c"),
             ("select 1 as table from t", "select 1 as table from t"),

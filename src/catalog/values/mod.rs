@@ -14,6 +14,8 @@ pub mod array;
 pub mod bytes;
 pub mod calendar;
 pub mod datetime;
+mod datetime_decoder;
+mod datetime_fields;
 pub mod datetime_input;
 mod input;
 pub mod interval;

@@ -36,7 +36,10 @@ impl CheckedArithmetic {
         expr.transform_up(|node| {
             let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &node else { return Ok(Transformed::no(node)) };
             let Some(operation) = Operation::of(*op) else { return Ok(Transformed::no(node)) };
-            let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
+            // Arguments of lambdas have no type here; they stay as they are.
+            let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
+                return Ok(Transformed::no(node));
+            };
             if left_type != right_type || !left_type.is_signed_integer() {
                 return Ok(Transformed::no(node));
             }

@@ -125,7 +125,15 @@ fn read(
         .map_err(|error| error.with_detail(format!("It is a column of table \"{}\".", table.name)))?;
     let partition_columns = configuration.metadata().partition_columns().to_vec();
     let columns = TableColumns { fields, stored, partition_columns };
-    let files = files::list(&kernel, engine, store, &columns).map_err(|error| translate(table, error))?;
+    let since = base.filter(|base| base.columns == columns && base.table_id == configuration.metadata().id());
+    let advanced = match since {
+        Some(base) => files::list_since(base.version, &base.files, &kernel, engine, store, &columns),
+        None => Ok(None),
+    };
+    let files = match advanced.map_err(|error| translate(table, error))? {
+        Some(files) => files,
+        None => files::list(&kernel, engine, store, &columns).map_err(|error| translate(table, error))?,
+    };
     let timestamp_ms = kernel.get_timestamp(engine.as_ref()).map_err(|error| translate(table, error))?;
     let newest_commit = kernel.log_segment().listed.latest_commit_file.as_ref();
     Ok(LoadedTable {

@@ -8,6 +8,7 @@ use delta_kernel::transaction::{CommitResult, UpdateTableOperation};
 use std::sync::Arc;
 
 use super::commit::{ENGINE_INFO, ReadBackCommitter};
+use super::write::scalar;
 use crate::lake::snapshot::TableSnapshot;
 
 /// Deletes the rows of every file at the positions for which `deleted` is true, by deletion vectors in one file. Blocks.
@@ -18,7 +19,13 @@ pub(in crate::lake) fn delete_rows(snapshot: &TableSnapshot, committer: ReadBack
         .update_table(UpdateTableOperation::Delete, ENGINE_INFO, true)
         .build(engine, Box::new(committer))
         .unwrap();
-    let context = transaction.write_state().unwrap().write_context_builder().build().unwrap();
+    let mut builder = transaction.write_state().unwrap().write_context_builder();
+    if !snapshot.partition_columns().is_empty() {
+        // Any partition will do: vectors lie beside all of them.
+        let values = snapshot.partition_columns().iter().zip(&snapshot.files()[0].file.partition_values);
+        builder = builder.with_partition_values(values.map(|(name, value)| (name.clone(), scalar(value).unwrap())).collect());
+    }
+    let context = builder.build().unwrap();
     let path = context.new_deletion_vector_path(String::new());
     let mut bytes = Vec::new();
     let mut vectors = HashMap::new();

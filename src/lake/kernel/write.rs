@@ -95,7 +95,7 @@ impl FileStatistics {
     }
 }
 
-fn scalar(value: &ScalarValue) -> KernelResult<Scalar> {
+pub(super) fn scalar(value: &ScalarValue) -> KernelResult<Scalar> {
     use delta_kernel::schema::DataType;
     let unsupported = || KernelError::unsupported(format!("a partition column of type {}", value.data_type()));
     Ok(match value {

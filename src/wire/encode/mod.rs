@@ -13,6 +13,7 @@ mod column;
 mod copy;
 mod json;
 mod list;
+mod names;
 mod numeric;
 mod parameter;
 mod parameter_binary;
@@ -23,6 +24,7 @@ mod settings;
 mod temporal;
 
 pub use copy::{CopyEncoder, CopyOptions};
+pub use names::ContextNames;
 pub use parameter::decode_parameter;
 pub use rows::RowEncoder;
 pub use settings::{EncodeSettings, Format, ObjectNames};

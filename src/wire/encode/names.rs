@@ -1,0 +1,24 @@
+//! The names behind `regclass` and its kind, from the world that a statement has pinned.
+
+use std::sync::Arc;
+
+use super::ObjectNames;
+use crate::catalog::types::RegKind;
+use crate::functions::FunctionContext;
+use crate::functions::names::display_object;
+
+/// Names as the principal of a statement may see them, qualified where its search path does not lead to them.
+#[derive(Clone)]
+pub struct ContextNames(pub Arc<FunctionContext>);
+
+impl ObjectNames for ContextNames {
+    fn name(&self, kind: RegKind, oid: u32) -> Option<String> {
+        Some(display_object(&self.0, kind, oid))
+    }
+}
+
+impl std::fmt::Debug for ContextNames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ContextNames").field("principal", &self.0.principal).finish()
+    }
+}
