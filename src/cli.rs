@@ -109,6 +109,7 @@ enum UserAction {
 
 /// Runs the mode that the arguments name.
 pub fn run(arguments: Arguments) -> ExitCode {
+    std::panic::set_hook(Box::new(log_panic));
     let outcome = match arguments.mode {
         Mode::Serve(serve) => run_server(serve),
         Mode::Demo(demo) => run_demo(demo),
@@ -122,6 +123,12 @@ pub fn run(arguments: Arguments) -> ExitCode {
             ExitCode::from(if error.kind() == ErrorKind::Config { USAGE } else { 1 })
         }
     }
+}
+
+/// Logs where a panic came from. Its text may hold a value that no log may show, so it is left out.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%place, thread = std::thread::current().name().unwrap_or_default(), "panicked");
 }
 
 fn report(error: &Error) {

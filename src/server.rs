@@ -110,6 +110,7 @@ where
     http_stop.cancel();
     let _ = http_task.await;
     if let Ok(services) = &outcome {
+        services.lake.close().await;
         services.metastore.close().await;
     }
     outcome.map(|_| ())
@@ -179,6 +180,7 @@ pub async fn open(options: &ServerOptions, tasks: &Tasks) -> Result<Arc<Services
     let mut engine_options = config.engine.clone();
     engine_options.spill_directory = data_dir.join(&engine_options.spill_directory);
     let engine = Engine::new(&engine_options, lake.object_store_registry())?;
+    crate::command::remove_orphans(&metastore, &lake).await;
     Ok(Arc::new(Services {
         metastore,
         lake,

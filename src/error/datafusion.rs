@@ -265,6 +265,9 @@ fn classify_external(error: &(dyn StdError + 'static)) -> Told {
     if let Some(inner) = error.downcast_ref::<ParquetError>() {
         return classify_parquet(inner);
     }
+    if error.is::<regex::Error>() {
+        return Told::new(ErrorKind::InvalidRegex, "invalid regular expression");
+    }
     if let Some(inner) = error.downcast_ref::<object_store::Error>() {
         return classify_object_store(inner);
     }

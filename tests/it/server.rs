@@ -2,26 +2,25 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// Password of the administrator in tests.
-pub const ADMIN_PASSWORD: &str = "admin-password-1";
+pub(crate) const ADMIN_PASSWORD: &str = "admin-password-1";
 
 /// A running server; killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub postgres: SocketAddr,
-    pub http: SocketAddr,
-    pub data_dir: PathBuf,
+    pub(crate) postgres: SocketAddr,
+    pub(crate) http: SocketAddr,
     _own_dir: Option<tempfile::TempDir>,
 }
 
 /// The binary under test.
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lakehold"));
     command.env("LAKEHOLD_ADMIN_PASSWORD", ADMIN_PASSWORD).env("RUST_BACKTRACE", "1");
     command
@@ -29,12 +28,12 @@ pub fn binary() -> Command {
 
 impl Server {
     /// Starts on a fresh data directory.
-    pub fn start() -> Server {
+    pub(crate) fn start() -> Server {
         Server::start_with(&[])
     }
 
     /// Starts on a fresh data directory with further `--set` values.
-    pub fn start_with(settings: &[&str]) -> Server {
+    pub(crate) fn start_with(settings: &[&str]) -> Server {
         let dir = tempfile::tempdir().unwrap();
         let mut server = Server::start_on(dir.path(), settings);
         server._own_dir = Some(dir);
@@ -42,7 +41,7 @@ impl Server {
     }
 
     /// Starts on a data directory.
-    pub fn start_on(data_dir: &Path, settings: &[&str]) -> Server {
+    pub(crate) fn start_on(data_dir: &Path, settings: &[&str]) -> Server {
         let mut command = binary();
         command.arg("serve").arg("--data-dir").arg(data_dir);
         for setting in ["listen.postgres=127.0.0.1:0", "listen.http=127.0.0.1:0"].iter().chain(settings) {
@@ -51,23 +50,23 @@ impl Server {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (postgres, http) = ready_line(BufReader::new(stdout)).expect("the server ended before it was ready");
-        Server { child, postgres, http, data_dir: data_dir.to_path_buf(), _own_dir: None }
+        Server { child, postgres, http, _own_dir: None }
     }
 
     /// Sends SIGTERM and waits for the exit code.
-    pub fn stop(mut self) -> i32 {
+    pub(crate) fn stop(mut self) -> i32 {
         self.signal("TERM");
         self.wait(Duration::from_secs(40))
     }
 
     /// Sends a signal.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
     }
 
     /// Waits for the exit code.
-    pub fn wait(&mut self, at_most: Duration) -> i32 {
+    pub(crate) fn wait(&mut self, at_most: Duration) -> i32 {
         let deadline = Instant::now() + at_most;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -79,24 +78,24 @@ impl Server {
     }
 
     /// Resident memory in bytes.
-    pub fn resident_bytes(&self) -> u64 {
+    pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// A session of the administrator on catalog `main`.
-    pub async fn admin(&self) -> Client {
+    pub(crate) async fn admin(&self) -> Client {
         self.connect("admin", ADMIN_PASSWORD).await.unwrap()
     }
 
     /// A session of a user whose password follows the tests' rule, `NAME-password-1`.
-    pub async fn user(&self, name: &str) -> Client {
+    pub(crate) async fn user(&self, name: &str) -> Client {
         self.connect(name, &password_of(name)).await.unwrap()
     }
 
     /// A session, without TLS as loopback allows.
-    pub async fn connect(&self, user: &str, password: &str) -> Result<Client, tokio_postgres::Error> {
+    pub(crate) async fn connect(&self, user: &str, password: &str) -> Result<Client, tokio_postgres::Error> {
         let config = format!("host=127.0.0.1 port={} user={user} password={password} dbname=main", self.postgres.port());
         let (client, connection) = tokio_postgres::connect(&config, NoTls).await?;
         tokio::spawn(connection);
@@ -104,7 +103,7 @@ impl Server {
     }
 
     /// Body and status of an HTTP GET.
-    pub fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.http).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
@@ -123,7 +122,7 @@ impl Drop for Server {
 }
 
 /// The password of a test user.
-pub fn password_of(name: &str) -> String {
+pub(crate) fn password_of(name: &str) -> String {
     format!("{name}-password-1")
 }
 
@@ -140,7 +139,7 @@ fn ready_line(mut stdout: impl BufRead) -> Option<(SocketAddr, SocketAddr)> {
 }
 
 /// What one statement answered, as text: column names, rows, tag, or the error with SQLSTATE, message, detail and hint.
-pub async fn transcript(client: &Client, sql: &str) -> String {
+pub(crate) async fn transcript(client: &Client, sql: &str) -> String {
     match client.simple_query(sql).await {
         Ok(messages) => messages.iter().map(line).collect::<Vec<_>>().join("\n"),
         Err(error) => error_line(&error),
@@ -161,7 +160,7 @@ fn line(message: &SimpleQueryMessage) -> String {
 }
 
 /// An error as one line.
-pub fn error_line(error: &tokio_postgres::Error) -> String {
+pub(crate) fn error_line(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => {
             let mut text = format!("error {} {}", db.code().code(), db.message());
@@ -177,7 +176,7 @@ pub fn error_line(error: &tokio_postgres::Error) -> String {
 }
 
 /// Rows of a query as text.
-pub async fn rows(client: &Client, sql: &str) -> Vec<Vec<Option<String>>> {
+pub(crate) async fn rows(client: &Client, sql: &str) -> Vec<Vec<Option<String>>> {
     let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error_line(&error)));
     messages
         .iter()
@@ -189,12 +188,12 @@ pub async fn rows(client: &Client, sql: &str) -> Vec<Vec<Option<String>>> {
 }
 
 /// Runs statements that must succeed.
-pub async fn run(client: &Client, sql: &str) {
+pub(crate) async fn run(client: &Client, sql: &str) {
     client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {}", error_line(&error)));
 }
 
 /// SQLSTATE of a statement that must fail.
-pub async fn sqlstate(client: &Client, sql: &str) -> String {
+pub(crate) async fn sqlstate(client: &Client, sql: &str) -> String {
     match client.simple_query(sql).await {
         Ok(_) => panic!("{sql}: expected an error"),
         Err(error) => error.code().map_or_else(|| error.to_string(), |code| code.code().to_string()),

@@ -1,12 +1,12 @@
 //! Statements that try to learn about rows and values that a policy hides: fallible expressions in every position of a query.
 
 /// The relation that the statements read; tests put their own in its place.
-pub const RELATION: &str = "people";
+pub(crate) const RELATION: &str = "people";
 
 /// Numeric expressions over `people` whose evaluation fails or not depending on the row.
 ///
 /// Salary 9000 and the tax ids `secret-..` exist only in hidden rows and under masks.
-pub const FALLIBLE: &[&str] = &[
+pub(crate) const FALLIBLE: &[&str] = &[
     "1/(salary-9000)",
     "1/(salary-9000-id*0)",
     "1/(salary-9000-length(owner)*0)",
@@ -50,7 +50,7 @@ pub const FALLIBLE: &[&str] = &[
 ];
 
 /// Positions: `{e}` is the expression, `{t}` the relation.
-pub const POSITIONS: &[&str] = &[
+pub(crate) const POSITIONS: &[&str] = &[
     "SELECT {e} FROM {t} ORDER BY id",
     "SELECT id, {e} AS x FROM {t} ORDER BY id",
     "SELECT id FROM {t} WHERE ({e}) IS NOT NULL ORDER BY id",
@@ -77,7 +77,7 @@ pub const POSITIONS: &[&str] = &[
 ];
 
 /// Statements without a fallible expression.
-pub const PLAIN: &[&str] = &[
+pub(crate) const PLAIN: &[&str] = &[
     "SELECT * FROM {t} ORDER BY id",
     "SELECT count(*), min(salary), max(salary), min(tax_id), max(owner) FROM {t}",
     "SELECT count(*) FROM {t} WHERE salary = 9000",
@@ -117,7 +117,7 @@ pub const PLAIN: &[&str] = &[
 ];
 
 /// All of them over `relation`.
-pub fn generate(relation: &str) -> Vec<String> {
+pub(crate) fn generate(relation: &str) -> Vec<String> {
     let fallible = POSITIONS.iter().flat_map(|position| FALLIBLE.iter().map(move |expression| position.replace("{e}", expression)));
     let plain = PLAIN.iter().map(|statement| (*statement).to_string());
     plain.chain(fallible).map(|statement| statement.replace("{t}", relation)).collect()

@@ -99,7 +99,12 @@ fn fields(part: Part, array: &ArrayRef, zone: Zone) -> Result<Int64Array> {
             }
         }
         DataType::Date32 => {
-            array.as_primitive::<Date32Type>().unary::<_, Int64Type>(|days| part.of_local(i64::from(days) * MICROS_PER_DAY, 0))
+            let field = |days: i32| {
+                let midnight = i64::from(days).checked_mul(MICROS_PER_DAY);
+                let midnight = midnight.ok_or_else(|| Error::new(ErrorKind::DatetimeOutOfRange, "date out of range"))?;
+                Ok::<_, Error>(part.of_local(midnight, 0))
+            };
+            array.as_primitive::<Date32Type>().try_unary::<_, Int64Type, _>(field)?
         }
         DataType::Time64(TimeUnit::Microsecond) => match part {
             Part::Microseconds | Part::Milliseconds | Part::Second | Part::Minute | Part::Hour | Part::Epoch => {
@@ -182,7 +187,7 @@ fn date_trunc(call: &ArrayCall<'_>) -> Result<ColumnarValue> {
             // A date becomes the midnight of the session's zone before it is cut.
             let zone = call.zone;
             let cut = |days: i32| {
-                time::truncate(part, i64::from(days) * MICROS_PER_DAY).map_or(0, |local| time::local_to_utc(zone, local))
+                time::truncate(part, i64::from(days).saturating_mul(MICROS_PER_DAY)).map_or(0, |local| time::local_to_utc(zone, local))
             };
             array.as_primitive::<Date32Type>().unary(cut)
         }
