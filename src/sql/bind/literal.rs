@@ -9,7 +9,6 @@ use std::sync::Arc;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use datafusion::arrow::array::{ArrayRef, ListArray, new_empty_array};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use datafusion::arrow::datatypes::{DataType, i256};
 use datafusion::common::ScalarValue;
 
@@ -36,7 +35,8 @@ pub(super) fn parse(text: &str, sql_type: &SqlType, time_zone: &str) -> Result<S
         SqlType::Name => ScalarValue::Utf8(Some(truncated_bytes(text, 63))),
         SqlType::Char => ScalarValue::Utf8(Some(text.chars().take(1).collect())),
         SqlType::Uuid => {
-            let parsed = uuid::Uuid::parse_str(trimmed).map_err(|_| invalid(text, sql_type))?;
+            let bare = trimmed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(trimmed);
+            let parsed = uuid::Uuid::parse_str(bare).map_err(|_| invalid(text, sql_type))?;
             ScalarValue::Utf8(Some(parsed.hyphenated().to_string()))
         }
         SqlType::Json | SqlType::Jsonb => json(text, sql_type)?,
@@ -348,7 +348,9 @@ fn split_zone(text: &str) -> (&str, &str) {
     let end = text.find(|character: char| !(character.is_ascii_digit() || matches!(character, ':' | '.'))).unwrap_or(text.len());
     let (clock, rest) = text.split_at(end);
     let lower = rest.trim_start().to_ascii_lowercase();
-    if lower.starts_with("am") || lower.starts_with("pm") {
+    let half_day =
+        (lower.starts_with("am") || lower.starts_with("pm")) && !lower[2..].starts_with(|next: char| next.is_alphabetic());
+    if half_day {
         let skip = rest.len() - rest.trim_start().len() + 2;
         let (clock, rest) = text.split_at(end + skip);
         return (clock, rest.trim());
@@ -422,30 +424,163 @@ fn timestamptz(text: &str, time_zone: &str) -> Result<i64> {
     Ok(resolved.timestamp_micros())
 }
 
+/// Months, days and microseconds while an interval is read.
+#[derive(Default)]
+struct Span {
+    months: i64,
+    days: i64,
+    micros: i64,
+}
+
+impl Span {
+    /// Adds `number` of `unit`; a fraction spills into the next smaller field, as in PostgreSQL.
+    fn add(&mut self, number: f64, unit: &str) -> Option<()> {
+        let unit = unit.to_ascii_lowercase();
+        let unit = if unit.len() > 3 { unit.trim_end_matches('s') } else { unit.as_str() };
+        match unit {
+            "year" | "y" | "yr" | "yrs" => self.add_months(number * 12.0),
+            "decade" | "dec" => self.add_months(number * 120.0),
+            "century" | "centurie" | "c" | "cent" => self.add_months(number * 1200.0),
+            "millennium" | "millennia" | "mil" | "mils" => self.add_months(number * 12_000.0),
+            "month" | "mon" | "mons" => {
+                let whole = number.trunc();
+                self.months = self.months.checked_add(exact(whole)?)?;
+                self.add_days((number - whole) * 30.0)
+            }
+            "week" | "w" => self.add_days(number * 7.0),
+            "day" | "d" => self.add_days(number),
+            "hour" | "h" | "hr" | "hrs" => self.add_micros(number * 3_600e6),
+            "minute" | "min" | "mins" | "m" => self.add_micros(number * 60e6),
+            "second" | "sec" | "secs" | "s" => self.add_micros(number * 1e6),
+            "millisecond" | "msec" | "ms" | "msecond" => self.add_micros(number * 1e3),
+            "microsecond" | "usec" | "us" | "usecond" => self.add_micros(number),
+            _ => None,
+        }
+    }
+
+    fn add_months(&mut self, months: f64) -> Option<()> {
+        self.months = self.months.checked_add(exact(months.round())?)?;
+        Some(())
+    }
+
+    fn add_days(&mut self, days: f64) -> Option<()> {
+        let whole = days.trunc();
+        self.days = self.days.checked_add(exact(whole)?)?;
+        self.add_micros((days - whole) * 86_400e6)
+    }
+
+    fn add_micros(&mut self, micros: f64) -> Option<()> {
+        self.micros = self.micros.checked_add(exact(micros.round())?)?;
+        Some(())
+    }
+
+    fn value(&self, negate: bool) -> Option<datafusion::arrow::datatypes::IntervalMonthDayNano> {
+        let sign = if negate { -1 } else { 1 };
+        Some(datafusion::arrow::datatypes::IntervalMonthDayNano::new(
+            i32::try_from(self.months.checked_mul(sign)?).ok()?,
+            i32::try_from(self.days.checked_mul(sign)?).ok()?,
+            self.micros.checked_mul(1000)?.checked_mul(sign)?,
+        ))
+    }
+}
+
+fn exact(number: f64) -> Option<i64> {
+    if number.is_finite() && number.abs() < 9.2e18 { Some(number as i64) } else { None }
+}
+
+/// `1 year 2 mons 3 days 04:05:06.789`, `1-2`, `P1Y2M`, `3 days ago`, `5` (seconds).
 fn interval(text: &str) -> Result<ScalarValue> {
-    let trimmed = text.trim().trim_start_matches('@').trim();
-    let (body, negate) = match trimmed.strip_suffix("ago") {
-        Some(body) => (body.trim_end(), true),
-        None => (trimmed, false),
-    };
-    let normal = if body.starts_with('P') { iso_duration(body) } else { Some(body.to_string()) };
-    // A bare number is a number of seconds.
-    let normal = normal.map(|body| if body.parse::<f64>().is_ok() { format!("{body} seconds") } else { body });
-    let parsed = normal
-        .filter(|body| !body.is_empty())
-        .and_then(|body| parse_interval_month_day_nano(&body).ok())
-        .ok_or_else(|| invalid_datetime(text, &SqlType::Interval))?;
-    let value = if negate {
-        datafusion::arrow::datatypes::IntervalMonthDayNano::new(-parsed.months, -parsed.days, -parsed.nanoseconds)
-    } else {
-        parsed
-    };
+    let value = read_interval(text.trim()).ok_or_else(|| invalid_datetime(text, &SqlType::Interval))?;
     Ok(ScalarValue::IntervalMonthDayNano(Some(value)))
 }
 
-/// `P1Y2M3DT4H5M6S` in words.
-fn iso_duration(text: &str) -> Option<String> {
-    let mut words = String::new();
+fn read_interval(text: &str) -> Option<datafusion::arrow::datatypes::IntervalMonthDayNano> {
+    let mut span = Span::default();
+    if text.starts_with('P') {
+        iso_duration(text, &mut span)?;
+        return span.value(false);
+    }
+    let spaced = spaced_words(text.trim_start_matches('@'));
+    let mut words: Vec<&str> = spaced.split_whitespace().collect();
+    let negate = words.last().is_some_and(|word| word.eq_ignore_ascii_case("ago"));
+    if negate {
+        words.pop();
+    }
+    if words.is_empty() {
+        return None;
+    }
+    let mut words = words.into_iter().peekable();
+    while let Some(word) = words.next() {
+        if word.contains(':') {
+            clock(word, &mut span)?;
+        } else if let Ok(number) = word.parse::<f64>() {
+            match words.next_if(|next| next.starts_with(|first: char| first.is_ascii_alphabetic())) {
+                Some(unit) => span.add(number, unit)?,
+                // A number before a time of day is days, a number at the end is seconds.
+                None if words.peek().is_some() => span.add(number, "day")?,
+                None => span.add(number, "second")?,
+            }
+        } else {
+            year_month(word, &mut span)?;
+        }
+    }
+    span.value(negate)
+}
+
+/// `1day` as `1 day`.
+fn spaced_words(text: &str) -> String {
+    let mut spaced = String::with_capacity(text.len() + 8);
+    let mut last = ' ';
+    for character in text.chars() {
+        if character.is_ascii_alphabetic() && last.is_ascii_digit() {
+            spaced.push(' ');
+        }
+        spaced.push(character);
+        last = character;
+    }
+    spaced
+}
+
+/// `[-]hh:mm[:ss[.fff]]`.
+fn clock(word: &str, span: &mut Span) -> Option<()> {
+    let (sign, word) = match word.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, word.strip_prefix('+').unwrap_or(word)),
+    };
+    let parts: Vec<&str> = word.split(':').collect();
+    let number = |text: &str| if text.starts_with(['-', '+']) { None } else { text.parse::<f64>().ok() };
+    let (hours, minutes, seconds) = match parts.as_slice() {
+        [hours, minutes] if minutes.contains('.') => (0.0, number(hours)?, number(minutes)?),
+        [hours, minutes] => (number(hours)?, number(minutes)?, 0.0),
+        [hours, minutes, seconds] => (number(hours)?, number(minutes)?, number(seconds)?),
+        _ => return None,
+    };
+    if minutes >= 60.0 || seconds > 60.0 {
+        return None;
+    }
+    span.add_micros(sign * hours * 3_600e6)?;
+    span.add_micros(sign * minutes * 60e6)?;
+    span.add_micros(sign * seconds * 1e6)
+}
+
+/// `[-]years-months`.
+fn year_month(word: &str, span: &mut Span) -> Option<()> {
+    let (sign, word) = match word.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, word.strip_prefix('+').unwrap_or(word)),
+    };
+    let (years, months) = word.split_once('-')?;
+    let (years, months): (i64, i64) = (years.parse().ok()?, months.parse().ok()?);
+    if !(0..12).contains(&months) {
+        return None;
+    }
+    let total = years.checked_mul(12)?.checked_add(months)?.checked_mul(sign)?;
+    span.months = span.months.checked_add(total)?;
+    Some(())
+}
+
+/// `P1Y2M3DT4H5M6S`.
+fn iso_duration(text: &str, span: &mut Span) -> Option<()> {
     let mut number = String::new();
     let mut in_time = false;
     for character in text.chars().skip(1) {
@@ -454,20 +589,20 @@ fn iso_duration(text: &str) -> Option<String> {
             '0'..='9' | '.' | '-' | '+' => number.push(character),
             unit => {
                 let word = match (unit, in_time) {
-                    ('Y', false) => "years",
-                    ('M', false) => "months",
-                    ('W', false) => "weeks",
-                    ('D', false) => "days",
-                    ('H', true) => "hours",
-                    ('M', true) => "minutes",
-                    ('S', true) => "seconds",
+                    ('Y', false) => "year",
+                    ('M', false) => "month",
+                    ('W', false) => "week",
+                    ('D', false) => "day",
+                    ('H', true) => "hour",
+                    ('M', true) => "minute",
+                    ('S', true) => "second",
                     _ => return None,
                 };
-                words.push_str(&format!("{} {word} ", std::mem::take(&mut number)));
+                span.add(std::mem::take(&mut number).parse().ok()?, word)?;
             }
         }
     }
-    if number.is_empty() { Some(words.trim_end().to_string()) } else { None }
+    if number.is_empty() && text.len() > 2 { Some(()) } else { None }
 }
 
 /// A list of constants in the array type's own representation.
@@ -584,7 +719,7 @@ mod tests {
         assert_eq!(Decimal::read("0.05").unwrap().narrowest(), Some((2, 2)));
         assert_eq!(Decimal::read("1e3").unwrap().constant(4, 0), Some(ScalarValue::Decimal128(Some(1000), 4, 0)));
         assert_eq!(Decimal::read("1e"), None);
-        assert_eq!(read("123.456", SqlType::Numeric { precision: 5, scale: 2 }), "Some(12346),5,2");
+        assert_eq!(read("123.456", SqlType::Numeric { precision: 5, scale: 2 }), "123.46");
     }
 
     #[test]
@@ -592,9 +727,16 @@ mod tests {
         assert_eq!(read("{1, 2,NULL}", SqlType::Array(Box::new(SqlType::Int4))), "[1, 2, ]");
         assert_eq!(read("{}", SqlType::Array(Box::new(SqlType::Text))), "[]");
         assert_eq!(read("1 2", SqlType::OidVector), "[1, 2]");
-        for text in ["1 day 02:00:00", "P1DT2H", "1 day 2 hours"] {
+        for text in ["1 day 02:00:00", "P1DT2H", "1day 2hours", "@ 1 day 2 h", "-1 days -2 hours ago", "1 02:00"] {
             assert_eq!(read(text, SqlType::Interval), read("1 day 2 hours", SqlType::Interval), "{text}");
         }
+        let months = |text: &str| match parse(text, &SqlType::Interval, "UTC") {
+            Ok(ScalarValue::IntervalMonthDayNano(Some(value))) => (value.months, value.days, value.nanoseconds),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(months("1-2"), (14, 0, 0));
+        assert_eq!(months("1.5 months"), (1, 15, 0));
+        assert_eq!(months("90"), (0, 0, 90_000_000_000));
         assert_eq!(read("soon", SqlType::Interval), "22007 invalid input syntax for type interval: \"soon\"");
     }
 }
