@@ -9,8 +9,8 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::auth::verifier::{DEFAULT_ITERATIONS, Verifier};
-use crate::catalog::{Metastore, NewPrincipal};
 use crate::catalog::securable::Secret;
+use crate::catalog::{Metastore, NewPrincipal};
 use crate::config::Config;
 use crate::demo::{self, DemoOptions};
 use crate::error::{Error, ErrorKind, Result};
@@ -210,7 +210,9 @@ async fn change_users(metastore: &Arc<Metastore>, action: &UserAction) -> Result
 /// The first line of standard input.
 fn password_from_input() -> Result<Secret<String>> {
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|error| Error::new(ErrorKind::Io, "standard input cannot be read").with_source(error))?;
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| Error::new(ErrorKind::Io, "standard input cannot be read").with_source(error))?;
     let password = line.trim_end_matches(['\r', '\n']).to_string();
     if password.is_empty() {
         return Err(Error::new(ErrorKind::Config, "the password is empty").with_hint("Write it on standard input."));

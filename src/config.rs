@@ -82,8 +82,9 @@ impl Config {
             insert(&mut table, &key, &value)?;
         }
         for setting in settings {
-            let (key, value) =
-                setting.split_once('=').ok_or_else(|| invalid(format!("--set {setting}: expected key=value, such as listen.http=127.0.0.1:0")))?;
+            let (key, value) = setting
+                .split_once('=')
+                .ok_or_else(|| invalid(format!("--set {setting}: expected key=value, such as listen.http=127.0.0.1:0")))?;
             insert(&mut table, key.trim(), value.trim())?;
         }
         let config = Config::deserialize(toml::Value::Table(table)).map_err(|error| invalid(error.message().to_string()))?;

@@ -47,7 +47,10 @@ impl Credentials {
     /// # Errors
     /// [`ErrorKind::Config`] if the file does not hold it.
     pub fn password(&self, user: &str) -> Result<Secret<String>> {
-        self.passwords.get(user).cloned().ok_or_else(|| Error::new(ErrorKind::Config, format!("{FILE} holds no password for {user}")))
+        self.passwords
+            .get(user)
+            .cloned()
+            .ok_or_else(|| Error::new(ErrorKind::Config, format!("{FILE} holds no password for {user}")))
     }
 }
 

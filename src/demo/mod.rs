@@ -94,6 +94,8 @@ fn print_welcome(options: &DemoOptions, services: &Services) {
             );
         }
     }
-    println!("alice reads customers of EMEA only, with e-mail and tax id masked; bob those of AMER; carol, a data officer, everything.");
+    println!(
+        "alice reads customers of EMEA only, with e-mail and tax id masked; bob those of AMER; carol, a data officer, everything."
+    );
     println!("Passwords are kept in {}\n", options.data_dir.join(credentials::FILE).display());
 }

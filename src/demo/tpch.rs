@@ -77,7 +77,9 @@ fn generate(reader: Reader, schema: SchemaRef) -> SendableRecordBatchStream {
     let sender = builder.tx();
     builder.spawn_blocking(move || {
         for batch in reader {
-            let batch = batch.and_then(|batch| datafusion::arrow::record_batch::RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()));
+            let batch = batch.and_then(|batch| {
+                datafusion::arrow::record_batch::RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())
+            });
             if sender.blocking_send(batch.map_err(Into::into)).is_err() {
                 break;
             }

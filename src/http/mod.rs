@@ -29,7 +29,12 @@ struct Doors {
 ///
 /// # Errors
 /// [`ErrorKind::Io`] if the listener fails.
-pub async fn serve(listener: TcpListener, ready: watch::Receiver<bool>, metrics: PrometheusHandle, stop: CancellationToken) -> Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    ready: watch::Receiver<bool>,
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) -> Result<()> {
     let routes = Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(is_ready))

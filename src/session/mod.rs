@@ -86,10 +86,9 @@ impl Session {
     /// 3D000 if the catalog does not exist or is not visible, 42501 if it may not be entered, 42704 and 22023 for start-up settings.
     pub fn open(services: Arc<Services>, request: SessionRequest) -> Result<Session> {
         let snapshot = services.metastore.snapshot();
-        let principal = snapshot
-            .principal(&request.user)
-            .filter(|principal| principal.can_login)
-            .ok_or_else(|| Error::new(ErrorKind::InvalidAuthorization, format!("role \"{}\" is not permitted to log in", request.user)))?;
+        let principal = snapshot.principal(&request.user).filter(|principal| principal.can_login).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidAuthorization, format!("role \"{}\" is not permitted to log in", request.user))
+        })?;
         enter_catalog(&snapshot, principal.id, &request.database)?;
         let mut settings = Settings::new(&request.user, principal.is_admin);
         for (name, value) in &request.parameters {

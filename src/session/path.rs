@@ -105,7 +105,11 @@ impl Session {
             }
             CommandOutcome::Rows { columns, batch, tag } => {
                 let stream = futures::stream::iter([Ok(batch)]).boxed();
-                Ok(Outcome::Rows { columns: columns.iter().map(|field| computed(field)).collect(), stream, tag: RowTag::Plain(tag) })
+                Ok(Outcome::Rows {
+                    columns: columns.iter().map(|field| computed(field)).collect(),
+                    stream,
+                    tag: RowTag::Plain(tag),
+                })
             }
         }
     }
@@ -232,7 +236,11 @@ impl Session {
             source: if self.settings.get(setting.name) == Some(setting.default) { "default" } else { "session" },
             minimum: if let Kind::Integer { min, .. } = setting.kind { Some(min.to_string()) } else { None },
             maximum: if let Kind::Integer { max, .. } = setting.kind { Some(max.to_string()) } else { None },
-            choices: if let Kind::Enum(words) = setting.kind { Some(words.iter().map(ToString::to_string).collect()) } else { None },
+            choices: if let Kind::Enum(words) = setting.kind {
+                Some(words.iter().map(ToString::to_string).collect())
+            } else {
+                None
+            },
             boot_value: Some(setting.default.to_string()),
             reset_value: self.settings.initial(setting.name).map(str::to_string),
         };

@@ -83,8 +83,9 @@ const fn fixed(name: &'static str, default: &'static str, reported: bool, descri
 }
 
 const ISOLATION: Kind = Kind::Enum(&["serializable", "repeatable read", "read committed", "read uncommitted"]);
-const MESSAGES: Kind =
-    Kind::Enum(&["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error", "info", "fatal", "panic"]);
+const MESSAGES: Kind = Kind::Enum(&[
+    "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error", "info", "fatal", "panic",
+]);
 const ANY_INTEGER: Kind = Kind::Integer { min: 0, max: i32::MAX as i64 };
 
 /// Every setting, in the order of `SHOW ALL`.
@@ -99,11 +100,26 @@ pub const SETTINGS: &[Setting] = &[
     reported("default_transaction_read_only", "off", Kind::Bool, "Sets the default read-only status of new transactions."),
     user("default_transaction_deferrable", "off", Kind::Bool, "Sets the default deferrable status of new transactions."),
     user("default_transaction_isolation", "repeatable read", ISOLATION, "Sets the isolation level of new transactions."),
-    user("default_table_access_method", "delta", Kind::Enum(&["delta", "heap"]), "Sets the default table access method for new tables."),
+    user(
+        "default_table_access_method",
+        "delta",
+        Kind::Enum(&["delta", "heap"]),
+        "Sets the default table access method for new tables.",
+    ),
     user("default_tablespace", "", Kind::Text, "Sets the default tablespace to create tables in."),
-    user("extra_float_digits", "1", Kind::Integer { min: -15, max: 3 }, "Sets the number of digits displayed for floating-point values."),
+    user(
+        "extra_float_digits",
+        "1",
+        Kind::Integer { min: -15, max: 3 },
+        "Sets the number of digits displayed for floating-point values.",
+    ),
     user("geqo", "on", Kind::Bool, "Accepted for clients that set it; has no effect."),
-    user("idle_in_transaction_session_timeout", "0", Kind::Milliseconds, "Sets the allowed idle time between queries in a transaction."),
+    user(
+        "idle_in_transaction_session_timeout",
+        "0",
+        Kind::Milliseconds,
+        "Sets the allowed idle time between queries in a transaction.",
+    ),
     user("idle_session_timeout", "0", Kind::Milliseconds, "Sets the allowed idle time between queries outside a transaction."),
     fixed("in_hot_standby", "off", true, "Shows whether hot standby is active."),
     fixed("integer_datetimes", "on", true, "Shows whether datetimes are integer based."),
@@ -128,7 +144,12 @@ pub const SETTINGS: &[Setting] = &[
     user("role", "none", Kind::Text, "Sets the current role."),
     user("row_security", "on", Kind::Bool, "Policies always apply; cannot be turned off."),
     fixed("scram_iterations", "4096", true, "Shows the iteration count of SCRAM verifiers."),
-    reported("search_path", "\"$user\", public", Kind::SearchPath, "Sets the schema search order for names that are not schema-qualified."),
+    reported(
+        "search_path",
+        "\"$user\", public",
+        Kind::SearchPath,
+        "Sets the schema search order for names that are not schema-qualified.",
+    ),
     fixed("server_encoding", "UTF8", true, "Shows the server's character set encoding."),
     fixed("server_version", SERVER_VERSION, true, "Shows the server version."),
     fixed("server_version_num", "170000", false, "Shows the server version as an integer."),
@@ -172,7 +193,8 @@ pub struct Settings {
 impl Settings {
     /// Settings of a session of `user`.
     pub fn new(user: &str, is_admin: bool) -> Self {
-        let mut initial: Values = SETTINGS.iter().map(|setting| (setting.name.to_lowercase(), setting.default.to_string())).collect();
+        let mut initial: Values =
+            SETTINGS.iter().map(|setting| (setting.name.to_lowercase(), setting.default.to_string())).collect();
         initial.insert("session_authorization".into(), user.to_string());
         initial.insert("is_superuser".into(), if is_admin { "on" } else { "off" }.to_string());
         Self { session: initial.clone(), initial, local: Values::new(), saved: Vec::new(), reported: Values::new() }
@@ -382,9 +404,9 @@ fn check_identity(setting: &Setting, value: &str, initial: &Values) -> Result<()
 fn canonical(setting: &Setting, values: &[String], joined: &str) -> Result<String> {
     let refused = || invalid(setting.name, joined);
     match setting.kind {
-        Kind::Bool => boolean(joined)
-            .map(|on| if on { "on" } else { "off" }.to_string())
-            .ok_or_else(|| Error::new(ErrorKind::InvalidParameter, format!("parameter \"{}\" requires a Boolean value", setting.name))),
+        Kind::Bool => boolean(joined).map(|on| if on { "on" } else { "off" }.to_string()).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidParameter, format!("parameter \"{}\" requires a Boolean value", setting.name))
+        }),
         Kind::Integer { min, max } => {
             let number: i64 = integer_with_memory_unit(joined).ok_or_else(refused)?;
             if (min..=max).contains(&number) {
@@ -396,7 +418,8 @@ fn canonical(setting: &Setting, values: &[String], joined: &str) -> Result<Strin
         Kind::Milliseconds => milliseconds(joined).map(|millis| millis.to_string()).ok_or_else(refused),
         Kind::Enum(words) => {
             let word = words.iter().find(|word| word.eq_ignore_ascii_case(joined.trim()));
-            word.map(|word| (*word).to_string()).ok_or_else(|| refused().with_hint(format!("Available values: {}.", words.join(", "))))
+            word.map(|word| (*word).to_string())
+                .ok_or_else(|| refused().with_hint(format!("Available values: {}.", words.join(", "))))
         }
         Kind::TimeZone => time_zone(joined).ok_or_else(refused),
         Kind::DateStyle => date_style(values).ok_or_else(refused),

@@ -16,9 +16,7 @@ use super::settings::SETTINGS;
 use super::{Session, enter_catalog};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::statement::{
-    CursorStatement, Name, Parsed, PreparedStatement, SessionStatement, Statement, TransactionStatement,
-};
+use crate::sql::statement::{CursorStatement, Name, Parsed, PreparedStatement, SessionStatement, Statement, TransactionStatement};
 
 impl Session {
     /// In a failed block only its end may run.
@@ -261,7 +259,10 @@ impl Session {
         match statement {
             CursorStatement::Declare { name, binary, hold, query } => {
                 if !hold && !self.transaction.in_transaction() {
-                    return Err(Error::new(ErrorKind::NoActiveTransaction, "DECLARE CURSOR can only be used in transaction blocks"));
+                    return Err(Error::new(
+                        ErrorKind::NoActiveTransaction,
+                        "DECLARE CURSOR can only be used in transaction blocks",
+                    ));
                 }
                 self.portals.check_free(name)?;
                 let (columns, stream) = self.run_query(query, types, parameters).await?;

@@ -39,7 +39,14 @@ struct Savepoint {
 
 impl Transaction {
     pub(super) fn new() -> Self {
-        Self { status: TransactionStatus::Idle, started: Utc::now(), read_only: false, pins: None, savepoints: Vec::new(), implicit: None }
+        Self {
+            status: TransactionStatus::Idle,
+            started: Utc::now(),
+            read_only: false,
+            pins: None,
+            savepoints: Vec::new(),
+            implicit: None,
+        }
     }
 
     pub(super) fn status(&self) -> TransactionStatus {

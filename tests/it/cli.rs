@@ -34,7 +34,14 @@ fn an_empty_data_directory_needs_a_password_of_twelve_characters() {
 
 #[test]
 fn help_and_version_exist_for_every_mode() {
-    for arguments in [vec!["--help"], vec!["serve", "--help"], vec!["demo", "--help"], vec!["user", "--help"], vec!["user", "add", "--help"], vec!["check-config", "--help"]] {
+    for arguments in [
+        vec!["--help"],
+        vec!["serve", "--help"],
+        vec!["demo", "--help"],
+        vec!["user", "--help"],
+        vec!["user", "add", "--help"],
+        vec!["check-config", "--help"],
+    ] {
         let output = binary().args(&arguments).output().unwrap();
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("Usage"), "{arguments:?}");
     }
@@ -48,7 +55,16 @@ fn users_are_managed_offline() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(Server::start_on(dir.path(), &[]).stop(), 0);
     let user = |arguments: &[&str], input: &str| {
-        let mut child = binary().arg("user").args(arguments).arg("--data-dir").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = binary()
+            .arg("user")
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     };

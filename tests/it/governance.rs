@@ -80,7 +80,9 @@ async fn names_without_privilege_are_not_listed() {
 async fn passwords_stand_in_no_catalog_and_no_activity() {
     let (_server, admin, _alice) = with_alice().await;
     run(&admin, "CREATE USER carol PASSWORD 'canary-7f3a9c-password'").await;
-    for query in ["SELECT * FROM pg_roles", "SELECT * FROM pg_user", "SELECT query FROM pg_stat_activity", "SELECT * FROM pg_shadow"] {
+    for query in
+        ["SELECT * FROM pg_roles", "SELECT * FROM pg_user", "SELECT query FROM pg_stat_activity", "SELECT * FROM pg_shadow"]
+    {
         assert!(!transcript(&admin, query).await.contains("canary-7f3a9c"), "{query}");
     }
 }

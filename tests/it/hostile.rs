@@ -81,7 +81,10 @@ fn malformed_messages_before_authentication_end_that_connection_only() {
         ("password of length 0", message(b'p', 0, &[1, 2])),
         ("password of length 3", message(b'p', 3, &[1, 2])),
         ("copy data of length 2", message(b'd', 2, &[0, 0])),
-        ("bind with a huge parameter", message(b'B', 20, &[&[0, 0, 0, 0, 0, 1][..], &huge.to_be_bytes()[..], &[0; 6][..]].concat())),
+        (
+            "bind with a huge parameter",
+            message(b'B', 20, &[&[0, 0, 0, 0, 0, 1][..], &huge.to_be_bytes()[..], &[0; 6][..]].concat()),
+        ),
         ("truncated bind", message(b'B', 6, &[0, 0, 9])),
         ("short execute", message(b'E', 5, &[0, 0])),
         ("describe without a name", message(b'D', 4, &[0])),

@@ -108,9 +108,9 @@ fn the_catalog_knows_no_engine_and_the_engine_no_policy() {
             let text = std::fs::read_to_string(&file).unwrap();
             for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
                 for word in *words {
-                    let named = line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').any(|token| {
-                        token == *word || (word.contains("::") && token.starts_with(word))
-                    });
+                    let named = line
+                        .split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
+                        .any(|token| token == *word || (word.contains("::") && token.starts_with(word)));
                     if named {
                         faults.push(format!("{}:{}: {word}", file.strip_prefix(&src).unwrap().display(), number + 1));
                     }

@@ -23,7 +23,13 @@ fn a_data_directory_serves_one_process_and_survives_restarts() {
         let admin = server.admin().await;
         run(&admin, "CREATE TABLE kept (id bigint, note text); INSERT INTO kept VALUES (1, 'one'), (2, NULL)").await;
     });
-    let second = binary().args(["serve", "--data-dir"]).arg(dir.path()).args(["--set", "listen.postgres=127.0.0.1:0"]).args(["--set", "listen.http=127.0.0.1:0"]).output().unwrap();
+    let second = binary()
+        .args(["serve", "--data-dir"])
+        .arg(dir.path())
+        .args(["--set", "listen.postgres=127.0.0.1:0"])
+        .args(["--set", "listen.http=127.0.0.1:0"])
+        .output()
+        .unwrap();
     assert!(!second.status.success());
     assert!(String::from_utf8_lossy(&second.stderr).contains("another process"), "{second:?}");
     assert_eq!(server.stop(), 0);
@@ -60,7 +66,10 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
     runtime.block_on(async {
         let admin = server.admin().await;
         assert_eq!(rows(&admin, "SELECT count(*), count(DISTINCT n) FROM log").await, [["12", "12"].map(|n| Some(n.to_string()))]);
-        assert_eq!(rows(&admin, "SELECT count(*) FROM information_schema.schemata WHERE schema_name LIKE 's_'").await[0][0].as_deref(), Some("4"));
+        assert_eq!(
+            rows(&admin, "SELECT count(*) FROM information_schema.schemata WHERE schema_name LIKE 's_'").await[0][0].as_deref(),
+            Some("4")
+        );
     });
 }
 

@@ -6,7 +6,8 @@ use futures::{StreamExt, TryStreamExt, pin_mut};
 
 use crate::server::{Server, rows, run, sqlstate};
 
-const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 3000000) a(n) JOIN generate_series(1, 3000000) b(n) ON a.n % 7 = b.n % 7";
+const ENDLESS: &str =
+    "SELECT count(*) FROM generate_series(1, 3000000) a(n) JOIN generate_series(1, 3000000) b(n) ON a.n % 7 = b.n % 7";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_request_ends_a_running_query() {

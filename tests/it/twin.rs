@@ -18,8 +18,10 @@ const HIDDEN_TWO: &[(i64, i64, &str, &str)] = &[(8, 5000, "'it'", "2024-01-01")]
 async fn prepare(admin: &Client, salt: &str, hidden: &[(i64, i64, &str, &str)]) {
     run(admin, "CREATE USER alice PASSWORD 'alice-password-1'; CREATE USER officer PASSWORD 'officer-password-1'; CREATE GROUP officers; GRANT officers TO officer").await;
     run(admin, "CREATE TABLE people (id bigint, owner text, tax_id text, salary bigint, dept text, note text)").await;
-    run(admin, "CREATE TABLE access (login text, owner text); INSERT INTO access VALUES ('alice', 'alice'), ('carol', 'bob')").await;
-    let visible = VISIBLE.iter().map(|(id, salary, dept)| format!("({id}, 'alice', '{salt}-{id}', {salary}, '{dept}', '2024-01-0{id}')"));
+    run(admin, "CREATE TABLE access (login text, owner text); INSERT INTO access VALUES ('alice', 'alice'), ('carol', 'bob')")
+        .await;
+    let visible =
+        VISIBLE.iter().map(|(id, salary, dept)| format!("({id}, 'alice', '{salt}-{id}', {salary}, '{dept}', '2024-01-0{id}')"));
     let hidden = hidden.iter().map(|(id, salary, dept, note)| format!("({id}, 'bob', '{salt}-{id}', {salary}, {dept}, '{note}')"));
     let values: Vec<String> = visible.chain(hidden).collect();
     run(admin, &format!("INSERT INTO people VALUES {}", values.join(", "))).await;
@@ -57,7 +59,13 @@ async fn twins_answer_a_restricted_user_alike() {
             }
         }
     }
-    assert!(differences.is_empty(), "{} of {} differ:\n{}", differences.len(), statements.len(), differences[..differences.len().min(20)].join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} of {} differ:\n{}",
+        differences.len(),
+        statements.len(),
+        differences[..differences.len().min(20)].join("\n")
+    );
     assert!(answered * 3 > statements.len(), "only {answered} of {} were answered without an error", statements.len());
 }
 

@@ -187,7 +187,8 @@ fn date_trunc(call: &ArrayCall<'_>) -> Result<ColumnarValue> {
             // A date becomes the midnight of the session's zone before it is cut.
             let zone = call.zone;
             let cut = |days: i32| {
-                time::truncate(part, i64::from(days).saturating_mul(MICROS_PER_DAY)).map_or(0, |local| time::local_to_utc(zone, local))
+                time::truncate(part, i64::from(days).saturating_mul(MICROS_PER_DAY))
+                    .map_or(0, |local| time::local_to_utc(zone, local))
             };
             array.as_primitive::<Date32Type>().unary(cut)
         }

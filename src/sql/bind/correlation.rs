@@ -63,9 +63,8 @@ fn eased_filter(filter: Filter, constant: impl FnOnce() -> String) -> Result<Log
 fn equality(conjunct: &Expr, input: &LogicalPlan) -> Option<(Expr, Column)> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = conjunct else { return None };
     let (column, outer) = match (left.as_ref(), right.as_ref()) {
-        (Expr::Column(column), outer @ Expr::OuterReferenceColumn(..)) | (outer @ Expr::OuterReferenceColumn(..), Expr::Column(column)) => {
-            (column, outer)
-        }
+        (Expr::Column(column), outer @ Expr::OuterReferenceColumn(..))
+        | (outer @ Expr::OuterReferenceColumn(..), Expr::Column(column)) => (column, outer),
         _ => return None,
     };
     let inner = Expr::Column(column.clone()).get_type(input.schema()).ok()?;

@@ -66,8 +66,8 @@ fn unknown_kind(reader: &Reader, verb: &str) -> Error {
         word @ ("access" | "aggregate" | "cast" | "collation" | "connection" | "conversion" | "domain" | "event" | "extension"
         | "foreign" | "index" | "language" | "large" | "model" | "operator" | "owned" | "policy" | "procedure"
         | "procedural" | "provider" | "publication" | "recipient" | "routine" | "rule" | "sequence" | "server"
-        | "share" | "statistics" | "subscription" | "system" | "tablespace" | "temporary" | "text"
-        | "transform" | "trigger" | "type" | "variable" | "volume" | "warehouse" | "constraint") => {
+        | "share" | "statistics" | "subscription" | "system" | "tablespace" | "temporary" | "text" | "transform"
+        | "trigger" | "type" | "variable" | "volume" | "warehouse" | "constraint") => {
             refused(format!("{verb} {}", word.to_uppercase()), kinds)
         }
         _ => reader.unexpected(),
