@@ -1,5 +1,13 @@
 //! Black-box tests: they start the real binary, speak the PostgreSQL protocol to it, and link none of the engine.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails; its tasks end with it"
+)]
+
 mod cli;
 mod differential;
 mod fuzz;
