@@ -158,7 +158,7 @@ impl JsonAgg {
 
 impl PartialEq for JsonAgg {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.name == other.name && self.inner == other.inner
     }
 }
 impl Eq for JsonAgg {}
@@ -203,6 +203,11 @@ impl AggregateUDFImpl for JsonAgg {
 
     fn order_sensitivity(&self) -> datafusion::logical_expr::utils::AggregateOrderSensitivity {
         self.inner.inner().order_sensitivity()
+    }
+
+    fn with_beneficial_ordering(self: Arc<Self>, beneficial_ordering: bool) -> DataFusionResult<Option<Arc<dyn AggregateUDFImpl>>> {
+        let Some(inner) = self.inner.as_ref().clone().with_beneficial_ordering(beneficial_ordering)? else { return Ok(None) };
+        Ok(Some(Arc::new(Self { name: self.name, inner: Arc::new(inner), signature: self.signature.clone() })))
     }
 }
 
@@ -339,5 +344,63 @@ impl Accumulator for ObjectAccumulator {
             return Ok(ScalarValue::Utf8(None));
         }
         Ok(ScalarValue::Utf8(Some(format!("{{ {} }}", self.fields.join(", ")))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Int32Array, Int64Array, RecordBatch, StringArray};
+    use datafusion::arrow::datatypes::Schema;
+    use datafusion::logical_expr::{ExprFunctionExt, col};
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+    use crate::functions::Functions;
+    use crate::functions::output::text_of;
+
+    /// One aggregate over a table of three rows, by `g` if grouped, as text.
+    async fn aggregate(name: &str, arguments: &[&str], ordered: bool, grouped: bool) -> Vec<String> {
+        let schema = Schema::new(vec![
+            Field::new("g", DataType::Utf8, true),
+            Field::new("big", DataType::Int64, true),
+            Field::new("small", DataType::Int32, true),
+        ]);
+        let batch = RecordBatch::try_new(
+            Arc::new(schema),
+            vec![
+                Arc::new(StringArray::from(vec!["b", "a", "b"])),
+                Arc::new(Int64Array::from(vec![i64::MAX, i64::MAX, i64::MAX])),
+                Arc::new(Int32Array::from(vec![Some(1), Some(2), Some(4)])),
+            ],
+        );
+        let function = Functions::new().aggregate(name).unwrap();
+        let mut call = function.call(arguments.iter().map(|column| col(*column)).collect());
+        if ordered {
+            call = call.order_by(vec![col("g").sort(true, false), col("small").sort(false, false)]).build().unwrap();
+        }
+        let groups = if grouped { vec![col("g")] } else { vec![] };
+        let frame = SessionContext::new().read_batch(batch.unwrap()).unwrap();
+        let frame = frame.aggregate(groups, vec![call.alias("result")]).unwrap().sort_by(vec![col("result")]).unwrap();
+        let mut results = Vec::new();
+        for batch in frame.collect().await.unwrap() {
+            let column = batch.column_by_name("result").unwrap();
+            results.extend((0..batch.num_rows()).map(|row| text_of(&datum::read(column, row).unwrap(), Zone::Utc)));
+        }
+        results
+    }
+
+    #[tokio::test]
+    async fn sums_do_not_wrap_and_averages_keep_their_digits() {
+        assert_eq!(aggregate("sum", &["big"], false, false).await, ["27670116110564327421"]);
+        assert_eq!(aggregate("sum", &["small"], false, false).await, ["7"]);
+        assert_eq!(aggregate("avg", &["small"], false, true).await, ["2.0000000000000000", "2.5000000000000000"]);
+        assert_eq!(aggregate("avg", &["big"], false, false).await, ["9223372036854775807.00000000"]);
+    }
+
+    #[tokio::test]
+    async fn json_is_collected_in_order() {
+        assert_eq!(aggregate("json_agg", &["small"], true, false).await, ["[2,4,1]"]);
+        assert_eq!(aggregate("json_agg", &["g"], false, true).await, [r#"["a"]"#, r#"["b","b"]"#]);
+        assert_eq!(aggregate("json_object_agg", &["g", "small"], false, true).await, [r#"{ "a" : 2 }"#, r#"{ "b" : 1, "b" : 4 }"#]);
     }
 }
