@@ -34,6 +34,8 @@ pub(super) fn aggregates() -> Vec<AggregateUDF> {
         AggregateUDF::new_from_impl(JsonAgg::new("jsonb_agg")),
         AggregateUDF::new_from_impl(JsonObjectAgg::new("json_object_agg")),
         AggregateUDF::new_from_impl(JsonObjectAgg::new("jsonb_object_agg")),
+        AggregateUDF::new_from_impl(Chosen::new("mode")),
+        AggregateUDF::new_from_impl(Chosen::new("percentile_disc")),
     ]
 }
 
@@ -241,8 +243,157 @@ impl Accumulator for JsonAccumulator {
         if value.is_null() {
             return Ok(ScalarValue::Utf8(None));
         }
-        Ok(ScalarValue::Utf8(Some(json_of(&value, self.is_json, Zone::Utc))))
+        let datum::Datum::List(items) = value else { return Ok(ScalarValue::Utf8(None)) };
+        let separator = if items.iter().any(|item| matches!(item, datum::Datum::Row(_))) { ", \n " } else { ", " };
+        let items: Vec<String> = items.iter().map(|item| json_of(item, self.is_json, Zone::Utc)).collect();
+        Ok(ScalarValue::Utf8(Some(format!("[{}]", items.join(separator)))))
     }
+}
+
+/// `mode()` and `percentile_disc(fraction)` WITHIN GROUP: one of the values, chosen after all are collected. The binder puts the ordered
+/// value before the fraction.
+#[derive(Debug)]
+struct Chosen {
+    name: &'static str,
+    inner: Arc<AggregateUDF>,
+    signature: Signature,
+}
+
+impl Chosen {
+    fn new(name: &'static str) -> Self {
+        let arguments = if name == "mode" { 1 } else { 2 };
+        Self { name, inner: array_agg_udaf(), signature: Signature::any(arguments, Volatility::Immutable) }
+    }
+
+    fn value(fields: &[FieldRef]) -> DataFusionResult<&FieldRef> {
+        fields.first().ok_or_else(|| external(Error::internal("an ordered-set aggregate without its value")))
+    }
+}
+
+impl PartialEq for Chosen {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for Chosen {}
+impl Hash for Chosen {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl AggregateUDFImpl for Chosen {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> DataFusionResult<DataType> {
+        Ok(arguments.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn return_field(&self, arguments: &[FieldRef]) -> DataFusionResult<FieldRef> {
+        Ok(Arc::new(Self::value(arguments)?.as_ref().clone().with_name(self.name).with_nullable(true)))
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
+        let value = Self::value(args.expr_fields)?;
+        let descending = args.order_bys.first().is_some_and(|key| key.options.descending);
+        let fraction = match args.exprs.get(1) {
+            None => None,
+            Some(fraction) => {
+                let one_row = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(1));
+                let row = datafusion::arrow::array::RecordBatch::try_new_with_options(
+                    Arc::new(datafusion::arrow::datatypes::Schema::empty()),
+                    vec![],
+                    &one_row,
+                )?;
+                Some(read_fraction(&fraction.evaluate(&row)?.to_array(1)?)?)
+            }
+        };
+        let exprs = args.exprs.get(..1).unwrap_or_default();
+        let expr_fields = args.expr_fields.get(..1).unwrap_or_default();
+        let return_field = JsonAgg::list_field(value);
+        let inner = self.inner.accumulator(AccumulatorArgs { return_field, order_bys: &[], exprs, expr_fields, ..args })?;
+        Ok(Box::new(ChosenAccumulator { inner, fraction, descending }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
+        let return_field = JsonAgg::list_field(Self::value(args.input_fields)?);
+        let input_fields = args.input_fields.get(..1).unwrap_or_default();
+        self.inner.state_fields(StateFieldsArgs { return_field, ordering_fields: &[], input_fields, ..args })
+    }
+
+    fn order_sensitivity(&self) -> datafusion::logical_expr::utils::AggregateOrderSensitivity {
+        datafusion::logical_expr::utils::AggregateOrderSensitivity::Insensitive
+    }
+}
+
+fn read_fraction(array: &ArrayRef) -> DataFusionResult<f64> {
+    let doubles = datafusion::arrow::compute::cast(array, &DataType::Float64)?;
+    let fraction = doubles.as_primitive::<datafusion::arrow::datatypes::Float64Type>().value(0);
+    if (0.0..=1.0).contains(&fraction) {
+        return Ok(fraction);
+    }
+    Err(external(Error::new(ErrorKind::NumericOutOfRange, format!("percentile value {fraction} is not between 0 and 1"))))
+}
+
+#[derive(Debug)]
+struct ChosenAccumulator {
+    inner: Box<dyn Accumulator>,
+    /// Of `percentile_disc`; `mode` has none.
+    fraction: Option<f64>,
+    descending: bool,
+}
+
+impl Accumulator for ChosenAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> DataFusionResult<()> {
+        self.inner.update_batch(values.get(..1).unwrap_or_default())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> DataFusionResult<()> {
+        self.inner.merge_batch(states)
+    }
+
+    fn state(&mut self) -> DataFusionResult<Vec<ScalarValue>> {
+        self.inner.state()
+    }
+
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+
+    fn evaluate(&mut self) -> DataFusionResult<ScalarValue> {
+        let list = self.inner.evaluate()?.to_array()?;
+        let lists = list.as_list::<i32>();
+        let null = || ScalarValue::try_from(&lists.value_type());
+        if lists.is_null(0) {
+            return null();
+        }
+        let values = lists.value(0);
+        let values = datafusion::arrow::compute::filter(&values, &datafusion::arrow::compute::is_not_null(&values)?)?;
+        if values.is_empty() {
+            return null();
+        }
+        let options = datafusion::arrow::compute::SortOptions { descending: self.descending, nulls_first: false };
+        let sorted = datafusion::arrow::compute::sort(&values, Some(options))?;
+        let index = match self.fraction {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of values")]
+            Some(fraction) => ((fraction * sorted.len() as f64).ceil() as usize).max(1) - 1,
+            None => most_frequent(&sorted)?,
+        };
+        ScalarValue::try_from_array(&sorted, index.min(sorted.len() - 1))
+    }
+}
+
+/// Where the longest run of equal values begins.
+fn most_frequent(sorted: &ArrayRef) -> DataFusionResult<usize> {
+    let runs = datafusion::arrow::compute::partition(&[Arc::clone(sorted)])?.ranges();
+    let longest = runs.iter().rev().max_by_key(|run| run.len());
+    Ok(longest.map_or(0, |run| run.start))
 }
 
 /// `json_object_agg(key, value)`.
@@ -398,9 +549,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_of_the_values_is_chosen() {
+        assert_eq!(aggregate("mode", &["g"], false, false).await, ["b"]);
+        assert_eq!(aggregate("mode", &["small"], false, true).await, ["1", "2"]);
+    }
+
+    #[tokio::test]
     async fn json_is_collected_in_order() {
-        assert_eq!(aggregate("json_agg", &["small"], true, false).await, ["[2,4,1]"]);
-        assert_eq!(aggregate("json_agg", &["g"], false, true).await, [r#"["a"]"#, r#"["b","b"]"#]);
+        assert_eq!(aggregate("json_agg", &["small"], true, false).await, ["[2, 4, 1]"]);
+        assert_eq!(aggregate("json_agg", &["g"], false, true).await, [r#"["a"]"#, r#"["b", "b"]"#]);
         assert_eq!(aggregate("json_object_agg", &["g", "small"], false, true).await, [r#"{ "a" : 2 }"#, r#"{ "b" : 1, "b" : 4 }"#]);
     }
 }

@@ -117,14 +117,6 @@ fn arithmetic() -> Vec<Declaration> {
                 date((days + if ahead == 0 { 7 } else { ahead }) * MICROS_PER_DAY)
             }))
         }),
-        immutable("trunc(date, text) -> date", |call| {
-            let part = match call.text(1)?.to_lowercase().as_str() {
-                "yy" | "yyyy" => Part::Year,
-                "mm" => Part::Month,
-                other => Part::parse(other, "date")?,
-            };
-            local(call, 0).map_or(Ok(Datum::Null), |local| Ok(date(time::truncate(part, local)?)))
-        }),
     ]
 }
 

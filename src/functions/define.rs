@@ -124,7 +124,11 @@ pub(crate) struct Declaration {
     strict: bool,
     needs: Needs,
     body: Body,
+    computed: Option<Computed>,
 }
+
+/// Result type from the arguments' types and constants, where PostgreSQL's `numeric` would carry it in the value.
+type Computed = fn(&[SqlType], &[Option<&ScalarValue>]) -> SqlType;
 
 /// What a body asks for besides its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,7 +156,7 @@ enum Parameter {
 #[derive(Debug, Clone)]
 enum Returns {
     One(ResultType),
-    Set(ResultType),
+    Set(Option<String>, ResultType),
     Rows(Vec<(String, ResultType)>),
 }
 
@@ -199,12 +203,27 @@ impl Declaration {
         let (name, parameters) = head.trim_end_matches(')').split_once('(').unwrap_or((head, ""));
         let (parameters, variadic) = parameters.strip_suffix("..").map_or((parameters, false), |rest| (rest, true));
         let parameters = parameters.split(", ").filter(|word| !word.is_empty()).map(parameter).collect();
-        Self { name: name.to_string(), parameters, variadic, returns: returns_of(returns), strict: true, needs, body }
+        Self {
+            name: name.to_string(),
+            parameters,
+            variadic,
+            returns: returns_of(returns),
+            strict: true,
+            needs,
+            body,
+            computed: None,
+        }
     }
 
     /// The body is called for NULL arguments too.
     pub(crate) fn called_on_null(mut self) -> Self {
         self.strict = false;
+        self
+    }
+
+    /// The result type depends on the arguments.
+    pub(crate) fn returning(mut self, computed: Computed) -> Self {
+        self.computed = Some(computed);
         self
     }
 
@@ -217,7 +236,7 @@ impl Declaration {
     pub(crate) fn set_columns(&self) -> Option<Vec<String>> {
         match &self.returns {
             Returns::One(_) => None,
-            Returns::Set(_) => Some(vec![self.name.clone()]),
+            Returns::Set(name, _) => Some(vec![name.clone().unwrap_or_else(|| self.name.clone())]),
             Returns::Rows(columns) => Some(columns.iter().map(|(name, _)| name.clone()).collect()),
         }
     }
@@ -250,11 +269,14 @@ impl Declaration {
         Some((total, types))
     }
 
-    fn return_field(&self, arguments: &[SqlType]) -> Field {
+    fn return_field(&self, arguments: &[SqlType], constants: &[Option<&ScalarValue>]) -> Field {
+        if let Some(computed) = self.computed {
+            return computed(arguments, constants).field(self.name.as_str(), true);
+        }
         let resolve = |result: &ResultType| self.resolve(result, arguments);
         match &self.returns {
             Returns::One(result) => resolve(result).field(self.name.as_str(), true),
-            Returns::Set(result) => SqlType::Array(Box::new(resolve(result))).field(self.name.as_str(), true),
+            Returns::Set(_, result) => SqlType::Array(Box::new(resolve(result))).field(self.name.as_str(), true),
             Returns::Rows(columns) => {
                 let fields: Fields = columns.iter().map(|(name, result)| resolve(result).field(name.as_str(), true)).collect();
                 let element = Field::new_list_field(DataType::Struct(fields), true);
@@ -298,10 +320,15 @@ fn parameter(word: &str) -> Parameter {
 fn returns_of(words: &str) -> Returns {
     let Some(set) = words.strip_prefix("setof ") else { return Returns::One(result_type(words)) };
     let Some(columns) = set.strip_prefix('(').and_then(|open| open.strip_suffix(')')) else {
-        return Returns::Set(result_type(set));
+        return Returns::Set(None, result_type(set));
     };
     let column = |text: &str| text.split_once(' ').map(|(name, word)| (name.to_string(), result_type(word)));
-    Returns::Rows(columns.split(", ").filter_map(column).collect())
+    let mut columns: Vec<(String, ResultType)> = columns.split(", ").filter_map(column).collect();
+    // One output column is a set of values with a name, not of rows.
+    match (columns.len(), columns.pop()) {
+        (1, Some((name, result))) => Returns::Set(Some(name), result),
+        (_, last) => Returns::Rows(columns.into_iter().chain(last).collect()),
+    }
 }
 
 fn result_type(word: &str) -> ResultType {
@@ -657,7 +684,7 @@ impl ScalarUDFImpl for Function {
         let fields: Vec<FieldRef> = arguments.iter().map(|data_type| Arc::new(Field::new("", data_type.clone(), true))).collect();
         let (overload, _) = self.pick(arguments).ok_or_else(|| external(self.undefined(&fields)))?;
         let types: Vec<SqlType> = fields.iter().map(|field| argument_type(field)).collect();
-        Ok(overload.return_field(&types).data_type().clone())
+        Ok(overload.return_field(&types, &[]).data_type().clone())
     }
 
     /// Never fails: DataFusion would turn the error into text. A call that fits nothing fails in `return_field_from_args`.
@@ -669,7 +696,7 @@ impl ScalarUDFImpl for Function {
         let data_types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let (overload, _) = self.pick(&data_types).ok_or_else(|| external(self.undefined(args.arg_fields)))?;
         let types: Vec<SqlType> = args.arg_fields.iter().map(|field| argument_type(field)).collect();
-        Ok(Arc::new(overload.return_field(&types)))
+        Ok(Arc::new(overload.return_field(&types, args.scalar_arguments)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {

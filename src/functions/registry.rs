@@ -15,7 +15,7 @@ use super::context::FunctionContext;
 use super::databricks;
 use super::define::{self, Declaration};
 use super::postgres::sleep::Sleep;
-use super::postgres::{self, Extract};
+use super::postgres::{self, Extract, Round};
 
 /// The functions that a statement may call.
 pub struct Functions {
@@ -74,8 +74,10 @@ fn allow_list() -> HashMap<(&'static str, &'static str), Verdict> {
 }
 
 /// Other names for functions of the engine.
-const SCALAR_ALIASES: [(&str, &str); 3] = [("sign", "signum"), ("ceiling", "ceil"), ("len", "character_length")];
-const AGGREGATE_ALIASES: [(&str, &str); 6] = [
+const SCALAR_ALIASES: [(&str, &str); 3] =
+    [("len", "character_length"), ("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")];
+const AGGREGATE_ALIASES: [(&str, &str); 7] = [
+    ("variance", "var_samp"),
     ("every", "bool_and"),
     ("mean", "avg"),
     ("approx_count_distinct", "approx_distinct"),
@@ -111,6 +113,7 @@ impl Functions {
         scalars.insert("if".to_string(), If::function());
         scalars.insert("iff".to_string(), If::function());
         scalars.insert("pg_sleep".to_string(), Sleep::function());
+        scalars.extend(Round::functions().into_iter().map(|(name, function)| (name.to_string(), function)));
         for function in aggregate::aggregates() {
             aggregates.insert(function.name().to_string(), Arc::new(function));
         }

@@ -215,8 +215,8 @@ fn taking_apart() -> Vec<Declaration> {
             }))
         }),
         immutable("json_strip_nulls(json) -> json", |call| Ok(Datum::from(without_nulls(parse(call.text(0)?)?).to_string()))),
-        immutable("json_array_elements(json) -> setof (value json)", |call| rows_of_one(items(call, as_json)?)),
-        immutable("json_array_elements_text(json) -> setof (value text)", |call| rows_of_one(items(call, as_text)?)),
+        immutable("json_array_elements(json) -> setof (value json)", |call| items(call, as_json)),
+        immutable("json_array_elements_text(json) -> setof (value text)", |call| items(call, as_text)),
         immutable("json_object_keys(json) -> setof text", |call| match parse(call.text(0)?)? {
             Value::Object(fields) => Ok(Datum::from(fields.keys().cloned().collect::<Vec<_>>())),
             _ => Err(Error::new(ErrorKind::InvalidParameter, "cannot call json_object_keys on a scalar or an array")),
@@ -224,15 +224,6 @@ fn taking_apart() -> Vec<Declaration> {
         immutable("json_each(json) -> setof (key text, value json)", |call| pairs(call, as_json)),
         immutable("json_each_text(json) -> setof (key text, value text)", |call| pairs(call, as_text)),
     ]
-}
-
-fn rows_of_one(list: Datum) -> Result<Datum> {
-    match list {
-        Datum::List(items) => {
-            Ok(Datum::List(items.into_iter().map(|item| Datum::Row(vec![("value".to_string(), item)])).collect()))
-        }
-        other => Ok(other),
-    }
 }
 
 fn without_nulls(value: Value) -> Value {

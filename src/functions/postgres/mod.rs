@@ -9,12 +9,14 @@ pub(crate) mod json;
 mod number;
 mod number_template;
 pub mod privileges;
+mod rounding;
 pub mod session;
 pub mod sleep;
 mod template;
 mod text;
 
 pub(crate) use datetime::{Extract, zone_rows};
+pub(crate) use rounding::Round;
 pub(crate) use text::quote_literal;
 
 use super::define::Declaration;

@@ -1,30 +1,52 @@
 //! Arithmetic whose PostgreSQL meaning the engine's own functions do not have, and sizes in words.
 
+use datafusion::arrow::datatypes::i256;
 use rand::Rng as _;
 
+use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::datum::{Datum, numeric_text};
+use crate::functions::datum::{Datum, numeric_text, rescale};
 use crate::functions::define::{Call, Declaration, immutable, stable, volatile};
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
     let mut all = vec![
-        immutable("mod(int8, int8) -> int8", |call| {
-            let divisor = call.int(1)?;
-            if divisor == 0 { Err(division_by_zero()) } else { Ok(Datum::Int(call.int(0)?.wrapping_rem(divisor))) }
-        }),
+        immutable("mod(int4, int4) -> int4", modulo),
+        immutable("mod(int8, int8) -> int8", modulo),
+        immutable("mod(numeric, numeric) -> numeric", |call| {
+            let (value, divisor, scale) = same_scale(call)?;
+            if divisor == i256::ZERO { Err(division_by_zero()) } else { Ok(Datum::Numeric(value.wrapping_rem(divisor), scale)) }
+        })
+        .returning(|types, _| SqlType::Numeric { precision: 38, scale: greatest_scale(types) }),
         immutable("mod(float8, float8) -> float8", |call| {
             let divisor = call.float(1)?;
             if divisor == 0.0 { Err(division_by_zero()) } else { Ok(Datum::Float(call.float(0)? % divisor)) }
         }),
-        immutable("div(int8, int8) -> int8", |call| {
-            let divisor = call.int(1)?;
-            if divisor == 0 { Err(division_by_zero()) } else { Ok(Datum::Int(call.int(0)?.wrapping_div(divisor))) }
-        }),
+        immutable("div(numeric, numeric) -> numeric", |call| {
+            let (value, divisor, _) = same_scale(call)?;
+            if divisor == i256::ZERO { Err(division_by_zero()) } else { Ok(Datum::Numeric(value.wrapping_div(divisor), 0)) }
+        })
+        .returning(|_, _| SqlType::Numeric { precision: 38, scale: 0 }),
         immutable("div(float8, float8) -> float8", |call| {
             let divisor = call.float(1)?;
             if divisor == 0.0 { Err(division_by_zero()) } else { Ok(Datum::Float((call.float(0)? / divisor).trunc())) }
         }),
+        immutable("gcd(int4, int4) -> int4", |call| Ok(Datum::Int(gcd(call.int(0)?, call.int(1)?)))),
+        immutable("gcd(int8, int8) -> int8", |call| Ok(Datum::Int(gcd(call.int(0)?, call.int(1)?)))),
+        immutable("lcm(int4, int4) -> int4", lcm),
+        immutable("lcm(int8, int8) -> int8", lcm),
+        immutable("factorial(int8) -> numeric", |call| {
+            let number = call.int(0)?;
+            if number < 0 {
+                return Err(Error::new(ErrorKind::NumericOutOfRange, "factorial of a negative number is undefined"));
+            }
+            let product =
+                (1..=i128::from(number.min(40))).try_fold(1_i128, i128::checked_mul).filter(|product| *product < 10_i128.pow(38));
+            product
+                .map(|product| Datum::Numeric(i256::from_i128(product), 0))
+                .ok_or_else(|| Error::new(ErrorKind::NumericOutOfRange, "value overflows numeric format"))
+        })
+        .returning(|_, _| SqlType::Numeric { precision: 38, scale: 0 }),
         immutable("pmod(int8, int8) -> int8", |call| {
             let divisor = call.int(1)?;
             if divisor == 0 { Ok(Datum::Null) } else { Ok(Datum::Int(call.int(0)?.rem_euclid(divisor))) }
@@ -48,13 +70,8 @@ pub(crate) fn declarations() -> Vec<Declaration> {
         immutable("sind(float8) -> float8", |call| Ok(Datum::Float(call.float(0)?.to_radians().sin()))),
         immutable("cosd(float8) -> float8", |call| Ok(Datum::Float(call.float(0)?.to_radians().cos()))),
         immutable("tand(float8) -> float8", |call| Ok(Datum::Float(call.float(0)?.to_radians().tan()))),
-        volatile("random(int8, int8) -> int8", |call| {
-            let (low, high) = (call.int(0)?, call.int(1)?);
-            if low > high {
-                return Err(Error::new(ErrorKind::InvalidParameter, "lower bound must be less than or equal to upper bound"));
-            }
-            Ok(Datum::Int(rand::rng().random_range(low..=high)))
-        }),
+        volatile("random(int4, int4) -> int4", random_between),
+        volatile("random(int8, int8) -> int8", random_between),
         volatile("random() -> float8", |_| Ok(Datum::Float(rand::rng().random::<f64>()))),
         volatile("rand() -> float8", |_| Ok(Datum::Float(rand::rng().random::<f64>()))),
         volatile("gen_random_uuid() -> uuid", |_| Ok(Datum::from(uuid::Uuid::new_v4().to_string()))),
@@ -63,6 +80,54 @@ pub(crate) fn declarations() -> Vec<Declaration> {
     ];
     all.extend(sizes());
     all
+}
+
+fn modulo(call: &Call<'_>) -> Result<Datum> {
+    let divisor = call.int(1)?;
+    if divisor == 0 { Err(division_by_zero()) } else { Ok(Datum::Int(call.int(0)?.wrapping_rem(divisor))) }
+}
+
+/// Both arguments at the greater of their scales.
+fn same_scale(call: &Call<'_>) -> Result<(i256, i256, i8)> {
+    let decimal = |index| match call.get(index) {
+        Datum::Numeric(value, scale) => Ok((*value, *scale)),
+        Datum::Int(value) => Ok((i256::from_i128((*value).into()), 0)),
+        _ => Err(Error::internal("a decimal function got another type")),
+    };
+    let ((one, one_scale), (two, two_scale)) = (decimal(0)?, decimal(1)?);
+    let scale = one_scale.max(two_scale);
+    Ok((rescale(one, one_scale, scale)?, rescale(two, two_scale, scale)?, scale))
+}
+
+fn greatest_scale(types: &[SqlType]) -> i8 {
+    let scale = |sql_type: &SqlType| if let SqlType::Numeric { scale, .. } = sql_type { *scale } else { 0 };
+    types.iter().map(scale).max().unwrap_or(0)
+}
+
+fn gcd(one: i64, two: i64) -> i64 {
+    let (mut one, mut two) = (one.wrapping_abs(), two.wrapping_abs());
+    while two != 0 {
+        (one, two) = (two, one.wrapping_rem(two));
+    }
+    one
+}
+
+fn lcm(call: &Call<'_>) -> Result<Datum> {
+    let (one, two) = (call.int(0)?, call.int(1)?);
+    let divisor = gcd(one, two);
+    if divisor == 0 {
+        return Ok(Datum::Int(0));
+    }
+    let product = (one / divisor).checked_mul(two).and_then(i64::checked_abs);
+    product.map(Datum::Int).ok_or_else(|| Error::new(ErrorKind::NumericOutOfRange, "bigint out of range"))
+}
+
+fn random_between(call: &Call<'_>) -> Result<Datum> {
+    let (low, high) = (call.int(0)?, call.int(1)?);
+    if low > high {
+        return Err(Error::new(ErrorKind::InvalidParameter, "lower bound must be less than or equal to upper bound"));
+    }
+    Ok(Datum::Int(rand::rng().random_range(low..=high)))
 }
 
 fn division_by_zero() -> Error {

@@ -1,7 +1,9 @@
 //! PostgreSQL's template language for numbers: `to_char(number, '9,990.99')`, `to_number`.
 
 use datafusion::arrow::datatypes::i256;
+use datafusion::common::ScalarValue;
 
+use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::datum::{Datum, numeric_text, rescale};
 use crate::functions::define::Call;
@@ -375,6 +377,21 @@ pub(super) fn to_number(call: &Call<'_>) -> Result<Datum> {
     }
     let value = i256::from_string(&digits).ok_or_else(invalid)?;
     Ok(Datum::Numeric(if negative { -value } else { value }, scale.unwrap_or(0)))
+}
+
+/// As many digits behind the point as a constant template has.
+pub(super) fn to_number_type(_types: &[SqlType], constants: &[Option<&ScalarValue>]) -> SqlType {
+    let template = match constants.get(1) {
+        Some(Some(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)))) => text,
+        _ => return SqlType::Numeric { precision: 38, scale: 10 },
+    };
+    let tokens = parse(template).tokens;
+    let after = tokens
+        .iter()
+        .skip_while(|token| !matches!(token, Token::Point))
+        .filter(|token| matches!(token, Token::Digit { .. }))
+        .count();
+    SqlType::Numeric { precision: 38, scale: i8::try_from(after.min(30)).unwrap_or(0) }
 }
 
 #[cfg(test)]

@@ -234,7 +234,10 @@ fn roles() -> Vec<Declaration> {
     fn role_or_system(context: &FunctionContext, role: &Datum) -> Result<Option<ObjectId>> {
         match role {
             Datum::Int(oid) if *oid == i64::from(builtin::SYSTEM_ROLE) => Ok(Some(ObjectId(builtin::SYSTEM_ROLE))),
-            Datum::Text(name) if name == builtin::SYSTEM_ROLE_NAME => Ok(Some(ObjectId(builtin::SYSTEM_ROLE))),
+            // PostgreSQL's predefined roles: nobody is in them here.
+            Datum::Text(name) if name == builtin::SYSTEM_ROLE_NAME || name.starts_with("pg_") => {
+                Ok(Some(ObjectId(builtin::SYSTEM_ROLE)))
+            }
             other => principal(context, other),
         }
     }

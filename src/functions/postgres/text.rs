@@ -202,6 +202,36 @@ fn substring(call: &Call<'_>) -> Result<Datum> {
     Ok(Datum::text(found.map(|found| found.as_str())))
 }
 
+/// Where character `start` (from 1) begins, in bytes.
+fn byte_of(text: &str, start: i64) -> usize {
+    let skip = usize::try_from(start.max(1) - 1).unwrap_or(usize::MAX);
+    text.char_indices().nth(skip).map_or(text.len(), |(index, _)| index)
+}
+
+fn regexp_count(call: &Call<'_>) -> Result<Datum> {
+    let text = call.text(0)?;
+    let from = byte_of(text, call.get(2).as_int().unwrap_or(1));
+    let regex = pattern(call.text(1)?, flags_of(call, 3))?;
+    Ok(Datum::Int(i64::try_from(regex.find_iter(text.get(from..).unwrap_or_default()).count()).unwrap_or(i64::MAX)))
+}
+
+/// Position of the nth match or of a group in it; behind it when the fifth argument is 1.
+fn regexp_instr(call: &Call<'_>) -> Result<Datum> {
+    let text = call.text(0)?;
+    let from = byte_of(text, call.get(2).as_int().unwrap_or(1));
+    let nth = usize::try_from(call.get(3).as_int().unwrap_or(1).max(1) - 1).unwrap_or(0);
+    let behind = call.get(4).as_int() == Some(1);
+    let group = usize::try_from(call.get(6).as_int().unwrap_or(0)).unwrap_or(0);
+    let regex = pattern(call.text(1)?, flags_of(call, 5))?;
+    let tail = text.get(from..).unwrap_or_default();
+    let found = regex
+        .captures_iter(tail)
+        .nth(nth)
+        .and_then(|captures| captures.get(group).map(|found| if behind { found.end() } else { found.start() }));
+    let characters = found.and_then(|index| text.get(..from + index)).map_or(0, |before| before.chars().count() + 1);
+    Ok(Datum::Int(i64::try_from(characters).unwrap_or(0)))
+}
+
 fn regexp_substr(call: &Call<'_>) -> Result<Datum> {
     let (text, start) = (call.text(0)?, call.get(2).as_int().unwrap_or(1).max(1));
     let nth = call.get(3).as_int().unwrap_or(1).max(1);
@@ -222,6 +252,15 @@ fn patterns() -> Vec<Declaration> {
         immutable("regexp_split_to_table(text, text, text) -> setof text", split),
         immutable("regexp_matches(text, text) -> setof text[]", matches),
         immutable("regexp_matches(text, text, text) -> setof text[]", matches),
+        immutable("regexp_count(text, text) -> int4", regexp_count),
+        immutable("regexp_count(text, text, int4) -> int4", regexp_count),
+        immutable("regexp_count(text, text, int4, text) -> int4", regexp_count),
+        immutable("regexp_instr(text, text) -> int4", regexp_instr),
+        immutable("regexp_instr(text, text, int4) -> int4", regexp_instr),
+        immutable("regexp_instr(text, text, int4, int4) -> int4", regexp_instr),
+        immutable("regexp_instr(text, text, int4, int4, int4) -> int4", regexp_instr),
+        immutable("regexp_instr(text, text, int4, int4, int4, text) -> int4", regexp_instr),
+        immutable("regexp_instr(text, text, int4, int4, int4, text, int4) -> int4", regexp_instr),
         immutable("regexp_substr(text, text) -> text", regexp_substr),
         immutable("regexp_substr(text, text, int4) -> text", regexp_substr),
         immutable("regexp_substr(text, text, int4, int4) -> text", regexp_substr),
