@@ -31,6 +31,8 @@ mod show;
 mod stored;
 mod table;
 mod tag;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::sync::Arc;
