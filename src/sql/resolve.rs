@@ -12,6 +12,7 @@
 //! A name that its reader may not know of is reported like one that does not exist (42P01), here and in the binder, so that no error of
 //! the lake and no column name tells of it. Whether the reader may *read* what it may know of is governance's business.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -144,7 +145,7 @@ impl Reached {
         };
         match &relation.kind {
             RelationKind::View(view) => {
-                if !self.views.contains_key(&relation.id) {
+                if let Entry::Vacant(entry) = self.views.entry(relation.id) {
                     let query = parsed_query(&view.query)?;
                     tasks.push(Task {
                         references: References::of_query(&query),
@@ -152,7 +153,7 @@ impl Reached {
                         reader: relation.owner,
                         depth: task.depth + 1,
                     });
-                    self.views.insert(relation.id, Arc::new(query));
+                    entry.insert(Arc::new(query));
                 }
             }
             RelationKind::Table(table) => {

@@ -161,7 +161,7 @@ fn sql_standard(text: &mut Text, fields: &Fields) {
     let has_positive = fields.all().iter().any(|field| *field > 0);
     let has_year_month = fields.years != 0 || fields.months != 0;
     let has_day_time = fields.days != 0 || fields.time() != [0; 4];
-    let in_standard = !(has_negative && has_positive) && !(has_year_month && has_day_time);
+    let in_standard = !(has_negative && has_positive || has_year_month && has_day_time);
     if !has_negative && !has_positive {
         text.push(b'0');
         return;

@@ -309,10 +309,10 @@ fn ages() -> Vec<Declaration> {
             }
             _ => Ok(Datum::Null),
         }),
-        stable("age(timestamp) -> interval", |call| age_of_today(call)),
-        stable("age(timestamptz) -> interval", |call| age_of_today(call)),
-        immutable("justify_days(interval) -> interval", |call| justified(call, |interval| carry_days(interval))),
-        immutable("justify_hours(interval) -> interval", |call| justified(call, |interval| carry_hours(interval))),
+        stable("age(timestamp) -> interval", age_of_today),
+        stable("age(timestamptz) -> interval", age_of_today),
+        immutable("justify_days(interval) -> interval", |call| justified(call, carry_days)),
+        immutable("justify_hours(interval) -> interval", |call| justified(call, carry_hours)),
         immutable("justify_interval(interval) -> interval", |call| {
             justified(call, |interval| same_signs(carry_days(carry_hours(interval))))
         }),

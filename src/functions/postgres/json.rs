@@ -91,7 +91,7 @@ fn argument_json(call: &Call<'_>, index: usize) -> String {
 
 fn build_object(call: &Call<'_>) -> Result<Datum> {
     let count = call.arguments.len();
-    if count % 2 != 0 {
+    if !count.is_multiple_of(2) {
         return Err(Error::new(ErrorKind::InvalidParameter, "argument list must have even number of elements")
             .with_hint("The arguments of json_build_object() must consist of alternating keys and values."));
     }

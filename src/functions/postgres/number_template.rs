@@ -249,7 +249,7 @@ impl<'a> Writer<'a> {
                 self.mark();
                 self.text.push('.');
             }
-            Token::Group if self.started => self.text.push(if self.overflow { ',' } else { ',' }),
+            Token::Group if self.started => self.text.push(','),
             Token::Group => self.blank(),
             Token::Minus => match self.digits.negative {
                 true => self.text.push('-'),

@@ -163,8 +163,8 @@ impl Round {
         let Some(unit) = ten.checked_pow(dropped) else { return Ok(i256::ZERO) };
         let (mut quotient, mut remainder) = (value / unit, value % unit);
         if remainder.is_negative() {
-            quotient = quotient - i256::ONE;
-            remainder = remainder + unit;
+            quotient -= i256::ONE;
+            remainder += unit;
         }
         let up = match self.rounding {
             _ if remainder == i256::ZERO => false,

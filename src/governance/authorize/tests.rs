@@ -112,10 +112,8 @@ fn resolve(snapshot: &CatalogSnapshot, written: &Name, kind: SecurableKind) -> R
 
 fn query() -> Box<ast::Query> {
     let statement = Parser::parse_sql(&PostgreSqlDialect {}, "SELECT 1").unwrap().remove(0);
-    match statement {
-        ast::Statement::Query(query) => query,
-        other => panic!("{other}"),
-    }
+    let ast::Statement::Query(query) = statement else { panic!("{statement}") };
+    query
 }
 
 fn expression() -> Box<ast::Expr> {

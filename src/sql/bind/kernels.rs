@@ -171,7 +171,7 @@ impl KernelFunction {
             (Kernel::TimestampDifference, [left, right]) => {
                 let (left, right) =
                     (left.as_primitive::<TimestampMicrosecondType>(), right.as_primitive::<TimestampMicrosecondType>());
-                Ok(Arc::new(zip_map(left.iter(), right.iter(), |left, right| difference(left, right))?))
+                Ok(Arc::new(zip_map(left.iter(), right.iter(), difference)?))
             }
             (Kernel::IntervalTimes, [interval, factor]) => {
                 let (interval, factor) =

@@ -269,7 +269,7 @@ fn datetime_out_of_range(text: &str) -> Error {
 
 /// A date at the start of `text` and what stands behind it; the inner `None` is a date that the calendar lacks.
 fn date_prefix(text: &str) -> Option<(Option<NaiveDate>, &str)> {
-    let end = text.find(|character: char| character == ' ' || character == 'T' || character == 't').unwrap_or(text.len());
+    let end = text.find([' ', 'T', 't']).unwrap_or(text.len());
     let (day, rest) = text.split_at(end);
     let rest = rest.strip_prefix(['T', 't']).unwrap_or(rest).trim_start();
     // '2024-01-05+00' and '2024-01-05Z'

@@ -127,14 +127,14 @@ impl<'a> Reader<'a> {
     }
 
     fn unexpected_at(&self, index: usize) -> Error {
-        let error = match self.lexemes.get(index).or(self.semicolon) {
+        
+        match self.lexemes.get(index).or(self.semicolon) {
             Some(lexeme) => {
                 let near = self.text.get(lexeme.bytes.clone()).unwrap_or_default();
                 Error::new(ErrorKind::Syntax, format!("syntax error at or near \"{near}\"")).with_position(lexeme.position())
             }
             None => Error::new(ErrorKind::Syntax, "syntax error at end of input").with_position(self.text.chars().count() + 1),
-        };
-        error
+        }
     }
 
     /// sqlparser's error as PostgreSQL's: the token that it names is found again by its position.

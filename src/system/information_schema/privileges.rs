@@ -34,7 +34,7 @@ fn grantee_name(context: &SystemContext, id: ObjectId) -> String {
 }
 
 /// The grants given on the object itself, as far as the principal may see them.
-pub(super) fn grants<'a>(context: &'a SystemContext, id: ObjectId) -> impl Iterator<Item = &'a Grant> {
+pub(super) fn grants(context: &SystemContext, id: ObjectId) -> impl Iterator<Item = &Grant> {
     let snapshot = visible::snapshot(context);
     let principal = context.functions.principal;
     let all = snapshot.manages(principal, id);

@@ -39,20 +39,17 @@ fn short(magnitude: u64, negative: bool, scale: u8) -> NumericBytes {
     // Up to five digits left of the point and four right of it, filled from the right.
     let mut digits = [0_u16; 9];
     let mut weight = -1;
-    #[expect(clippy::cast_possible_truncation, reason = "below 10,000")]
-    {
-        for slot in digits[5..5 + fraction_digits].iter_mut().rev() {
-            *slot = (fraction % 10_000) as u16;
-            fraction /= 10_000;
+    for slot in digits[5..5 + fraction_digits].iter_mut().rev() {
+        *slot = (fraction % 10_000) as u16;
+        fraction /= 10_000;
+    }
+    for slot in digits[..5].iter_mut().rev() {
+        if whole == 0 {
+            break;
         }
-        for slot in digits[..5].iter_mut().rev() {
-            if whole == 0 {
-                break;
-            }
-            *slot = (whole % 10_000) as u16;
-            whole /= 10_000;
-            weight += 1;
-        }
+        *slot = (whole % 10_000) as u16;
+        whole /= 10_000;
+        weight += 1;
     }
     #[expect(clippy::cast_sign_loss, reason = "from -1 to 4")]
     let first = (4 - weight) as usize;
@@ -67,17 +64,16 @@ fn long(unscaled: i256, scale: i8) -> NumericBytes {
     // Decimal digits left of the point; negative if zeros stand between the point and the first digit.
     let whole = i32::try_from(decimal.len()).unwrap_or(i32::MAX) - scale;
     let weight = whole.div_euclid(4) + i32::from(whole.rem_euclid(4) != 0) - 1;
-    let mut place = (weight + 1) * 4 - whole;
+    let first = (weight + 1) * 4 - whole;
     let mut digits = [0_u16; 24];
     let mut count = 0;
-    for byte in decimal {
+    for (place, byte) in (first..).zip(decimal) {
         let index = usize::try_from(place / 4).unwrap_or_default();
         if let Some(slot) = digits.get_mut(index) {
             let power = [1000, 100, 10, 1][usize::try_from(place % 4).unwrap_or_default()];
             *slot += u16::from(byte - b'0') * power;
             count = index + 1;
         }
-        place += 1;
     }
     assemble(&digits[..count], weight, unscaled.is_negative(), u16::try_from(scale.max(0)).unwrap_or_default())
 }
