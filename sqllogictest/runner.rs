@@ -7,7 +7,8 @@
 //! ```
 //! So a value has three ways from the engine to the file, and all must agree. A file starts with an empty warehouse and the session of
 //! the administrator. `connection alice` continues as principal `alice`, whose password is `alice-password-1` by convention; `alice.2`
-//! is a second session of hers. Records for one mode only stand behind `onlyif simple`, `skipif binary` and the like.
+//! is a second session of hers. Records for one mode only stand behind `onlyif simple`, `skipif binary` and the like. A record behind
+//! `onlyif known-difference` holds PostgreSQL's answer where the server gives another one, and is skipped; remove the line with the bug.
 //!
 //! `cargo test --test sqllogictest -- --complete [filter]` writes the server's answers into the files instead of comparing them, and
 //! `--complete=HOST:PORT` those of another server: PostgreSQL, for what must be as in PostgreSQL. Read the difference before you commit.
