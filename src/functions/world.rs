@@ -21,7 +21,6 @@ use crate::error::Error;
 pub(crate) struct World {
     pub(crate) snapshot: Arc<CatalogSnapshot>,
     pub(crate) catalog: ObjectId,
-    pub(crate) schema: ObjectId,
     pub(crate) orders: ObjectId,
     pub(crate) view: ObjectId,
     pub(crate) secret: ObjectId,
@@ -102,7 +101,7 @@ pub(crate) fn world() -> World {
     ] {
         change.grant(Grant { grantee, securable, privilege, grantor: admin, grantable: false }).unwrap();
     }
-    World { snapshot: Arc::new(change.into_snapshot()), catalog, schema, orders, view, secret, admin, alice, analysts }
+    World { snapshot: Arc::new(change.into_snapshot()), catalog, orders, view, secret, admin, alice, analysts }
 }
 
 impl World {
