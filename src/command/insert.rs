@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem, SetExpr, Value};
+use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr};
 use futures::StreamExt;
 
 use super::assign::Assignment;
@@ -108,17 +108,16 @@ impl Target {
     /// Binds the query to the columns that its own go into: literals and parameters take their types, and what may be assigned is
     /// converted.
     async fn bind(&self, columns: &[String], by_name: bool, query: &ast::Query, context: &CommandContext) -> Result<Source> {
-        let query = defaults_as_null(query);
         let chosen = if by_name {
-            self.by_name(&query::bind(&query, &context.parameter_types, context).await?)?
+            self.by_name(&query::bind(query, &context.parameter_types, context).await?)?
         } else if columns.is_empty() {
-            (0..self.given(&query, context).await?).collect()
+            (0..self.given(query, context).await?).collect()
         } else {
             refuse_repeated(columns)?;
             columns.iter().map(|column| self.column(column)).collect::<Result<Vec<_>>>()?
         };
         let targets: Vec<(String, SqlType)> = chosen.iter().filter_map(|column| self.columns.get(*column)).cloned().collect();
-        let bound = query::bind_to(&query, &context.parameter_types, &targets, context).await?;
+        let bound = query::bind_to(query, &context.parameter_types, &targets, context).await?;
         let columns = (0..self.columns.len()).map(|column| chosen.iter().position(|other| *other == column)).collect();
         Ok(Source { bound, columns })
     }
@@ -190,20 +189,6 @@ fn width(body: &SetExpr) -> Option<usize> {
     }
 }
 
-/// DEFAULT in VALUES is NULL: there are no column defaults.
-fn defaults_as_null(query: &ast::Query) -> ast::Query {
-    let mut query = query.clone();
-    if let SetExpr::Values(values) = query.body.as_mut() {
-        for expr in values.rows.iter_mut().flat_map(|row| row.content.iter_mut()) {
-            let is_default = matches!(&*expr, Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default"));
-            if is_default {
-                *expr = Expr::value(Value::Null);
-            }
-        }
-    }
-    query
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,12 +201,6 @@ mod tests {
         assert_eq!(width("(SELECT 1)"), Some(1));
         assert_eq!(width("SELECT *, 1 FROM t"), None);
         assert_eq!(width("SELECT 1 UNION SELECT 2"), None);
-    }
-
-    #[test]
-    fn default_is_null() {
-        let query = defaults_as_null(&query::parse("VALUES (1, DEFAULT), (\"default\", default)").unwrap());
-        assert_eq!(query.to_string(), "VALUES (1, NULL), (\"default\", NULL)");
     }
 
     #[test]
