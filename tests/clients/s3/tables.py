@@ -1,6 +1,6 @@
 """External and managed tables on S3, with a named credential; two credentials never mix; a path outside the location is refused."""
 
-import os
+import logging
 
 import boto3
 import psycopg
@@ -14,7 +14,13 @@ def check(condition, what):
         raise SystemExit(f"s3: {what}")
 
 
+def quiet():
+    """The S3 server logs every request otherwise."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+
 def main():
+    quiet()
     s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     s3.start()
     host, port = s3.get_host_and_port()
