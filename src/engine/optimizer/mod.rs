@@ -13,7 +13,6 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
-use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
@@ -30,20 +29,10 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
         .with_runtime_env(runtime)
         // The optimiser looks it up by name to plan DISTINCT ON.
         .with_aggregate_functions(vec![first_value_udaf()])
-        .with_optimizer_rules(optimizer_rules())
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_analyzer_rule(Arc::new(OutputCap::new(options.function_output.as_usize())))
         .build();
     Ok(state)
-}
-
-/// Rules that move field accesses towards the leaves: they lose the qualifiers of equal names (DataFusion 55), so that joins over
-/// columns called alike become ambiguous.
-const LEFT_OUT: [&str; 2] = ["extract_leaf_expressions", "push_down_leaf_projections"];
-
-/// DataFusion's logical rules without those.
-fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    Optimizer::new().rules.into_iter().filter(|rule| !LEFT_OUT.contains(&rule.name())).collect()
 }
 
 fn config(options: &EngineOptions) -> Result<SessionConfig> {
@@ -66,6 +55,8 @@ fn config(options: &EngineOptions) -> Result<SessionConfig> {
     settings.optimizer.enable_aggregate_dynamic_filter_pushdown = planning.dynamic_filters;
     settings.optimizer.prefer_hash_join = planning.hash_joins;
     settings.optimizer.hash_join_single_partition_threshold = planning.broadcast_threshold.as_usize();
+    // Moving field accesses towards the leaves loses the qualifiers of equal names: joins over them become ambiguous.
+    settings.optimizer.enable_leaf_expression_pushdown = false;
     settings.explain.show_statistics = false;
     Ok(config)
 }
