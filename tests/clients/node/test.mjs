@@ -38,17 +38,13 @@ await cursor.close();
 for (const [sql, code] of [["SELECT nothing", "42703"], ["SELECT * FROM missing", "42P01"], ["SELECT 1/0", "22012"], ["SELEC 1", "42601"]]) {
   await assert.rejects(client.query(sql), (error) => error.code === code, `${sql}: ${code}`);
 }
-const other = new pg.Client();
-await other.connect();
 const { rows: [{ pid }] } = await client.query("SELECT pg_backend_pid() AS pid");
 assert.ok(pid > 0);
 const endless = client.query("SELECT count(*) FROM generate_series(1,3000000) a(n) JOIN generate_series(1,3000000) b(n) ON a.n % 7 = b.n % 7");
-setTimeout(() => other.cancel(client, client.activeQuery ?? client._activeQuery), 10_000).unref();
 const canceller = new pg.Client();
-setTimeout(() => canceller.cancel(client, client._activeQuery ?? client.activeQuery), 500);
+setTimeout(() => canceller.cancel(client, client._activeQuery), 500);
 await assert.rejects(endless, (error) => error.code === "57014", "the query was not cancelled");
 assert.equal((await client.query("SELECT 1 AS one")).rows[0].one, 1);
-await other.end();
 await client.end();
 await assert.rejects(new pg.Client({ password: "wrong" }).connect(), (error) => error.code === "28P01");
 console.log("node-postgres passed");
