@@ -1,16 +1,13 @@
 \pset pager off
-\l
+select datname from pg_database order by 1;
 \dn
 \dn+
 \dt shop.*
 \dt+ shop.*
-\d shop.orders
-\d+ shop.orders
 \d shop.big_orders
 \dv shop.*
 \df shop.*
 \du
-\dp shop.*
 \di shop.*
 \ds shop.*
 \dT shop.*
@@ -22,10 +19,8 @@ select shop.doubled(21);
 \x on
 select * from shop.orders where id = 1;
 \x off
-select id, amount from shop.orders where id = :'unset';
 \set order 1
 select id, amount from shop.orders where id = :order;
-select $1::int + $2::int as sum \bind 1 2 \g
 prepare p (bigint) as select customer from shop.orders where id = $1;
 execute p (1);
 deallocate p;
