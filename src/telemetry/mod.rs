@@ -31,7 +31,10 @@ pub enum LogFormat {
 
 impl Default for TelemetryOptions {
     fn default() -> Self {
-        Self { log_filter: "info,delta_kernel=warn,delta_kernel_default_engine=warn,datafusion_common=error,rustls=error".into(), log_format: LogFormat::Text }
+        Self {
+            log_filter: "info,delta_kernel=warn,delta_kernel_default_engine=warn,datafusion_common=error,rustls=error".into(),
+            log_format: LogFormat::Text,
+        }
     }
 }
 

@@ -127,7 +127,6 @@ impl<'a> Reader<'a> {
     }
 
     fn unexpected_at(&self, index: usize) -> Error {
-        
         match self.lexemes.get(index).or(self.semicolon) {
             Some(lexeme) => {
                 let near = self.text.get(lexeme.bytes.clone()).unwrap_or_default();
