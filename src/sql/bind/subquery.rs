@@ -122,6 +122,12 @@ impl Binder<'_> {
 
     fn exists_plan(&self, plan: LogicalPlan, negated: bool, place: Place<'_>) -> Result<Typed> {
         if place.filter && place.inside.is_none() {
+            // Only whether there is a row counts. Output columns beside the correlated ones that the planner adds would make names ambiguous.
+            let rows = match plan {
+                LogicalPlan::Projection(projection) => Arc::unwrap_or_clone(projection.input),
+                other => other,
+            };
+            let plan = projected(rows, vec![lit(1_i64).alias(self.unique("#row"))])?;
             let exists = Exists::new(subquery(plan), negated);
             return Ok(Typed::new(Expr::Exists(exists), SqlType::Bool, false));
         }
