@@ -9,7 +9,7 @@
 //! ```
 //! A bound plan reads schema-only sources, which no planner accepts. Only this room swaps readable ones in, and only [`GovernedQuery`] carries them
 //! out. The leaf is opaque because a predicate that can fail, such as `1 / (salary - 900)`, would tell a caller about rows that the filter
-//! hides if the optimiser ran it first. Nothing here reads a clock, a file or the network.
+//! hides if the optimiser ran it first. [`govern`] reads no clock, no file and no network; a governed scan, once it is planned, counts visible rows.
 
 mod authorize;
 mod effective;
@@ -18,6 +18,7 @@ mod rewrite;
 mod scan;
 mod system_table;
 mod visibility;
+mod visible_rows;
 
 use std::sync::Arc;
 

@@ -30,6 +30,7 @@ use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ObjectId, Relation};
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lake::TableSnapshot;
 use crate::sql::source::{Access, BoundPolicies, SecurableSource, SourceRelation};
 use crate::system::{SystemContext, SystemRelation};
 
@@ -141,7 +142,7 @@ impl Rewriter<'_> {
                 // Checked with the query's accesses already; here a second time, so that no scan depends on the binder's list.
                 check_access(&self.system.functions.snapshot, self.caller, &access).map_err(ours)?;
                 let Some(snapshot) = snapshot else { return Err(internal_datafusion_err!("a table without a pinned version")) };
-                self.table(relation, snapshot.provider(), policies, &source.schema)
+                self.table(relation, snapshot, policies, &source.schema)
             }
             SourceRelation::System(relation) => Ok(self.system_table(relation)),
             SourceRelation::Function { name: _, provider } => Ok(Arc::clone(provider)),
@@ -158,10 +159,11 @@ impl Rewriter<'_> {
     fn table(
         &mut self,
         relation: &Relation,
-        raw: Arc<dyn TableProvider>,
+        snapshot: &Arc<TableSnapshot>,
         policies: &BoundPolicies,
         schema: &SchemaRef,
     ) -> DataFusionResult<Arc<dyn TableProvider>> {
+        let raw = snapshot.provider();
         if policies.is_empty() {
             return Ok(raw);
         }
@@ -175,7 +177,8 @@ impl Rewriter<'_> {
         self.governed = true;
         let row_filter = row_filter.map(|filter| self.policy(filter)).transpose()?;
         let masks = masks.into_iter().map(|(column, mask)| Ok((column, self.policy(mask)?))).collect::<DataFusionResult<_>>()?;
-        Ok(Arc::new(GovernedTable::new(self.display_name(relation), raw, schema, row_filter, masks)?))
+        let counted = Some(Arc::clone(snapshot));
+        Ok(Arc::new(GovernedTable::new(self.display_name(relation), raw, counted, schema, row_filter, masks)?))
     }
 
     fn display_name(&self, relation: &Relation) -> String {

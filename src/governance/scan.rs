@@ -1,7 +1,7 @@
 //! The opaque governed scan.
 //!
 //! ```text
-//!   outer plan:   .. ── GovernedScan: crm.people                       one leaf: no children, no statistics, prints its name
+//!   outer plan:   .. ── GovernedScan: crm.people                       one leaf: no children, prints its name, tells visible rows only
 //!   ─────────────────────────│───────────────────────────────────────────────────────────────────────────────────────
 //!   inner plan:   masks ◀─ leakproof predicates ◀─ row filter ◀─ raw scan         planned apart, in isolation
 //! ```
@@ -10,7 +10,7 @@
 //! leak in DataFusion 55: its rules move expressions across each of them.
 //!
 //! Not here: `insert_into`, `delete_from`, `update`, `truncate`, `merge_into` (refused by the trait's defaults), column defaults, constraints,
-//! `get_logical_plan` (it would inline the inner plan into the outer one), statistics in any form.
+//! `get_logical_plan` (it would inline the inner plan into the outer one), statistics that count what is hidden (see `visible_rows`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +22,7 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, TableReference, internal_err};
+use datafusion::common::{Column, Statistics, TableReference, internal_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -36,11 +36,14 @@ use datafusion::physical_plan::filter_pushdown::{
     ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties};
 use futures::StreamExt;
 
 use super::leakproof::Leakproof;
+use super::visible_rows::{statistics, visible_rows};
+use crate::lake::TableSnapshot;
 
 /// Qualifier of the raw scan in the inner plan. Policies are bound to it; no caller can write it.
 pub(super) const RAW: &str = "governed scan";
@@ -55,6 +58,8 @@ pub(super) struct GovernedTable {
     /// `schema.table`, all that EXPLAIN shows.
     name: String,
     raw: Arc<dyn TableProvider>,
+    /// Where visible rows are counted; `None` if nobody should.
+    snapshot: Option<Arc<TableSnapshot>>,
     /// Columns as the outer plan sees them.
     schema: SchemaRef,
     /// Over columns qualified by [`RAW`].
@@ -75,13 +80,14 @@ impl GovernedTable {
     pub(super) fn new(
         name: String,
         raw: Arc<dyn TableProvider>,
+        snapshot: Option<Arc<TableSnapshot>>,
         schema: &SchemaRef,
         row_filter: Option<Expr>,
         masks: BTreeMap<String, Expr>,
     ) -> Result<Self> {
         let schema = masked_schema(schema, &masks);
         let leakproof = Arc::new(Leakproof::new(&schema, masks.keys().cloned())?);
-        Ok(Self { name, raw, schema, row_filter, masks, leakproof })
+        Ok(Self { name, raw, snapshot, schema, row_filter, masks, leakproof })
     }
 
     /// masks <- leakproof predicates <- row filter <- raw scan.
@@ -172,7 +178,12 @@ impl TableProvider for GovernedTable {
             Some(limit) => Arc::new(LocalLimitExec::new(inner, limit)),
             None => inner,
         };
-        Ok(Arc::new(GovernedScan::new(self.name.clone(), inner, schema, Arc::clone(&self.leakproof))))
+        let visible = match &self.snapshot {
+            Some(snapshot) => visible_rows(snapshot, &self.raw, self.row_filter.as_ref(), state).await,
+            None => None,
+        };
+        let statistics = Arc::new(statistics(visible, !filters.is_empty(), limit, &schema));
+        Ok(Arc::new(GovernedScan::new(self.name.clone(), inner, schema, statistics, Arc::clone(&self.leakproof))))
     }
 }
 
@@ -181,6 +192,7 @@ pub(super) struct GovernedScan {
     name: String,
     inner: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
+    statistics: Arc<Statistics>,
     leakproof: Arc<Leakproof>,
 }
 
@@ -192,7 +204,13 @@ impl fmt::Debug for GovernedScan {
 
 impl GovernedScan {
     /// Neither orderings nor equivalences of the inner plan come out: they would tell constants of the policy.
-    fn new(name: String, inner: Arc<dyn ExecutionPlan>, schema: SchemaRef, leakproof: Arc<Leakproof>) -> Self {
+    fn new(
+        name: String,
+        inner: Arc<dyn ExecutionPlan>,
+        schema: SchemaRef,
+        statistics: Arc<Statistics>,
+        leakproof: Arc<Leakproof>,
+    ) -> Self {
         let partitions = inner.properties().output_partitioning().partition_count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -201,11 +219,11 @@ impl GovernedScan {
             inner.properties().boundedness,
         )
         .with_scheduling_type(inner.properties().scheduling_type);
-        Self { name, inner, properties: Arc::new(properties), leakproof }
+        Self { name, inner, properties: Arc::new(properties), statistics, leakproof }
     }
 
     fn with_inner(&self, inner: Arc<dyn ExecutionPlan>) -> Self {
-        Self::new(self.name.clone(), inner, self.schema(), Arc::clone(&self.leakproof))
+        Self::new(self.name.clone(), inner, self.schema(), Arc::clone(&self.statistics), Arc::clone(&self.leakproof))
     }
 
     /// The inner plan, for tests of its shape.
@@ -228,6 +246,14 @@ impl ExecutionPlan for GovernedScan {
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
+    }
+
+    /// Of all partitions together; how visible rows are spread is nobody's business.
+    fn statistics_from_inputs(&self, _input: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        match args.partition() {
+            None => Ok(Arc::clone(&self.statistics)),
+            Some(_) => Ok(Arc::new(Statistics::new_unknown(&self.schema()))),
+        }
     }
 
     /// None: no rule, no EXPLAIN and no walk over metrics sees the inner plan.

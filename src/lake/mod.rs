@@ -18,6 +18,7 @@ mod history;
 mod kernel;
 mod options;
 mod resident;
+mod row_counts;
 mod scan;
 mod snapshot;
 mod statistics;
@@ -48,6 +49,7 @@ use kernel::write::WritePlan;
 use resident::Residents;
 
 pub use options::LakeOptions;
+pub use row_counts::{RowCount, RowCounts};
 pub use snapshot::TableSnapshot;
 
 /// A table as the metastore knows it: where it is and how to open it.

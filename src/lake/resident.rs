@@ -172,7 +172,7 @@ async fn load(shared: &Arc<Shared>, table: &TableRef, store: &Arc<RootedStore>, 
     let io = shared.io.clone();
     blocking(&io, move || {
         let loaded = load::load(&table, &store, &shared.io, version)?;
-        TableSnapshot::new(&table, store, loaded, Arc::clone(&shared.deletion_vectors))
+        TableSnapshot::new(&table, store, loaded, Arc::clone(&shared.deletion_vectors), Arc::default())
     })
     .await
 }
@@ -192,7 +192,7 @@ async fn advance(
             Err(error) if error.kind() == ErrorKind::DataCorrupted => load::load(&table, &store, &shared.io, None)?,
             Err(error) => return Err(error),
         };
-        TableSnapshot::new(&table, store, loaded, Arc::clone(&shared.deletion_vectors))
+        TableSnapshot::new(&table, store, loaded, Arc::clone(&shared.deletion_vectors), Arc::clone(&base.row_counts))
     })
     .await
 }

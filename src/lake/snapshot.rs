@@ -12,6 +12,7 @@ use super::adapt::StoredColumns;
 use super::deletion::DeletionVectors;
 use super::files::{DataFile, FileTotals};
 use super::kernel::load::LoadedTable;
+use super::row_counts::RowCounts;
 use super::scan::TableScan;
 use crate::error::Result;
 use crate::storage::RootedStore;
@@ -28,6 +29,7 @@ pub struct TableSnapshot {
     /// Position in the scan's order of each column of the table.
     pub(super) scan_positions: Vec<usize>,
     pub(super) stored_columns: Arc<StoredColumns>,
+    pub(super) row_counts: Arc<RowCounts>,
     schema: SchemaRef,
     totals: FileTotals,
 }
@@ -38,6 +40,7 @@ impl TableSnapshot {
         store: Arc<RootedStore>,
         loaded: LoadedTable,
         deletion_vectors: Arc<DeletionVectors>,
+        row_counts: Arc<RowCounts>,
     ) -> Result<Self> {
         let columns = &loaded.columns;
         let data: Vec<FieldRef> = columns.data().map(|(field, _)| field).collect();
@@ -64,6 +67,7 @@ impl TableSnapshot {
             totals: FileTotals::of(&loaded.files),
             loaded,
             deletion_vectors,
+            row_counts,
         })
     }
 
@@ -100,6 +104,11 @@ impl TableSnapshot {
     /// Number of rows, if every file says it.
     pub fn num_rows(&self) -> Option<u64> {
         self.totals.rows
+    }
+
+    /// Rows by predicate, where somebody has counted them; shared with the versions before and after.
+    pub fn row_counts(&self) -> &RowCounts {
+        &self.row_counts
     }
 
     /// Size of the data files in bytes.

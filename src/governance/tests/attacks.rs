@@ -42,7 +42,7 @@ fn memory(batch: RecordBatch) -> Arc<dyn TableProvider> {
 fn governed(provider: Arc<dyn TableProvider>, schema: &SchemaRef, filter: Option<Expr>) -> Arc<dyn TableProvider> {
     let mask = when(raw("owner").eq(lit("alice")), raw("ssn")).otherwise(lit("XXX")).unwrap();
     let masks = BTreeMap::from([("ssn".to_string(), mask)]);
-    Arc::new(GovernedTable::new("public.people".into(), provider, schema, filter, masks).unwrap())
+    Arc::new(GovernedTable::new("public.people".into(), provider, None, schema, filter, masks).unwrap())
 }
 
 fn session(push: bool, partitions: usize) -> SessionContext {
@@ -268,7 +268,7 @@ async fn a_join_above_prunes_the_raw_scan_by_plain_columns_only() {
 async fn a_masked_column_may_be_null_though_the_column_itself_never_is() {
     let all = rows(false, false);
     let masks = BTreeMap::from([("id".to_string(), lit(datafusion::common::ScalarValue::Int64(None)))]);
-    let table = GovernedTable::new("public.people".into(), memory(all.clone()), &all.schema(), None, masks).unwrap();
+    let table = GovernedTable::new("public.people".into(), memory(all.clone()), None, &all.schema(), None, masks).unwrap();
     let context = caller(Arc::new(table), false, 2);
     assert_eq!(
         outcome(&context, "SELECT count(*), count(id) FROM t WHERE id IS NULL").await,

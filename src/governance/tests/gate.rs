@@ -7,9 +7,12 @@ use std::sync::Arc;
 use chrono::Utc;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::ColumnStatistics;
+use datafusion::common::stats::Precision;
 use datafusion::datasource::MemTable;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, out_ref_col};
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::*;
 
 use crate::catalog::privilege::Privilege;
@@ -313,4 +316,26 @@ async fn counts_do_not_come_from_the_log_where_rows_are_hidden() {
     assert_eq!(world.run("alice", count(below_three())).await.unwrap(), "3 2");
     assert_eq!(world.run("alice", count(mask("id", lit(7_i64)))).await.unwrap(), "6 7");
     assert_eq!(world.run("alice", count(filter(lit(false)))).await.unwrap(), "0 ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_knows_how_many_rows_are_visible_and_no_more() {
+    let world = World::new().await;
+    let rows = async |policies: BoundPolicies| {
+        let governed = !policies.is_empty();
+        let plan = world.govern("alice", world.people(policies).build().unwrap()).unwrap().into_plan();
+        let runtime = RuntimeEnvBuilder::new().with_object_store_registry(world.lake.object_store_registry()).build_arc().unwrap();
+        let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
+        let physical = context.state().create_physical_plan(&plan).await.unwrap();
+        let statistics = StatisticsContext::new().compute(physical.as_ref(), &StatisticsArgs::new()).unwrap();
+        let bounded =
+            |column: &ColumnStatistics| (&column.min_value, &column.max_value) != (&Precision::Absent, &Precision::Absent);
+        assert!(!governed || !statistics.column_statistics.iter().any(bounded));
+        statistics.num_rows
+    };
+    assert_eq!(rows(BoundPolicies::default()).await, Precision::Exact(6));
+    assert_eq!(rows(mask("ssn", lit("-"))).await, Precision::Inexact(6));
+    assert_eq!(rows(below_three()).await, Precision::Absent);
+    assert_eq!(rows(below_three()).await, Precision::Inexact(3));
+    assert_eq!(rows(below_three()).await, Precision::Inexact(3));
 }

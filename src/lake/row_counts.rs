@@ -1,0 +1,90 @@
+//! How many rows of a table satisfy a predicate, as far as somebody has counted them.
+//!
+//! The log says how many rows a table has, but not how many a predicate leaves. Whoever may tell a planner only the latter counts them once and
+//! leaves the number here. Counts outlive the version that they were made for and are made anew now and then: they are estimates, never
+//! answers. A predicate is counted when it is asked for a second time, so that one with a moving constant in it (`ts > now()`) costs nothing.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use datafusion::logical_expr::Expr;
+use parking_lot::Mutex;
+
+/// A count of an earlier version serves for so long before rows are counted again.
+const AGE: Duration = Duration::from_secs(60);
+/// Predicates of one table that are remembered.
+const PREDICATES: usize = 64;
+
+/// Counts by predicate. Predicates are compared whole; one with a subquery must not be asked for, because plans do not compare their sources.
+#[derive(Debug, Default)]
+pub struct RowCounts {
+    known: Mutex<HashMap<Expr, Known>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    Asked,
+    Counted { rows: usize, version: u64, at: Instant },
+}
+
+/// What is known about a predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowCount {
+    /// So many rows satisfy it, or did a short while ago.
+    Known(usize),
+    /// Nobody has counted, or not lately: the asker should, and [`RowCounts::learn`] it.
+    Wanted,
+    /// It was never asked for: not worth counting.
+    Unknown,
+}
+
+impl RowCounts {
+    /// Rows of `version` that satisfy `predicate`.
+    pub fn of(&self, predicate: &Expr, version: u64) -> RowCount {
+        let mut known = self.known.lock();
+        match known.get(predicate) {
+            Some(Known::Counted { rows, version: of, at }) if *of == version || at.elapsed() < AGE => RowCount::Known(*rows),
+            Some(_) => RowCount::Wanted,
+            None => {
+                if known.len() >= PREDICATES {
+                    known.clear();
+                }
+                known.insert(predicate.clone(), Known::Asked);
+                RowCount::Unknown
+            }
+        }
+    }
+
+    /// Keeps what was counted.
+    pub fn learn(&self, predicate: &Expr, version: u64, rows: usize) {
+        self.known.lock().insert(predicate.clone(), Known::Counted { rows, version, at: Instant::now() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+
+    #[test]
+    fn a_predicate_is_counted_when_it_comes_back() {
+        let counts = RowCounts::default();
+        let predicate = col("id").gt(lit(5_i64));
+        assert_eq!(counts.of(&predicate, 1), RowCount::Unknown);
+        assert_eq!(counts.of(&predicate, 1), RowCount::Wanted);
+        counts.learn(&predicate, 1, 7);
+        assert_eq!(counts.of(&predicate, 1), RowCount::Known(7));
+        assert_eq!(counts.of(&predicate, 2), RowCount::Known(7));
+        assert_eq!(counts.of(&col("id").gt(lit(6_i64)), 2), RowCount::Unknown);
+    }
+
+    #[test]
+    fn moving_constants_do_not_grow_the_memory() {
+        let counts = RowCounts::default();
+        for number in 0..1000_i64 {
+            assert_eq!(counts.of(&col("id").gt(lit(number)), 1), RowCount::Unknown);
+        }
+        assert!(counts.known.lock().len() <= PREDICATES);
+    }
+}
