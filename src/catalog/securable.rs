@@ -48,6 +48,22 @@ pub enum SecurableKind {
     ExternalLocation,
 }
 
+impl SecurableKind {
+    /// How messages name it.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            SecurableKind::Metastore => "metastore",
+            SecurableKind::Catalog => "catalog",
+            SecurableKind::Schema => "schema",
+            SecurableKind::Table => "table",
+            SecurableKind::View => "view",
+            SecurableKind::Function => "function",
+            SecurableKind::StorageCredential => "storage credential",
+            SecurableKind::ExternalLocation => "external location",
+        }
+    }
+}
+
 /// Who: a user, or a group of users and groups. PostgreSQL knows both as roles.
 #[derive(Debug, Clone)]
 pub struct Principal {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tag::{self, kind_noun};
+use super::tag;
 use super::{CommandContext, CommandOutcome, location, table};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::change::Dropped;
@@ -79,7 +79,7 @@ pub(super) async fn drop(
                 match context.names_in(change.snapshot()).exactly(name, kind) {
                     Ok(_) => present.push(name.clone()),
                     Err(error) if if_exists && is_undefined(error.kind()) => {
-                        notices.push(format!("{} \"{}\" does not exist, skipping", kind_noun(kind), name.parts.join(".")));
+                        notices.push(format!("{} \"{}\" does not exist, skipping", kind.noun(), name.parts.join(".")));
                     }
                     Err(error) => return Err(error),
                 }

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use super::tag::kind_noun;
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::{Catalog, Function, METASTORE, ObjectId, Principal, Relation, Schema, SecurableKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -265,7 +264,7 @@ fn undefined_catalog(name: &str) -> Error {
 }
 
 fn wrong_kind(name: &Name, kind: SecurableKind) -> Error {
-    at(name, Error::new(ErrorKind::WrongObjectType, format!("\"{}\" is not a {}", last(name), kind_noun(kind))))
+    at(name, Error::new(ErrorKind::WrongObjectType, format!("\"{}\" is not a {}", last(name), kind.noun())))
 }
 
 fn undefined(name: &Name, kind: SecurableKind) -> Error {
@@ -273,12 +272,12 @@ fn undefined(name: &Name, kind: SecurableKind) -> Error {
     let error = match kind {
         SecurableKind::Function => Error::new(ErrorKind::UndefinedFunction, format!("could not find a function named \"{text}\"")),
         SecurableKind::Table | SecurableKind::View => {
-            Error::new(ErrorKind::UndefinedRelation, format!("{} \"{text}\" does not exist", kind_noun(kind)))
+            Error::new(ErrorKind::UndefinedRelation, format!("{} \"{text}\" does not exist", kind.noun()))
         }
         SecurableKind::Catalog => undefined_catalog(&text),
         SecurableKind::Schema => Error::new(ErrorKind::UndefinedSchema, format!("schema \"{text}\" does not exist")),
         SecurableKind::Metastore | SecurableKind::StorageCredential | SecurableKind::ExternalLocation => {
-            Error::new(ErrorKind::UndefinedObject, format!("{} \"{text}\" does not exist", kind_noun(kind)))
+            Error::new(ErrorKind::UndefinedObject, format!("{} \"{text}\" does not exist", kind.noun()))
         }
     };
     at(name, error)

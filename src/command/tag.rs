@@ -17,20 +17,6 @@ pub(super) const fn kind_words(kind: SecurableKind) -> &'static str {
     }
 }
 
-/// How messages name a kind.
-pub(super) const fn kind_noun(kind: SecurableKind) -> &'static str {
-    match kind {
-        SecurableKind::Metastore => "metastore",
-        SecurableKind::Catalog => "catalog",
-        SecurableKind::Schema => "schema",
-        SecurableKind::Table => "table",
-        SecurableKind::View => "view",
-        SecurableKind::Function => "function",
-        SecurableKind::StorageCredential => "storage credential",
-        SecurableKind::ExternalLocation => "external location",
-    }
-}
-
 pub(super) const fn drop(kind: SecurableKind) -> &'static str {
     match kind {
         SecurableKind::Metastore => "DROP METASTORE",

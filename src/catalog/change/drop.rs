@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Change, Write, noun};
+use super::{Change, Write};
 use crate::catalog::dependents::Dependents;
 use crate::catalog::names::url_covers;
 use crate::catalog::privilege::Privilege;
@@ -96,15 +96,15 @@ impl Change {
             .iter()
             .take(LISTED_OBJECTS)
             .map(|other| {
-                let other_kind = self.snapshot.kind_of(*other).map_or("object", noun);
-                format!("{other_kind} {} depends on {} {name}", self.snapshot.full_name(*other), noun(kind))
+                let other_kind = self.snapshot.kind_of(*other).map_or("object", SecurableKind::noun);
+                format!("{other_kind} {} depends on {} {name}", self.snapshot.full_name(*other), kind.noun())
             })
             .collect();
         let unlisted = hidden.len() + seen.len().saturating_sub(LISTED_OBJECTS);
         if unlisted > 0 {
             lines.push(format!("{unlisted} other object{} depend on it", if unlisted == 1 { "" } else { "s" }));
         }
-        let message = format!("cannot drop {} {name} because other objects depend on it", noun(kind));
+        let message = format!("cannot drop {} {name} because other objects depend on it", kind.noun());
         Error::new(ErrorKind::DependentObjects, message).with_detail(lines.join("\n"))
     }
 

@@ -1,6 +1,6 @@
 //! GRANT and REVOKE.
 
-use super::{Change, Write, noun};
+use super::{Change, Write};
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{Grant, ObjectId};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +16,7 @@ impl Change {
         if !grant.privilege.applies_to(kind) {
             return Err(Error::new(
                 ErrorKind::InvalidGrant,
-                format!("invalid privilege type {} for {}", grant.privilege, noun(kind)),
+                format!("invalid privilege type {} for {}", grant.privilege, kind.noun()),
             ));
         }
         let held = self.find_grant(grant.grantee, grant.privilege, grant.securable);
@@ -36,7 +36,7 @@ impl Change {
     pub fn revoke(&mut self, grantee: ObjectId, privilege: Privilege, securable: ObjectId, grant_option_only: bool) -> Result<()> {
         let kind = self.snapshot.kind_of(securable).ok_or_else(Change::gone)?;
         if !privilege.applies_to(kind) {
-            return Err(Error::new(ErrorKind::InvalidGrant, format!("invalid privilege type {privilege} for {}", noun(kind))));
+            return Err(Error::new(ErrorKind::InvalidGrant, format!("invalid privilege type {privilege} for {}", kind.noun())));
         }
         let implied = |granted: Privilege| match privilege {
             Privilege::AllPrivileges => granted != Privilege::Manage,

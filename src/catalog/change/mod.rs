@@ -15,7 +15,7 @@ mod principals;
 use std::sync::Arc;
 
 use super::securable::{
-    Catalog, ExternalLocation, Function, Grant, ObjectId, Principal, Relation, Schema, SecurableKind, StorageCredential, TableEntry,
+    Catalog, ExternalLocation, Function, Grant, ObjectId, Principal, Relation, Schema, StorageCredential, TableEntry,
 };
 use super::snapshot::{CatalogSnapshot, Orphan};
 use super::types::SqlType;
@@ -187,20 +187,6 @@ impl Change {
     /// The object is gone: it was dropped after the statement resolved its name.
     fn gone() -> Error {
         Error::new(ErrorKind::UndefinedObject, "the object was dropped by another session").with_hint("Run the statement again.")
-    }
-}
-
-/// How messages name a kind of object.
-pub(super) const fn noun(kind: SecurableKind) -> &'static str {
-    match kind {
-        SecurableKind::Metastore => "metastore",
-        SecurableKind::Catalog => "catalog",
-        SecurableKind::Schema => "schema",
-        SecurableKind::Table => "table",
-        SecurableKind::View => "view",
-        SecurableKind::Function => "function",
-        SecurableKind::StorageCredential => "storage credential",
-        SecurableKind::ExternalLocation => "external location",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Change, NewFunction, NewRelation, Write, noun};
+use super::{Change, NewFunction, NewRelation, Write};
 use crate::catalog::dependents::Dependents;
 use crate::catalog::names;
 use crate::catalog::securable::{
@@ -393,7 +393,7 @@ pub(super) fn duplicate(kind: SecurableKind, name: &str) -> Error {
         SecurableKind::Function => ErrorKind::DuplicateFunction,
         SecurableKind::Metastore | SecurableKind::StorageCredential | SecurableKind::ExternalLocation => ErrorKind::DuplicateObject,
     };
-    Error::new(error_kind, format!("{} \"{name}\" already exists", noun(kind)))
+    Error::new(error_kind, format!("{} \"{name}\" already exists", kind.noun()))
 }
 
 /// The relation has no such column.

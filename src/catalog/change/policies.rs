@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::objects::undefined_column;
-use super::{Change, Write, noun};
+use super::{Change, Write};
 use crate::catalog::dependents::{Dependents, has_policy, policy_functions, reached_from};
 use crate::catalog::securable::{
     ColumnMask, ObjectId, PolicyArgument, Relation, RelationKind, RowFilter, SecurableKind, TableEntry,
@@ -114,7 +114,7 @@ impl Change {
             let name = self.snapshot.name_of(id).unwrap_or_default();
             return Err(Error::new(
                 ErrorKind::DependentObjects,
-                format!("cannot rename {} {name} because other objects depend on it", noun(kind)),
+                format!("cannot rename {} {name} because other objects depend on it", kind.noun()),
             )
             .with_detail("The text of a view or function names it.")
             .with_hint("Drop the view or function, rename, and create it again."));

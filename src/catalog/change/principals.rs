@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Change, NewPrincipal, Write, noun};
+use super::{Change, NewPrincipal, Write};
 use crate::catalog::names;
-use crate::catalog::securable::{Grant, ObjectId, PUBLIC, Principal};
+use crate::catalog::securable::{Grant, ObjectId, PUBLIC, Principal, SecurableKind};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most objects that a message lists.
@@ -136,7 +136,7 @@ impl Change {
             return Ok(());
         }
         let line = |id: &ObjectId| {
-            let kind = self.snapshot.kind_of(*id).map_or("object", noun);
+            let kind = self.snapshot.kind_of(*id).map_or("object", SecurableKind::noun);
             format!("owner of {kind} {}", self.snapshot.full_name(*id))
         };
         let mut lines: Vec<String> = owned.iter().take(LISTED_OBJECTS).map(line).collect();

@@ -203,7 +203,7 @@ fn meaning(phrase: &Phrase, kind: SecurableKind) -> Result<Vec<Privilege>> {
     match privileges.iter().find(|privilege| !privilege.applies_to(kind)) {
         None if !privileges.is_empty() => Ok(privileges),
         _ => {
-            let message = format!("privilege {} does not apply to a {}", words.to_uppercase(), noun(kind));
+            let message = format!("privilege {} does not apply to a {}", words.to_uppercase(), kind.noun());
             Err(Error::new(ErrorKind::WrongObjectType, message).with_position(phrase.position))
         }
     }
@@ -223,19 +223,6 @@ fn creates(kind: SecurableKind) -> Vec<Privilege> {
         Privilege::CreateExternalTable,
     ];
     creating.into_iter().filter(|privilege| privilege.applies_to(kind)).collect()
-}
-
-fn noun(kind: SecurableKind) -> &'static str {
-    match kind {
-        SecurableKind::Metastore => "metastore",
-        SecurableKind::Catalog => "catalog",
-        SecurableKind::Schema => "schema",
-        SecurableKind::Table => "table",
-        SecurableKind::View => "view",
-        SecurableKind::Function => "function",
-        SecurableKind::StorageCredential => "storage credential",
-        SecurableKind::ExternalLocation => "external location",
-    }
 }
 
 /// What stands behind ON.
