@@ -31,6 +31,7 @@ use url::Url;
 
 use super::TableRef;
 use super::conform::conform;
+use super::files::DataFile;
 use super::kernel::error::{storage_error, translate};
 use super::kernel::write::{FilePlan, FileStatistics, WritePlan};
 use super::options::{FileCompression, LakeOptions};
@@ -55,6 +56,8 @@ pub(super) struct WrittenFiles {
     pub(super) rows: u64,
     /// Their size.
     pub(super) bytes: u64,
+    /// The same files, as a scan finds them.
+    pub(super) files: Vec<Arc<DataFile>>,
     paths: Vec<Path>,
     store: Arc<RootedStore>,
     io: Handle,
@@ -62,7 +65,7 @@ pub(super) struct WrittenFiles {
 
 impl WrittenFiles {
     fn new(store: Arc<RootedStore>, io: Handle) -> Self {
-        Self { added: vec![], rows: 0, bytes: 0, paths: vec![], store, io }
+        Self { added: vec![], rows: 0, bytes: 0, files: vec![], paths: vec![], store, io }
     }
 
     /// Leaves the files where they are, whatever happens.
@@ -132,6 +135,9 @@ struct TableWriter<'a> {
 struct OpenFile {
     plan: FilePlan,
     url: Url,
+    path: Path,
+    /// Values of the partition columns, in their order.
+    partition: Vec<ScalarValue>,
     writer: AsyncArrowWriter<BufWriter>,
     statistics: FileStatistics,
     rows: u64,
@@ -275,11 +281,12 @@ impl<'a> TableWriter<'a> {
         let path = self.written.store.resolve(&url).map_err(|error| storage_error(self.table, error))?;
         self.written.paths.push(path.clone());
         let store = Arc::clone(&self.written.store) as Arc<dyn ObjectStore>;
-        let upload = BufWriter::with_capacity(store, path, UPLOAD_PART).with_max_concurrency(4);
+        let upload = BufWriter::with_capacity(store, path.clone(), UPLOAD_PART).with_max_concurrency(4);
         let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
         let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(plan.schema()), options)
             .map_err(|error| write_error(self.table, error))?;
-        Ok(OpenFile { statistics: plan.statistics(), plan, url, writer, rows: 0 })
+        let partition = values.iter().map(|(_, value)| value.clone()).collect();
+        Ok(OpenFile { statistics: plan.statistics(), plan, url, path, partition, writer, rows: 0 })
     }
 
     /// Ends the row group of the file that holds the most memory.
@@ -301,7 +308,9 @@ impl<'a> TableWriter<'a> {
         let Some(mut file) = self.open.remove(key) else { return Ok(()) };
         file.writer.finish().await.map_err(|error| write_error(self.table, error))?;
         let size = file.writer.bytes_written() as u64;
+        let written = DataFile::written(file.path, size, file.partition, file.rows);
         let added = file.plan.added(file.url, size, file.statistics).map_err(|error| translate(self.table, error))?;
+        self.written.files.push(Arc::new(written));
         self.written.added.push(added);
         self.written.rows += file.rows;
         self.written.bytes += size;

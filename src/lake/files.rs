@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
+use datafusion::common::ScalarValue;
 use datafusion::datasource::listing::PartitionedFile;
+use object_store::ObjectMeta;
+use object_store::path::Path;
 
 use super::kernel::files::DeletionVector;
 
@@ -20,6 +24,19 @@ pub(super) struct DataFile {
 }
 
 impl DataFile {
+    /// A file that was just written and that no log names yet.
+    pub(super) fn written(path: Path, size: u64, partition_values: Vec<ScalarValue>, rows: u64) -> Self {
+        let mut file = PartitionedFile::new_from_meta(ObjectMeta {
+            location: path,
+            last_modified: Utc::now(),
+            size,
+            e_tag: None,
+            version: None,
+        });
+        file.partition_values = partition_values;
+        Self { reference: file.object_meta.location.to_string(), file, stored_rows: Some(rows), deletion_vector: None }
+    }
+
     /// Rows that are not deleted, if the log says it.
     pub(super) fn live_rows(&self) -> Option<u64> {
         let deleted = self.deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);

@@ -21,6 +21,7 @@ mod resident;
 mod row_counts;
 mod scan;
 mod snapshot;
+mod staged;
 mod statistics;
 #[cfg(test)]
 mod testing;
@@ -40,17 +41,15 @@ use crate::catalog::securable::{ObjectId, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{RootedStore, Storage};
 
-use append::WrittenFiles;
 use deletion::DeletionVectors;
-use kernel::checkpoint;
-use kernel::commit::{Append, ReadBackCommitter, commit_append};
+use kernel::commit::ReadBackCommitter;
 use kernel::engine::{LogView, TableEngine};
-use kernel::write::WritePlan;
 use resident::Residents;
 
 pub use options::LakeOptions;
 pub use row_counts::{RowCount, RowCounts};
 pub use snapshot::TableSnapshot;
+pub use staged::Staged;
 
 /// A table as the metastore knows it: where it is and how to open it.
 #[derive(Debug, Clone)]
@@ -238,39 +237,8 @@ impl Lake {
         input: SendableRecordBatchStream,
         operation: WriteOperation,
     ) -> Result<Appended> {
-        let committer = self.committer(&snapshot.store, None);
-        let plan = WritePlan::new(&snapshot.loaded.kernel, &snapshot.loaded.engine, committer.clone())
-            .map_err(|error| kernel::error::translate(table, error))?;
-        let mut written = append::write_files(snapshot, plan, &self.options, &self.shared.io, input).await?;
-        let mut appended =
-            Appended { version: snapshot.version(), rows: written.rows, bytes: written.bytes, files: written.added.len() as u64 };
-        if written.added.is_empty() {
-            return Ok(appended);
-        }
-        let commit = append_action(snapshot, &mut written, operation);
-        let (table, base, shared) = (table.clone(), Arc::clone(snapshot), Arc::clone(&self.shared));
-        let (retries, interval) = (self.options.commit_retries, self.options.checkpoint_interval);
-        appended.version = resident::blocking(&self.shared.io, move || {
-            let engine = &base.loaded.engine;
-            match commit_append(&table, &base.loaded.kernel, engine, &committer, &commit, retries) {
-                Ok(committed) => {
-                    written.keep();
-                    let version = committed.version();
-                    if checkpoint::is_due(base.properties(), interval, version) {
-                        checkpoint::write_in_background(&shared, &table, Arc::clone(engine), committed);
-                    }
-                    Ok(version)
-                }
-                Err(failed) => {
-                    if !failed.certainly_not_committed {
-                        written.keep();
-                    }
-                    Err(failed.error)
-                }
-            }
-        })
-        .await?;
-        Ok(appended)
+        let staged = self.stage(table, snapshot, input, operation).await?;
+        self.commit(vec![staged]).await
     }
 
     /// How query plans find the stores of this lake: each opened location has a private URL.
@@ -351,31 +319,6 @@ async fn check_vacant(table: &TableRef, store: &RootedStore) -> Result<()> {
             Err(Error::new(ErrorKind::DuplicateRelation, exists))
         }
         _ => Err(Error::new(ErrorKind::ObjectInUse, format!("the location of table \"{}\" is not empty", table.name))),
-    }
-}
-
-/// The commit of written files, as the history will show it.
-fn append_action(snapshot: &TableSnapshot, written: &mut WrittenFiles, operation: WriteOperation) -> Append {
-    let statement = match operation.kind {
-        WriteKind::Insert => "INSERT",
-        WriteKind::CreateTableAs => "CREATE TABLE AS SELECT",
-        WriteKind::Copy => "COPY",
-    };
-    let partition_by = serde_json::Value::from(snapshot.partition_columns().to_vec()).to_string();
-    let metric = |name: &str, value: u64| (name.to_string(), value.to_string());
-    Append {
-        parameters: vec![
-            ("mode".to_string(), "Append".to_string()),
-            ("partitionBy".to_string(), partition_by),
-            ("statement".to_string(), statement.to_string()),
-        ],
-        metrics: vec![
-            metric("numFiles", written.added.len() as u64),
-            metric("numOutputRows", written.rows),
-            metric("numOutputBytes", written.bytes),
-        ],
-        user_name: operation.user_name,
-        added: std::mem::take(&mut written.added),
     }
 }
 

@@ -71,6 +71,13 @@ impl TableSnapshot {
         })
     }
 
+    /// The same version with further files, which its log does not name.
+    pub(super) fn with_files(&self, files: impl Iterator<Item = Arc<DataFile>>) -> Result<Self> {
+        let mut loaded = self.loaded.clone();
+        loaded.files.extend(files);
+        Self::new(&self.table, Arc::clone(&self.store), loaded, Arc::clone(&self.deletion_vectors))
+    }
+
     /// Version.
     pub fn version(&self) -> u64 {
         self.loaded.version

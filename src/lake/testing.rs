@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
-use super::{Appended, AsOf, Lake, LakeOptions, TableRef, TableSnapshot, WriteOperation};
+use super::{Appended, AsOf, Lake, LakeOptions, Staged, TableRef, TableSnapshot, WriteOperation};
 use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
 use crate::error::Result;
@@ -80,10 +81,25 @@ impl TestLake {
         self.insert_on(table, &snapshot, query).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test asks DataFusion directly")]
     pub(super) async fn insert_on(&self, table: &TableRef, snapshot: &Arc<TableSnapshot>, query: &str) -> Result<Appended> {
-        let rows = self.context().sql(query).await.unwrap().execute_stream().await.unwrap();
+        let rows = self.rows(query).await;
         self.lake.append(table, snapshot, rows, WriteOperation::default()).await
+    }
+
+    /// Writes the rows of a query without tables, and does not commit them.
+    pub(super) async fn stage(&self, table: &TableRef, snapshot: &Arc<TableSnapshot>, query: &str) -> Result<Staged> {
+        self.lake.stage(table, snapshot, self.rows(query).await, WriteOperation::default()).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test asks DataFusion directly")]
+    async fn rows(&self, query: &str) -> SendableRecordBatchStream {
+        self.context().sql(query).await.unwrap().execute_stream().await.unwrap()
+    }
+
+    /// Number of Parquet files in the directory of a table.
+    pub(super) fn data_files(&self, table: &str) -> usize {
+        let entries = std::fs::read_dir(self.directory.path().join(table)).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "parquet")).count()
     }
 
     /// Rows of a query over the newest version, whose table is called `t`.

@@ -24,7 +24,7 @@ use crate::storage::RootedStore;
 const MAX_CHECKPOINTS_SKIPPED: usize = 16;
 
 /// A version of a table as its log describes it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::lake) struct LoadedTable {
     /// The kernel's own state, from which the next version is reached by reading the log's tail only.
     pub(in crate::lake) kernel: SnapshotRef,
