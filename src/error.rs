@@ -197,6 +197,8 @@ kinds! {
     WrongObjectType = "42809", 400;
     /// A column reference where none may stand.
     InvalidColumnReference = "42P10", 400;
+    /// Options of a cursor that exclude each other.
+    InvalidCursorDefinition = "42P11", 400;
     /// A definition that cannot hold.
     InvalidObjectDefinition = "42P17", 400;
     /// A table definition that cannot hold.
@@ -263,6 +265,8 @@ kinds! {
     ObjectInUse = "55006", 409;
     /// A setting that cannot be changed now.
     CannotChangeNow = "55P02", 400;
+    /// A lock that was not to be had in time.
+    LockNotAvailable = "55P03", 409;
     /// The transaction has failed; only ROLLBACK helps.
     InFailedTransaction = "25P02", 400;
     /// There is a transaction already.

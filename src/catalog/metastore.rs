@@ -96,6 +96,29 @@ impl Metastore {
     /// # Errors
     /// What `change` returns; storage errors, after which nothing has changed.
     pub async fn write<T: Send>(&self, change: impl FnOnce(&mut Change) -> Result<T> + Send) -> Result<T> {
+        let writer = self.writer().await?;
+        let mut draft = Change::on(&self.current.load());
+        let value = change(&mut draft)?;
+        self.make_durable(writer, draft).await?;
+        Ok(value)
+    }
+
+    /// Makes the edits of `draft` durable and visible together, unless the state that they were made on is no longer the newest: then
+    /// nothing happens, and false comes back.
+    ///
+    /// # Errors
+    /// As [`Metastore::write`].
+    pub async fn commit(&self, draft: Change) -> Result<bool> {
+        let writer = self.writer().await?;
+        if !draft.is_on(&self.current.load()) {
+            return Ok(false);
+        }
+        self.make_durable(writer, draft).await?;
+        Ok(true)
+    }
+
+    /// The right to write, once nobody else does.
+    async fn writer(&self) -> Result<OwnedMutexGuard<Writer>> {
         let mut writer = Arc::clone(&self.writer).lock_owned().await;
         if writer.uncertain {
             let snapshot = writer.store()?.load().await?.into_snapshot()?;
@@ -103,16 +126,17 @@ impl Metastore {
             writer.uncertain = false;
         }
         writer.store()?;
-        let mut draft = Change::on(&self.current.load());
-        let value = change(&mut draft)?;
+        Ok(writer)
+    }
+
+    async fn make_durable(&self, writer: OwnedMutexGuard<Writer>, draft: Change) -> Result<()> {
         if draft.is_empty() {
-            return Ok(value);
+            return Ok(());
         }
         let (snapshot, writes) = draft.into_parts();
         let rows = writes.iter().map(row::of).collect::<Result<Vec<_>>>()?;
         let commit = self.commits.spawn(commit(writer, Arc::clone(&self.current), snapshot, rows));
-        commit.await.map_err(|error| Error::internal(format!("a metastore commit did not end: {error}")))??;
-        Ok(value)
+        commit.await.map_err(|error| Error::internal(format!("a metastore commit did not end: {error}")))?
     }
 
     /// Whether the warehouse has its first administrator.

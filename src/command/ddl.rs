@@ -101,7 +101,7 @@ pub(super) async fn drop(
         .await?;
     let managed = |relation: &&Arc<Relation>| relation.table().is_some_and(|table| table.managed);
     let files = dropped.iter().flat_map(|dropped| &dropped.relations).filter(managed).map(|relation| relation.id).collect();
-    table::remove_later(files, context);
+    table::remove_dropped(files, context);
     Ok(CommandOutcome::noticed(tag::drop(kind), notices))
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  query ─▶ bound to the target columns ─▶ gate ─▶ run ─▶ table order, lengths checked ─▶ lake.append: one commit
 //! ```
-//! A column that is not named becomes NULL: there are no column defaults. A row filter of the target does not filter what is inserted.
+//! In a transaction block the commit waits for the block's own (`block`). A column that is not named becomes NULL: there are no column defaults. A row filter of the target does not filter what is inserted.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::catalog::securable::Relation;
 use crate::catalog::types::SqlType;
 use crate::engine::{Engine, ResultStream};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{Appended, AsOf, TableRef, TableSnapshot, WriteKind, WriteOperation};
+use crate::lake::{AsOf, TableRef, TableSnapshot, WriteKind, WriteOperation};
 use crate::sql::BoundQuery;
 use crate::sql::statement::Name;
 
@@ -31,12 +31,17 @@ pub(super) async fn run(
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
     let target = Target::find(table, context).await?;
+    if let Some(block) = context.metastore.block() {
+        block.check_append(target.relation.id)?;
+    }
     let Source { bound, columns } = target.bind(columns, by_name, query, context).await?;
     let rows = query::run(query::govern(bound, context).await?, context).await?;
     let assignment = Assignment::new(&target.snapshot.schema(), columns);
-    let appended = append(&target.table, &target.snapshot, rows, assignment, WriteKind::Insert, context).await?;
-    target.advance(context).await;
-    Ok(CommandOutcome::done(format!("INSERT 0 {}", appended.rows)))
+    let written = append(&target.table, &target.snapshot, rows, assignment, WriteKind::Insert, context).await?;
+    if context.metastore.block().is_none() {
+        target.learn_columns(context).await;
+    }
+    Ok(CommandOutcome::done(format!("INSERT 0 {written}")))
 }
 
 /// Types of the parameters of an INSERT.
@@ -54,7 +59,7 @@ pub(super) async fn parameters(
     Ok(parameters)
 }
 
-/// Writes the rows of a query with one commit.
+/// Writes the rows of a query with one commit, which a transaction block puts off until its own. Returns how many.
 ///
 /// A cancelled query ends its stream with an error, which ends the write. The commit itself is waited for: its outcome is never unknown.
 pub(super) async fn append(
@@ -64,14 +69,24 @@ pub(super) async fn append(
     assignment: Assignment,
     kind: WriteKind,
     context: &CommandContext,
-) -> Result<Appended> {
+) -> Result<u64> {
     let schema = assignment.schema();
     let batches = rows.map(move |batch| {
         batch.and_then(|batch| assignment.apply(&batch)).map_err(|error| DataFusionError::External(Box::new(error)))
     });
     let input: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(schema, batches));
     let user_name = context.snapshot().principal_by_id(context.caller()).map(|principal| principal.name.clone());
-    context.lake.append(table, snapshot, input, WriteOperation { kind, user_name }).await
+    let operation = WriteOperation { kind, user_name };
+    match context.metastore.block() {
+        // A table that is being made is nobody's yet, and its block removes it if it fails.
+        Some(block) if kind != WriteKind::CreateTableAs => {
+            let staged = context.lake.stage(table, snapshot, input, operation).await?;
+            let rows = staged.rows();
+            block.stage(staged)?;
+            Ok(rows)
+        }
+        _ => Ok(context.lake.append(table, snapshot, input, operation).await?.rows),
+    }
 }
 
 /// The table that rows go into.
@@ -100,7 +115,11 @@ impl Target {
             .with_hint("Insert into the table that the view reads."));
         }
         let table = table::table_ref(&relation, context.snapshot())?;
-        let snapshot = Engine::cancellable(&context.cancel, context.lake.snapshot(&table, AsOf::Latest)).await?;
+        let pinned = context.scope.pins.as_ref().and_then(|pins| pins.get(relation.id, AsOf::Latest));
+        let snapshot = match pinned {
+            Some(pinned) => pinned,
+            None => Engine::cancellable(&context.cancel, context.lake.snapshot(&table, AsOf::Latest)).await?,
+        };
         let columns = snapshot.schema().fields().iter().map(|field| (field.name().clone(), SqlType::of_field(field))).collect();
         Ok(Self { relation, table, snapshot, columns })
     }
@@ -149,14 +168,8 @@ impl Target {
         names.iter().map(|name| self.column(name)).collect()
     }
 
-    /// After the commit: an open transaction reads what it wrote, and the metastore learns of columns that others have changed.
-    async fn advance(&self, context: &CommandContext) {
-        if let Some(pins) = &context.scope.pins {
-            match context.lake.snapshot(&self.table, AsOf::Latest).await {
-                Ok(snapshot) => pins.advance(self.relation.id, snapshot),
-                Err(error) => tracing::warn!(table = %self.table.name, %error, "a transaction cannot read its own INSERT"),
-            }
-        }
+    /// After the commit the metastore learns of columns that others have changed.
+    async fn learn_columns(&self, context: &CommandContext) {
         let entries = describe::entries(&self.snapshot.schema(), &self.relation.columns);
         if entries == self.relation.columns {
             return;

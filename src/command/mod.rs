@@ -11,10 +11,12 @@
 //!
 //! Reading is never done here by other means than a query: [`query::run`] goes the same way through binder and governance as a SELECT.
 //!
-//! Absent: ALTER TABLE of columns, UPDATE, DELETE, MERGE, TRUNCATE, CREATE OR REPLACE TABLE, and what a transaction block allows
-//! (that is the session's).
+//! Inside a transaction block the edits go into the block's draft instead (`block`).
+//!
+//! Absent: ALTER TABLE of columns, UPDATE, DELETE, MERGE, TRUNCATE, CREATE OR REPLACE TABLE.
 
 mod assign;
+mod block;
 mod dcl;
 mod ddl;
 mod describe;
@@ -35,7 +37,7 @@ mod tag;
 mod tests;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -43,9 +45,9 @@ use datafusion::scalar::ScalarValue;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
-use crate::catalog::{CatalogSnapshot, Metastore};
 use crate::engine::{Engine, ExecutionSettings};
 use crate::error::Result;
 use crate::governance;
@@ -55,6 +57,7 @@ use crate::sql::{Limits, Scope};
 
 use names::Names;
 
+pub use block::{Block, CatalogWriter, MadeTable};
 pub use table::remove_orphans;
 pub use tag::effect;
 
@@ -62,7 +65,7 @@ pub use tag::effect;
 #[derive(Debug, Clone)]
 pub struct CommandContext {
     /// Names and rules.
-    pub metastore: Arc<Metastore>,
+    pub metastore: CatalogWriter,
     /// Delta tables.
     pub lake: Arc<Lake>,
     /// Runs the queries of INSERT and CREATE TABLE AS.
@@ -83,6 +86,8 @@ pub struct CommandContext {
     pub managed_root: String,
     /// Where background work is counted.
     pub tasks: TaskTracker,
+    /// The table that the command has made, once it has.
+    pub made: Arc<OnceLock<MadeTable>>,
 }
 
 impl CommandContext {
@@ -194,7 +199,13 @@ pub async fn describe(command: &Command, context: &CommandContext) -> Result<Com
 /// PostgreSQL's, by name of the object; what authorising refuses; storage errors.
 pub async fn run(command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
     let command = location::canonical(command)?;
-    let command = command.as_ref();
+    match context.metastore.block() {
+        Some(block) => block.run(&command, context).await,
+        None => perform(&command, context).await,
+    }
+}
+
+async fn perform(command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
     match command {
         Command::CreateCatalog { .. } => ddl::create_catalog(command, context).await,
         Command::CreateSchema { .. } => ddl::create_schema(command, context).await,

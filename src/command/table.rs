@@ -12,8 +12,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
+use tokio_util::task::TaskTracker;
 
 use super::assign::Assignment;
+use super::block::MadeTable;
 use super::insert;
 use super::view::column_entries;
 use super::{CommandContext, CommandOutcome, describe, location, policy, query};
@@ -71,6 +73,9 @@ async fn make(
     rows: Option<GovernedQuery>,
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
+    if let Some(made) = context.made.get() {
+        return finish(command, create, made, context).await;
+    }
     check_columns(&columns, &create.partitioned_by)?;
     let arrow = Schema::new(columns.iter().map(|column| column.sql_type.field(&column.name, column.nullable)).collect::<Vec<_>>());
     let (new, id) = place(create, context).await?;
@@ -87,11 +92,12 @@ async fn make(
         Some(rows) => {
             let rows = query::run(rows, context).await?;
             let assignment = Assignment::in_order(&snapshot.schema());
-            Some(insert::append(&table, &snapshot, rows, assignment, WriteKind::CreateTableAs, context).await?.rows)
+            Some(insert::append(&table, &snapshot, rows, assignment, WriteKind::CreateTableAs, context).await?)
         }
         None => None,
     };
-    let entered = enter(command, create, id, columns, new, context).await?;
+    let made = context.made.get_or_init(|| MadeTable { id, columns, entry: new, rows: written });
+    let entered = enter(command, create, made, context).await?;
     if entered {
         unfinished.finish();
         Ok(CommandOutcome::done(tag(create, written)))
@@ -100,15 +106,27 @@ async fn make(
     }
 }
 
+/// The catalog entry of a table whose files are there already: its transaction block has moved to a newer state of the catalog.
+async fn finish(command: &Command, create: &CreateTable, made: &MadeTable, context: &CommandContext) -> Result<CommandOutcome> {
+    if enter(command, create, made, context).await? {
+        return Ok(CommandOutcome::done(tag(create, made.rows)));
+    }
+    let name = create.name.parts.last().map_or("", String::as_str);
+    Err(Error::new(ErrorKind::DuplicateRelation, format!("relation \"{name}\" already exists")))
+}
+
 /// Enters the table that lies at a location already.
 async fn register(command: &Command, create: &CreateTable, url: &str, context: &CommandContext) -> Result<CommandOutcome> {
+    if let Some(made) = context.made.get() {
+        return finish(command, create, made, context).await;
+    }
     if !create.properties.is_empty() {
         return Err(Error::unsupported("TBLPROPERTIES for a table that exists already")
             .with_hint("Leave them out: the table keeps its own."));
     }
     let place = location::real_location(url)?;
     let (location, credential_id) = location::external_table_location(&place, context.snapshot(), context)?;
-    let id = context.metastore.write(|change| change.reserve_id()).await?;
+    let id = context.metastore.metastore().write(|change| change.reserve_id()).await?;
     let table = TableRef {
         id,
         name: create.name.parts.join("."),
@@ -130,7 +148,8 @@ async fn register(command: &Command, create: &CreateTable, url: &str, context: &
     }
     let columns = describe::entries(&snapshot.schema(), &[]);
     let new = NewTable { location, managed: false, credential: credential_id, partition_columns };
-    match enter(command, create, id, columns, new, context).await? {
+    let made = context.made.get_or_init(|| MadeTable { id, columns, entry: new, rows: None });
+    match enter(command, create, made, context).await? {
         true => Ok(CommandOutcome::done(tag(create, None))),
         false => Ok(skipped(create)),
     }
@@ -142,25 +161,19 @@ async fn place(create: &CreateTable, context: &CommandContext) -> Result<(NewTab
     if let Some(url) = &create.location {
         let place = location::real_location(url)?;
         let (location, credential) = location::external_table_location(&place, context.snapshot(), context)?;
-        let id = context.metastore.write(|change| change.reserve_id()).await?;
+        let id = context.metastore.metastore().write(|change| change.reserve_id()).await?;
         return Ok((NewTable { location, managed: false, credential, partition_columns }, id));
     }
     let (schema, _) = context.names().place(&create.name)?;
     let (root, credential) = location::managed_root(schema.id, context.snapshot(), context)?;
     let location = format!("{}/{}", root.trim_end_matches('/'), uuid::Uuid::now_v7());
-    let id = context.metastore.write(|change| change.reserve_table(&location, credential)).await?;
+    let id = context.metastore.metastore().write(|change| change.reserve_table(&location, credential)).await?;
     Ok((NewTable { location, managed: true, credential, partition_columns }, id))
 }
 
 /// Makes the catalog entry. False if a table of the name has appeared in the meantime and IF NOT EXISTS was said.
-async fn enter(
-    command: &Command,
-    create: &CreateTable,
-    id: ObjectId,
-    columns: Vec<ColumnEntry>,
-    new: NewTable,
-    context: &CommandContext,
-) -> Result<bool> {
+async fn enter(command: &Command, create: &CreateTable, made: &MadeTable, context: &CommandContext) -> Result<bool> {
+    let MadeTable { id, columns, entry, rows: _ } = made.clone();
     context
         .metastore
         .write(|change| {
@@ -170,8 +183,8 @@ async fn enter(
             if create.if_not_exists && change.snapshot().relation(schema, &name).is_some() {
                 return Ok(false);
             }
-            if !new.managed {
-                let place = location::real_location(&new.location)?;
+            if !entry.managed {
+                let place = location::real_location(&entry.location)?;
                 location::external_table_location(&place, change.snapshot(), context)?;
             }
             change.create_relation(NewRelation {
@@ -181,7 +194,7 @@ async fn enter(
                 owner: context.caller(),
                 columns,
                 comment: create.comment.clone(),
-                kind: new.into(),
+                kind: entry.into(),
             })?;
             for column in &create.columns {
                 let Some((function, using)) = &column.mask else { continue };
@@ -273,9 +286,20 @@ pub async fn remove_orphans(metastore: &Metastore, lake: &Lake) {
     }
 }
 
-/// Removes the files of dropped tables in the background.
-pub(super) fn remove_later(ids: Vec<ObjectId>, context: &CommandContext) {
-    let (metastore, lake) = (Arc::clone(&context.metastore), Arc::clone(&context.lake));
+/// Removes the files of tables that a statement has dropped, once the drop is durable.
+pub(super) fn remove_dropped(ids: Vec<ObjectId>, context: &CommandContext) {
+    match context.metastore.block() {
+        Some(block) => block.remove_after_commit(ids),
+        None => remove_later(ids, context.metastore.metastore(), &context.lake, &context.tasks),
+    }
+}
+
+/// Removes the files of orphans in the background.
+pub(super) fn remove_later(ids: Vec<ObjectId>, metastore: &Arc<Metastore>, lake: &Arc<Lake>, tasks: &TaskTracker) {
+    if ids.is_empty() {
+        return;
+    }
+    let (metastore, lake) = (Arc::clone(metastore), Arc::clone(lake));
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     let removal = async move {
         let snapshot = metastore.snapshot();
@@ -283,7 +307,7 @@ pub(super) fn remove_later(ids: Vec<ObjectId>, context: &CommandContext) {
             remove_orphan(&metastore, &lake, orphan, &snapshot).await;
         }
     };
-    context.tasks.spawn_on(removal, &runtime);
+    tasks.spawn_on(removal, &runtime);
 }
 
 async fn remove_orphan(metastore: &Metastore, lake: &Lake, orphan: &Orphan, snapshot: &CatalogSnapshot) {
@@ -328,7 +352,7 @@ impl<'a> Unfinished<'a> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            remove_later(vec![id], self.context);
+            remove_later(vec![id], self.context.metastore.metastore(), &self.context.lake, &self.context.tasks);
         }
     }
 }

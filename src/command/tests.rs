@@ -12,14 +12,14 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CommandContext, CommandOutcome, describe, query, remove_orphans, run};
+use super::{Block, CatalogWriter, CommandContext, CommandOutcome, describe, query, remove_orphans, run};
 use crate::catalog::{CatalogOptions, Metastore};
 use crate::engine::{Engine, EngineOptions, ExecutionSettings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::{FunctionContext, Functions};
 use crate::lake::{Lake, LakeOptions};
 use crate::sql::statement::Statement;
-use crate::sql::{self, Limits, Scope};
+use crate::sql::{self, Limits, Pins, Scope};
 use crate::storage::{Storage, StorageOptions};
 use crate::system::SystemContext;
 
@@ -69,9 +69,15 @@ impl Warehouse {
             application_name: String::new(),
             client_address: None,
         });
-        let system = SystemContext { functions: Arc::clone(&functions), activity: vec![], prepared: vec![], settings: vec![] };
+        let system = SystemContext {
+            functions: Arc::clone(&functions),
+            activity: vec![],
+            prepared: vec![],
+            cursors: vec![],
+            settings: vec![],
+        };
         CommandContext {
-            metastore: Arc::clone(&self.metastore),
+            metastore: CatalogWriter::new(Arc::clone(&self.metastore), None),
             lake: Arc::clone(&self.lake),
             engine: Arc::clone(&self.engine),
             limits: Limits::default(),
@@ -82,7 +88,23 @@ impl Warehouse {
             cancel: CancellationToken::new(),
             managed_root: self.path().join("managed").to_str().unwrap().to_string(),
             tasks: self.tasks.clone(),
+            made: Arc::default(),
         }
+    }
+
+    fn block(&self) -> (Arc<Block>, Arc<Pins>) {
+        let pins: Arc<Pins> = Arc::default();
+        let block = Block::new(Arc::clone(&self.metastore), Arc::clone(&self.lake), self.tasks.clone(), Arc::clone(&pins));
+        (block, pins)
+    }
+
+    /// The context of a statement in a transaction block.
+    fn context_of_block(&self, user: &str, block: &Arc<Block>, pins: &Arc<Pins>) -> CommandContext {
+        let context = self.context(user);
+        let catalog = block.catalog().unwrap_or_else(|| self.metastore.snapshot());
+        let scope = Scope { pins: Some(Arc::clone(pins)), ..context.scope.on(catalog) };
+        let metastore = CatalogWriter::new(Arc::clone(&self.metastore), Some(Arc::clone(block)));
+        CommandContext { scope, metastore, ..context }
     }
 
     async fn run_in(&self, context: &CommandContext, text: &str) -> Result<CommandOutcome> {
@@ -503,4 +525,102 @@ async fn show_and_describe_tell_what_the_caller_may_know() {
     assert_eq!(history.len(), 1, "{history:?}");
     assert!(history[0].starts_with("0|"), "{history:?}");
     assert_eq!(w.refused("ann", "DESCRIBE HISTORY t").await, ErrorKind::UndefinedRelation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_seen_by_itself_until_it_commits_or_is_forgotten() {
+    let w = Warehouse::new().await;
+    w.done("admin", "CREATE TABLE old (id int)").await;
+    for commits in [true, false] {
+        let (block, pins) = w.block();
+        let run = async |text: &str| w.run_in(&w.context_of_block("admin", &block, &pins), text).await;
+        run("CREATE TABLE made AS SELECT 1 AS id").await.unwrap();
+        run("INSERT INTO made VALUES (2), (3)").await.unwrap();
+        run("ALTER TABLE made RENAME TO kept").await.unwrap();
+        let CommandOutcome::Rows { batch, .. } = run("SELECT sum(id) FROM kept").await.unwrap() else { panic!() };
+        assert_eq!(lines(&batch), ["6"]);
+        let refused = run("INSERT INTO old VALUES (1)").await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused:?}");
+        assert_eq!(w.error("admin", "SELECT * FROM kept").await.kind(), ErrorKind::UndefinedRelation);
+        // Others go on meanwhile: the block is brought onto the newest state.
+        w.done("admin", &format!("CREATE TABLE other{commits} (id int)")).await;
+        block.refresh().await.unwrap();
+        let CommandOutcome::Rows { batch, .. } = run(&format!("SELECT count(*) FROM kept, other{commits}")).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!(lines(&batch), ["0"]);
+        if commits {
+            block.commit().await.unwrap();
+            assert_eq!(w.rows("admin", "SELECT sum(id) FROM kept").await, ["6"]);
+            w.done("admin", "DROP TABLE kept").await;
+        }
+        drop(block);
+        w.managed_tables().await;
+        assert_eq!(w.error("admin", "SELECT * FROM kept").await.kind(), ErrorKind::UndefinedRelation);
+        assert_eq!(w.metastore.snapshot().orphans().count(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_whose_name_was_taken_fails_as_a_whole() {
+    let w = Warehouse::new().await;
+    let (block, pins) = w.block();
+    let run = async |text: &str| w.run_in(&w.context_of_block("admin", &block, &pins), text).await;
+    run("CREATE SCHEMA fresh").await.unwrap();
+    run("CREATE TABLE t AS SELECT 1 AS id").await.unwrap();
+    w.done("admin", "CREATE TABLE t (a text)").await;
+    let error = block.commit().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SerializationFailure, "{error:?}");
+    assert!(error.detail().unwrap().contains("relation \"t\" already exists"), "{error:?}");
+    drop(block);
+    w.managed_tables().await;
+    let snapshot = w.metastore.snapshot();
+    assert!(snapshot.schema(snapshot.catalog("main").unwrap().id, "fresh").is_none());
+    assert_eq!(snapshot.orphans().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_savepoint_gives_back_the_rows_and_entries_behind_it() {
+    let w = Warehouse::new().await;
+    w.done("admin", "CREATE TABLE t (id int)").await;
+    w.done("admin", "CREATE TABLE u (id int)").await;
+    let (block, pins) = w.block();
+    let run = async |text: &str| w.run_in(&w.context_of_block("admin", &block, &pins), text).await;
+    let ids = async || match run("SELECT id FROM t ORDER BY id").await.unwrap() {
+        CommandOutcome::Rows { batch, .. } => lines(&batch),
+        CommandOutcome::Done { tag, .. } => vec![tag],
+    };
+    let start = block.steps();
+    run("INSERT INTO t VALUES (1)").await.unwrap();
+    let savepoint = block.steps();
+    run("INSERT INTO t SELECT id + 1 FROM t").await.unwrap();
+    assert_eq!(ids().await, ["1", "2"]);
+    assert_eq!(run("INSERT INTO u VALUES (1)").await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(run("CREATE SCHEMA s").await.unwrap_err().kind(), ErrorKind::Unsupported);
+    block.rollback_to(savepoint).await.unwrap();
+    assert_eq!(ids().await, ["1"]);
+    block.rollback_to(start).await.unwrap();
+    assert!(ids().await.is_empty());
+    run("CREATE SCHEMA s").await.unwrap();
+    block.rollback_to(start).await.unwrap();
+    run("INSERT INTO t VALUES (7)").await.unwrap();
+    // An append of another goes between; the version that the block reads stays.
+    w.done("admin", "INSERT INTO t VALUES (100)").await;
+    assert_eq!(ids().await, ["7"]);
+    block.commit().await.unwrap();
+    assert_eq!(w.rows("admin", "SELECT sum(id) FROM t").await, ["107"]);
+    let snapshot = w.metastore.snapshot();
+    assert!(snapshot.schema(snapshot.catalog("main").unwrap().id, "s").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoke_reaches_an_open_block() {
+    let w = Warehouse::new().await;
+    w.done("admin", "GRANT CREATE TABLE ON SCHEMA public TO ann").await;
+    let (block, pins) = w.block();
+    let run = async |text: &str| w.run_in(&w.context_of_block("ann", &block, &pins), text).await;
+    run("CREATE TABLE mine (id int)").await.unwrap();
+    w.done("admin", "REVOKE CREATE TABLE ON SCHEMA public FROM ann").await;
+    assert_eq!(block.refresh().await.unwrap_err().kind(), ErrorKind::SerializationFailure);
+    assert_eq!(block.commit().await.unwrap_err().kind(), ErrorKind::SerializationFailure);
 }

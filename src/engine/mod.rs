@@ -18,6 +18,7 @@ mod optimizer;
 mod options;
 mod planner;
 mod runtime;
+mod spool;
 mod stream;
 
 use std::panic::AssertUnwindSafe;
@@ -43,6 +44,7 @@ use crate::governance::GovernedQuery;
 
 pub use explain::ExplainRequest;
 pub use options::{EngineOptions, PlanOptions};
+pub use spool::Spool;
 pub use stream::ResultStream;
 
 use admission::Admission;

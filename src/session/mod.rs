@@ -8,12 +8,14 @@
 //! Every door calls [`Session::execute`]. A prepared statement is text, not permission: each execution resolves, binds and governs
 //! again, so that a grant or policy that changed is in force at the next Execute.
 
+pub mod cursor;
 pub mod outcome;
 pub mod portal;
 pub mod prepared;
 pub mod registry;
 pub mod settings;
 
+mod cursors;
 mod path;
 mod services;
 mod statements;
@@ -169,6 +171,7 @@ impl Session {
     /// What running it would answer before the first row.
     pub async fn prepare(&mut self, parsed: &Arc<Parsed>, parameter_types: &[Option<SqlType>]) -> Result<Description> {
         self.check_alive(&parsed.statement)?;
+        self.refresh().await?;
         self.describe(parsed, parameter_types).await
     }
 
@@ -211,19 +214,6 @@ impl Session {
         if self.transaction.in_block() {
             self.transaction.fail();
             self.portals.fail();
-        }
-    }
-
-    /// Opens an implicit transaction if no transaction is open; `several` statements share it.
-    pub fn begin_implicit(&mut self, several: bool) {
-        self.transaction.begin_implicit(several);
-    }
-
-    /// Ends the implicit transaction, if that is what is open, and drops its portals.
-    pub fn end_implicit(&mut self, committed: bool) {
-        if !self.transaction.in_block() {
-            self.transaction.end_implicit();
-            self.portals.end_transaction(committed);
         }
     }
 

@@ -103,6 +103,13 @@ pub enum Outcome {
     Empty,
 }
 
+impl Outcome {
+    /// It is done, and this is its tag.
+    pub fn done(tag: impl Into<String>) -> Self {
+        Outcome::Done { tag: tag.into() }
+    }
+}
+
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -11,15 +11,17 @@ use futures::StreamExt;
 
 use super::Session;
 use super::outcome::{Column, Description, Notice, Outcome, RowStream, RowTag};
+use super::portal::Portal;
+use super::prepared::Prepared;
 use crate::catalog::types::SqlType;
-use crate::command::{self, CommandContext, CommandOutcome};
+use crate::command::{self, CatalogWriter, CommandContext, CommandOutcome};
 use crate::engine::{ExecutionSettings, ExplainRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
 use crate::governance::{self, GovernedQuery};
 use crate::sql::statement::{Command, Explain, ExplainFormat, Parsed, Statement};
 use crate::sql::{self, BoundQuery, Scope};
-use crate::system::{Activity, SettingRow, SystemContext};
+use crate::system::{Activity, CursorRow, PreparedRow, SettingRow, SystemContext};
 
 /// Columns and rows of a query.
 pub(super) type Rows = (Vec<Column>, RowStream);
@@ -31,6 +33,7 @@ impl Session {
         types: &[Option<SqlType>],
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome> {
+        self.refresh().await?;
         match &parsed.statement {
             Statement::Query(query) => {
                 let (columns, stream) = self.run_query(query, types, &parameters).await?;
@@ -43,7 +46,7 @@ impl Session {
             Statement::Explain(explain) => self.explain(explain, types, &parameters).await,
             Statement::Command(command) => self.run_command(command, types, &parameters).await,
             Statement::Session(statement) => self.change_session(statement),
-            Statement::Transaction(statement) => self.control_transaction(statement),
+            Statement::Transaction(statement) => self.control_transaction(statement).await,
             Statement::Prepared(statement) => self.prepared_statement(statement).await,
             Statement::Cursor(statement) => self.cursor_statement(statement, parsed, types, &parameters).await,
         }
@@ -56,14 +59,44 @@ impl Session {
         types: &[Option<SqlType>],
         parameters: &[ScalarValue],
     ) -> Result<Rows> {
+        let settings = self.execution_settings();
+        self.run_query_with(query, types, parameters, settings).await
+    }
+
+    /// As [`Session::run_query`], for rows that later statements read: the time of each is counted by itself.
+    pub(super) async fn run_query_in_parts(
+        &mut self,
+        query: &ast::Query,
+        types: &[Option<SqlType>],
+        parameters: &[ScalarValue],
+    ) -> Result<Rows> {
+        let settings = ExecutionSettings { statement_timeout: None, ..self.execution_settings() };
+        self.run_query_with(query, types, parameters, settings).await
+    }
+
+    async fn run_query_with(
+        &mut self,
+        query: &ast::Query,
+        types: &[Option<SqlType>],
+        parameters: &[ScalarValue],
+        settings: ExecutionSettings,
+    ) -> Result<Rows> {
+        self.transaction.note_query();
         let scope = self.scope();
         let bound = self.bind(query, &scope, types).await?;
         let columns = columns_of(&bound);
         let governed = self.govern(bound, &scope).await?;
-        let settings = self.execution_settings();
         let physical = self.unless_cancelled(self.services.engine.plan(governed, &settings, parameters)).await?;
         let stream = self.services.engine.run(physical, &self.cancel).await?;
         Ok((columns, stream.boxed()))
+    }
+
+    /// Grants and policies are those of now, also where a block has a private state of the catalog.
+    pub(super) async fn refresh(&self) -> Result<()> {
+        match self.transaction.effects() {
+            Some(effects) if self.transaction.check_alive().is_ok() => effects.refresh().await,
+            _ => Ok(()),
+        }
     }
 
     /// Names and types; outside world first, then pure on a thread with a deep stack.
@@ -95,8 +128,9 @@ impl Session {
 
     async fn run_command(&mut self, command: &Command, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> Result<Outcome> {
         if let Some(tag) = command::effect(command) {
-            self.transaction.check_effect_allowed(tag)?;
+            self.check_writable(tag)?;
         }
+        self.transaction.note_query();
         let context = self.command_context(types, parameters);
         match command::run(command, &context).await? {
             CommandOutcome::Done { tag, notices } => {
@@ -116,7 +150,7 @@ impl Session {
 
     fn command_context(&self, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> CommandContext {
         CommandContext {
-            metastore: Arc::clone(&self.services.metastore),
+            metastore: CatalogWriter::new(Arc::clone(&self.services.metastore), self.transaction.effects().map(Arc::clone)),
             lake: Arc::clone(&self.services.lake),
             engine: Arc::clone(&self.services.engine),
             limits: self.services.limits.clone(),
@@ -127,6 +161,7 @@ impl Session {
             cancel: self.cancel.clone(),
             managed_root: self.services.managed_root.clone(),
             tasks: self.services.tracker.clone(),
+            made: Arc::default(),
         }
     }
 
@@ -165,7 +200,8 @@ impl Session {
 
     /// What a statement may know while it is bound: one catalog snapshot, one clock reading, this session's settings.
     pub(super) fn scope(&self) -> Scope {
-        let snapshot = self.services.metastore.snapshot();
+        let own = self.transaction.effects().and_then(|effects| effects.catalog());
+        let snapshot = own.unwrap_or_else(|| self.services.metastore.snapshot());
         let catalog = snapshot.catalog(&self.catalog).map_or(crate::catalog::securable::METASTORE, |catalog| catalog.id);
         let functions = Arc::new(FunctionContext {
             principal: self.principal,
@@ -183,7 +219,8 @@ impl Session {
         });
         let system = Arc::new(SystemContext {
             activity: self.visible_activity(&functions),
-            prepared: self.prepared.iter().map(|prepared| (prepared.name.clone(), prepared.text.clone())).collect(),
+            prepared: self.prepared.iter().map(|prepared| prepared_row(prepared)).collect(),
+            cursors: self.portals.iter().map(cursor_row).collect(),
             settings: self.setting_rows(),
             functions: Arc::clone(&functions),
         });
@@ -269,6 +306,29 @@ impl Session {
             done = work => done,
             () = elapsed => Err(Error::new(ErrorKind::Cancelled, "canceling statement due to statement timeout")),
         }
+    }
+}
+
+fn prepared_row(prepared: &Prepared) -> PreparedRow {
+    let columns = prepared.description.columns.as_ref();
+    PreparedRow {
+        name: prepared.name.clone(),
+        statement: prepared.text.clone(),
+        prepared_at: prepared.prepared_at,
+        parameter_types: prepared.description.parameters.iter().map(SqlType::oid).collect(),
+        result_types: columns.map(|columns| columns.iter().map(|column| column.sql_type.oid()).collect()),
+        from_sql: prepared.from_sql,
+    }
+}
+
+fn cursor_row(portal: &Portal) -> CursorRow {
+    CursorRow {
+        name: portal.name.clone(),
+        statement: portal.text.clone(),
+        is_holdable: portal.hold,
+        is_binary: portal.binary,
+        is_scrollable: portal.is_scrollable(),
+        created_at: portal.created_at,
     }
 }
 

@@ -5,21 +5,18 @@
 //!  DECLARE ───────────────────────────────────────▶ Open
 //!  transaction fails ─▶ Failed      transaction ends ─▶ dropped, but for WITH HOLD after a COMMIT
 //! ```
-//! A cursor WITH HOLD is not copied at COMMIT: its stream reads table versions that its statement pinned, so it stays valid.
+//! What a cursor WITH HOLD has not given yet is read when its transaction commits: a query that nobody reads would keep its place.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::scalar::ScalarValue;
-use futures::StreamExt;
-use tokio::sync::Mutex;
 
-use super::outcome::{Column, RowStream, RowTag};
+use super::cursor::Cursor;
+use super::outcome::{Column, RowTag};
 use super::prepared::Prepared;
+use crate::engine::Spool;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A portal.
@@ -87,6 +84,11 @@ impl Portal {
         }
     }
 
+    /// Whether it goes backward: `pg_cursors.is_scrollable`.
+    pub fn is_scrollable(&self) -> bool {
+        matches!(&self.state, PortalState::Open { cursor, .. } if cursor.scrolls())
+    }
+
     /// Bytes of the parameters it holds.
     fn parameter_size(&self) -> usize {
         match &self.state {
@@ -100,7 +102,7 @@ impl Portal {
         name: impl Into<String>,
         text: impl Into<String>,
         columns: Vec<Column>,
-        stream: RowStream,
+        cursor: Cursor,
         hold: bool,
         binary: bool,
     ) -> Self {
@@ -113,99 +115,9 @@ impl Portal {
             binary,
             from_sql: true,
             created_at: Utc::now(),
-            state: PortalState::Open { cursor: Cursor::new(stream), tag: RowTag::Select },
+            state: PortalState::Open { cursor, tag: RowTag::Select },
             kept: false,
         }
-    }
-}
-
-/// Rows that are handed out in parts. Clones share the position.
-#[derive(Clone)]
-pub struct Cursor {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    finished: AtomicBool,
-    rows: Mutex<Rows>,
-}
-
-struct Rows {
-    stream: Option<RowStream>,
-    /// Rest of a batch of which a part is out.
-    rest: Option<RecordBatch>,
-}
-
-impl Cursor {
-    /// All of `stream`, nothing handed out yet.
-    pub fn new(stream: RowStream) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                finished: AtomicBool::new(false),
-                rows: Mutex::new(Rows { stream: Some(stream), rest: None }),
-            }),
-        }
-    }
-
-    /// The next rows, at most `limit` of them; `None` for all that are left.
-    ///
-    /// Parts must be read one after the other: a second part waits until the first is read or dropped.
-    pub fn take(&self, limit: Option<u64>) -> RowStream {
-        let shared = Arc::clone(&self.shared);
-        let left = limit.unwrap_or(u64::MAX);
-        futures::stream::try_unfold((shared, left), |(shared, left)| async move {
-            if left == 0 {
-                return Ok(None);
-            }
-            let mut rows = shared.rows.lock().await;
-            let Some(batch) = rows.next(&shared.finished).await? else { return Ok(None) };
-            let length = batch.num_rows() as u64;
-            if length <= left {
-                drop(rows);
-                return Ok(Some((batch, (shared, left - length))));
-            }
-            let taken = usize::try_from(left).unwrap_or(usize::MAX).min(batch.num_rows());
-            rows.rest = Some(batch.slice(taken, batch.num_rows() - taken));
-            drop(rows);
-            Ok(Some((batch.slice(0, taken), (shared, 0))))
-        })
-        .boxed()
-    }
-
-    /// Whether all rows are out. A cursor whose last row was just handed out may not know yet.
-    pub fn is_finished(&self) -> bool {
-        self.shared.finished.load(Ordering::Acquire)
-    }
-}
-
-impl Rows {
-    async fn next(&mut self, finished: &AtomicBool) -> Result<Option<RecordBatch>> {
-        if let Some(rest) = self.rest.take() {
-            return Ok(Some(rest));
-        }
-        loop {
-            let Some(stream) = self.stream.as_mut() else { return Ok(None) };
-            match stream.next().await {
-                Some(Ok(batch)) if batch.num_rows() == 0 => {}
-                Some(Ok(batch)) => return Ok(Some(batch)),
-                Some(Err(error)) => {
-                    self.stream = None;
-                    finished.store(true, Ordering::Release);
-                    return Err(error);
-                }
-                None => {
-                    self.stream = None;
-                    finished.store(true, Ordering::Release);
-                    return Ok(None);
-                }
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cursor").field("finished", &self.is_finished()).finish()
     }
 }
 
@@ -308,6 +220,19 @@ impl Portals {
         }
     }
 
+    /// Reads what is left of the cursors WITH HOLD of a transaction that is about to commit.
+    ///
+    /// # Errors
+    /// What their queries fail with: the transaction cannot commit then.
+    pub async fn keep_held(&self, spool: impl Fn() -> Spool) -> Result<()> {
+        for portal in self.by_name.values().filter(|portal| portal.hold && !portal.kept) {
+            if let PortalState::Open { cursor, .. } = &portal.state {
+                cursor.keep_all(spool()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// A transaction, explicit or implicit, has ended: only cursors WITH HOLD outlive it, and only if theirs committed.
     pub fn end_transaction(&mut self, committed: bool) {
         self.by_name.retain(|_, portal| {
@@ -324,43 +249,23 @@ impl Portals {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{ArrayRef, Int32Array};
-    use futures::TryStreamExt;
+    use futures::StreamExt;
 
     use super::*;
 
-    fn numbers(batches: &[&[i32]]) -> RowStream {
-        let batches: Vec<Result<RecordBatch>> = batches
-            .iter()
-            .map(|values| Ok(RecordBatch::try_from_iter([("n", Arc::new(Int32Array::from(values.to_vec())) as ArrayRef)]).unwrap()))
-            .collect();
-        futures::stream::iter(batches).boxed()
-    }
-
-    async fn rows(stream: RowStream) -> usize {
-        stream.try_collect::<Vec<_>>().await.unwrap().iter().map(RecordBatch::num_rows).sum()
-    }
-
-    #[tokio::test]
-    async fn a_cursor_hands_out_parts_across_batches() {
-        let cursor = Cursor::new(numbers(&[&[1, 2, 3], &[], &[4, 5]]));
-        assert_eq!(rows(cursor.take(Some(2))).await, 2);
-        assert_eq!(rows(cursor.take(Some(2))).await, 2);
-        assert!(!cursor.is_finished());
-        assert_eq!(rows(cursor.take(Some(i32::MAX as u64))).await, 1);
-        assert!(cursor.is_finished());
-        assert_eq!(rows(cursor.take(None)).await, 0);
+    fn empty(name: &str, hold: bool) -> Portal {
+        Portal::cursor(name, "", vec![], Cursor::new(futures::stream::empty().boxed()), hold, false)
     }
 
     #[test]
     fn only_cursors_with_hold_outlive_a_commit() {
         let mut portals = Portals::default();
-        portals.insert(Portal::cursor("h", "", vec![], numbers(&[]), true, false)).unwrap();
-        portals.insert(Portal::cursor("c", "", vec![], numbers(&[]), false, false)).unwrap();
+        portals.insert(empty("h", true)).unwrap();
+        portals.insert(empty("c", false)).unwrap();
         assert_eq!(portals.check_free("h").unwrap_err().kind(), ErrorKind::DuplicateCursor);
         portals.end_transaction(true);
         assert!(portals.cursor("h").is_ok() && portals.cursor("c").is_err());
-        portals.insert(Portal::cursor("h2", "", vec![], numbers(&[]), true, false)).unwrap();
+        portals.insert(empty("h2", true)).unwrap();
         portals.fail();
         portals.end_transaction(false);
         assert!(portals.cursor("h").is_ok() && portals.cursor("h2").is_err());

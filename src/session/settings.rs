@@ -172,6 +172,20 @@ pub const SETTINGS: &[Setting] = &[
 /// Settings whose standard value is the only one we serve although the type would allow others.
 const ONLY_VALUE: &[(&str, &str)] = &[("row_security", "on"), ("standard_conforming_strings", "on")];
 
+/// Settings that are of one transaction only.
+const TRANSACTION_MODES: [&str; 3] = ["transaction_isolation", "transaction_read_only", "transaction_deferrable"];
+
+/// Whether the setting is of one transaction only.
+pub(super) fn is_transaction_mode(name: &str) -> bool {
+    TRANSACTION_MODES.iter().any(|mode| mode.eq_ignore_ascii_case(name))
+}
+
+/// The level of that name.
+pub(super) fn isolation_level(name: &str) -> Option<&'static str> {
+    let Kind::Enum(levels) = ISOLATION else { return None };
+    levels.iter().copied().find(|level| *level == name)
+}
+
 fn definition(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name))
 }
@@ -209,6 +223,14 @@ impl Settings {
         self.initial.insert(key.clone(), value.clone());
         self.session.insert(key, value);
         Ok(())
+    }
+
+    /// Whether [`Settings::set`] would take the values.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub fn check(&self, name: &str, values: &[String]) -> Result<()> {
+        if values.is_empty() { known(name).map(drop) } else { checked(name, values, &self.initial).map(drop) }
     }
 
     /// SET; an empty list is DEFAULT.
@@ -257,7 +279,7 @@ impl Settings {
             Some(name) => self.reset(name, false),
             None => {
                 self.session = self.initial.clone();
-                self.local.clear();
+                self.local.retain(|name, _| is_transaction_mode(name));
                 Ok(())
             }
         }
@@ -266,7 +288,12 @@ impl Settings {
     /// Current value by name, in any case; `None` for a name that is not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         let key = name.to_lowercase();
-        self.local.get(&key).or_else(|| self.session.get(&key)).map(String::as_str)
+        let outside = || match key.as_str() {
+            // What nobody has said of this transaction is said of all.
+            "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => self.get(&format!("default_{key}")),
+            _ => self.session.get(&key).map(String::as_str),
+        };
+        self.local.get(&key).map(String::as_str).or_else(outside)
     }
 
     /// SHOW.
@@ -281,6 +308,9 @@ impl Settings {
     pub fn current(&self) -> BTreeMap<String, String> {
         let mut all = self.session.clone();
         all.extend(self.local.clone());
+        for mode in TRANSACTION_MODES {
+            all.insert(mode.to_string(), self.get(mode).unwrap_or_default().to_string());
+        }
         all
     }
 

@@ -1,4 +1,4 @@
-//! Statements that change this session only: settings, transactions, prepared statements, cursors.
+//! Statements that change this session only: settings, prepared statements, cursors.
 
 use std::sync::Arc;
 
@@ -9,22 +9,19 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use futures::{StreamExt, TryStreamExt};
 
-use super::outcome::{Column, Description, Notice, Outcome, RowTag, TransactionStatus};
-use super::portal::{Portal, PortalState};
+use super::outcome::{Column, Description, Notice, Outcome, RowTag};
 use super::prepared::Prepared;
-use super::settings::SETTINGS;
+use super::settings::{self, SETTINGS};
 use super::{Session, enter_catalog};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::statement::{CursorStatement, Name, Parsed, PreparedStatement, SessionStatement, Statement, TransactionStatement};
+use crate::sql::statement::{Name, PreparedStatement, SessionStatement, Statement};
 
 impl Session {
     /// In a failed block only its end may run.
     pub(super) fn check_alive(&self, statement: &Statement) -> Result<()> {
         match statement {
-            Statement::Transaction(
-                TransactionStatement::Commit | TransactionStatement::Rollback | TransactionStatement::RollbackTo(_),
-            ) => Ok(()),
+            Statement::Transaction(statement) if statement.ends_failure() => Ok(()),
             _ => self.transaction.check_alive(),
         }
     }
@@ -40,11 +37,11 @@ impl Session {
                         return Err(error);
                     }
                 }
-                Ok(done("SET"))
+                Ok(Outcome::done("SET"))
             }
             SessionStatement::Reset { name } => {
                 self.settings.reset_to_initial(name.as_deref())?;
-                Ok(done("RESET"))
+                Ok(Outcome::done("RESET"))
             }
             SessionStatement::Show { name: Some(name) } => self.show(name),
             SessionStatement::Show { name: None } => self.show_all(),
@@ -52,21 +49,28 @@ impl Session {
             SessionStatement::Discard { all } => {
                 if *all {
                     self.discard_all()?;
-                    return Ok(done("DISCARD ALL"));
+                    return Ok(Outcome::done("DISCARD ALL"));
                 }
-                Ok(done("DISCARD"))
+                Ok(Outcome::done("DISCARD"))
             }
-            SessionStatement::Unlisten => Ok(done("UNLISTEN")),
+            SessionStatement::Unlisten => Ok(Outcome::done("UNLISTEN")),
         }
     }
 
     fn set(&mut self, name: &str, values: &[String], local: bool) -> Result<Outcome> {
-        if local && !self.transaction.in_block() {
-            self.notices.push(Notice::warning("25P01", "SET LOCAL can only be used in transaction blocks"));
-            return Ok(done("SET"));
+        let is_mode = settings::is_transaction_mode(name);
+        if !self.transaction.in_transaction() && (local || is_mode) {
+            // A mode that is set by its own name is one of the transaction that the statement itself is.
+            if local {
+                let what = if is_mode { "SET TRANSACTION" } else { "SET LOCAL" };
+                self.notices.push(Notice::warning("25P01", format!("{what} can only be used in transaction blocks")));
+            }
+            self.settings.check(name, values)?;
+            return Ok(Outcome::done("SET"));
         }
-        self.settings.set(name, values, local)?;
-        Ok(done("SET"))
+        self.check_mode(name, values)?;
+        self.settings.set(name, values, local || is_mode)?;
+        Ok(Outcome::done("SET"))
     }
 
     fn show(&self, name: &str) -> Result<Outcome> {
@@ -105,66 +109,17 @@ impl Session {
             self.settings.set("search_path", std::slice::from_ref(schema), false)?;
         }
         self.catalog = catalog;
-        Ok(done("USE"))
+        Ok(Outcome::done("USE"))
     }
 
     fn discard_all(&mut self) -> Result<()> {
-        if self.transaction.in_block() {
+        if self.transaction.in_transaction() {
             return Err(Error::new(ErrorKind::ActiveTransaction, "DISCARD ALL cannot run inside a transaction block"));
         }
         self.settings.reset_to_initial(None)?;
         self.prepared.clear();
         self.portals.clear();
         Ok(())
-    }
-
-    pub(super) fn control_transaction(&mut self, statement: &TransactionStatement) -> Result<Outcome> {
-        match statement {
-            TransactionStatement::Begin { read_only, isolation } => self.begin(*read_only, isolation.as_deref()),
-            TransactionStatement::Commit => Ok(self.end_transaction(true)),
-            TransactionStatement::Rollback => Ok(self.end_transaction(false)),
-            TransactionStatement::Savepoint(name) => {
-                self.transaction.savepoint(name.clone(), &mut self.settings)?;
-                Ok(done("SAVEPOINT"))
-            }
-            TransactionStatement::Release(name) => {
-                self.transaction.release(name, &mut self.settings)?;
-                Ok(done("RELEASE"))
-            }
-            TransactionStatement::RollbackTo(name) => {
-                self.transaction.rollback_to(name, &mut self.settings)?;
-                Ok(done("ROLLBACK"))
-            }
-        }
-    }
-
-    fn begin(&mut self, read_only: Option<bool>, isolation: Option<&str>) -> Result<Outcome> {
-        let read_only = read_only.unwrap_or_else(|| self.settings.get("default_transaction_read_only") == Some("on"));
-        if !self.transaction.begin(read_only, &mut self.settings) {
-            self.notices.push(Notice::warning("25001", "there is already a transaction in progress"));
-            return Ok(done("BEGIN"));
-        }
-        if read_only {
-            self.settings.set("transaction_read_only", &["on".to_string()], true)?;
-        }
-        if let Some(isolation) = isolation {
-            self.settings.set("transaction_isolation", &[isolation.to_string()], true)?;
-        }
-        Ok(done("BEGIN"))
-    }
-
-    fn end_transaction(&mut self, commit: bool) -> Outcome {
-        let failed = self.transaction.status() == TransactionStatus::Failed;
-        match self.transaction.end(commit, &mut self.settings) {
-            Some(tag) => {
-                self.portals.end_transaction(commit && !failed);
-                done(tag)
-            }
-            None => {
-                self.notices.push(Notice::warning("25P01", "there is no transaction in progress"));
-                done(if commit { "COMMIT" } else { "ROLLBACK" })
-            }
-        }
     }
 
     pub(super) async fn prepared_statement(&mut self, statement: &PreparedStatement) -> Result<Outcome> {
@@ -183,17 +138,17 @@ impl Session {
                     from_sql: true,
                     prepared_at: Utc::now(),
                 })?;
-                Ok(done("PREPARE"))
+                Ok(Outcome::done("PREPARE"))
             }
             PreparedStatement::Execute { name, arguments } => self.execute_prepared(name, arguments).await,
             PreparedStatement::Deallocate(Some(name)) => {
                 self.prepared.get(name)?;
                 self.prepared.remove(name);
-                Ok(done("DEALLOCATE"))
+                Ok(Outcome::done("DEALLOCATE"))
             }
             PreparedStatement::Deallocate(None) => {
                 self.prepared.clear();
-                Ok(done("DEALLOCATE ALL"))
+                Ok(Outcome::done("DEALLOCATE ALL"))
             }
         }
     }
@@ -249,65 +204,6 @@ impl Session {
         }
     }
 
-    pub(super) async fn cursor_statement(
-        &mut self,
-        statement: &CursorStatement,
-        parsed: &Parsed,
-        types: &[Option<SqlType>],
-        parameters: &[ScalarValue],
-    ) -> Result<Outcome> {
-        match statement {
-            CursorStatement::Declare { name, binary, hold, query } => {
-                if !hold && !self.transaction.in_transaction() {
-                    return Err(Error::new(
-                        ErrorKind::NoActiveTransaction,
-                        "DECLARE CURSOR can only be used in transaction blocks",
-                    ));
-                }
-                self.portals.check_free(name)?;
-                let (columns, stream) = self.run_query(query, types, parameters).await?;
-                self.portals.insert(Portal::cursor(name, &parsed.text, columns, stream, *hold, *binary))?;
-                Ok(done("DECLARE CURSOR"))
-            }
-            CursorStatement::Fetch { name, count, skip } => self.fetch(name, *count, *skip).await,
-            CursorStatement::Close(Some(name)) => {
-                self.portals.cursor(name)?;
-                self.portals.remove(name);
-                Ok(done("CLOSE CURSOR"))
-            }
-            CursorStatement::Close(None) => {
-                self.portals.clear();
-                Ok(done("CLOSE CURSOR ALL"))
-            }
-        }
-    }
-
-    async fn fetch(&mut self, name: &str, count: Option<u64>, skip: bool) -> Result<Outcome> {
-        let portal = self.portals.cursor(name)?;
-        let (columns, binary) = (portal.columns.clone().unwrap_or_default(), portal.binary);
-        let stream = match &portal.state {
-            PortalState::Open { cursor, .. } => cursor.take(count),
-            PortalState::Bound { .. } | PortalState::Done | PortalState::Failed => {
-                return Err(Error::new(ErrorKind::ObjectNotInPrerequisiteState, format!("portal \"{name}\" cannot be run")));
-            }
-        };
-        if !skip {
-            return Ok(Outcome::Rows { columns, stream, tag: RowTag::Fetch { binary } });
-        }
-        let moved = stream.try_fold(0_usize, |rows, batch| async move { Ok(rows + batch.num_rows()) }).await?;
-        Ok(done(&format!("MOVE {moved}")))
-    }
-
-    pub(super) async fn describe_cursor(&mut self, statement: &CursorStatement, types: &[Option<SqlType>]) -> Result<Description> {
-        match statement {
-            CursorStatement::Declare { query, .. } => Ok(Description { columns: None, ..self.describe_query(query, types).await? }),
-            CursorStatement::Fetch { name, skip: false, .. } => {
-                Ok(Description { parameters: vec![], columns: self.portals.cursor(name)?.columns.clone() })
-            }
-            CursorStatement::Fetch { skip: true, .. } | CursorStatement::Close(_) => Ok(Description::default()),
-        }
-    }
-
     pub(super) fn session_columns(statement: &SessionStatement) -> Option<Vec<Column>> {
         let text = |name: &str| Column::computed(name, SqlType::Text);
         match statement {
@@ -321,10 +217,6 @@ impl Session {
 /// The column of SHOW carries the setting's own spelling.
 fn setting_column(name: &str) -> String {
     SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name)).map_or(name, |setting| setting.name).to_string()
-}
-
-fn done(tag: &str) -> Outcome {
-    Outcome::Done { tag: tag.to_string() }
 }
 
 fn rows(columns: Vec<(String, Vec<Option<String>>)>, tag: RowTag) -> Result<Outcome> {

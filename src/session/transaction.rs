@@ -6,47 +6,53 @@
 //!    ▲                  │ COMMIT, ROLLBACK          │ COMMIT (answers ROLLBACK), ROLLBACK
 //!    └──────────────────┴──────────────────────────┘            ROLLBACK TO: back to InBlock
 //! ```
-//! A block reads: the version of every table is pinned when the block first touches it, so that reads repeat across statements and
-//! tables. Grants and policies are never pinned. Statements with an effect commit by themselves and are refused inside BEGIN .. COMMIT,
-//! where ROLLBACK could not take them back.
+//! Several statements of one text share an implicit transaction, which is a block that no statement has to open or to end.
+//!
+//! The version of every table is pinned when a block first touches it, so that reads repeat across statements and tables. Grants and
+//! policies are never pinned. What the block changes is kept in its [`Block`] until COMMIT; a statement outside of any block commits by
+//! itself. Isolation is always that of a snapshot, whatever level was asked for.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::Session;
+use super::outcome::{Notice, Outcome, TransactionStatus};
+use super::settings::Settings;
+use crate::command::Block;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::outcome::TransactionStatus;
-use crate::session::settings::Settings;
 use crate::sql::Pins;
+use crate::sql::statement::{TransactionModes, TransactionStatement};
 
 /// A transaction, or none.
 #[derive(Debug)]
 pub(super) struct Transaction {
     status: TransactionStatus,
+    /// `None` between transactions; a statement by itself is none.
+    open: Option<Open>,
+}
+
+/// What an explicit or implicit block holds.
+#[derive(Debug)]
+struct Open {
     started: DateTime<Utc>,
-    read_only: bool,
-    pins: Option<Arc<Pins>>,
+    pins: Arc<Pins>,
+    effects: Arc<Block>,
     savepoints: Vec<Savepoint>,
-    /// Several statements of one text share an implicit transaction.
-    implicit: Option<DateTime<Utc>>,
+    /// A statement has read or changed something: its modes are fixed.
+    queried: bool,
 }
 
 #[derive(Debug)]
 struct Savepoint {
     name: String,
     settings_depth: usize,
+    steps: usize,
 }
 
 impl Transaction {
     pub(super) fn new() -> Self {
-        Self {
-            status: TransactionStatus::Idle,
-            started: Utc::now(),
-            read_only: false,
-            pins: None,
-            savepoints: Vec::new(),
-            implicit: None,
-        }
+        Self { status: TransactionStatus::Idle, open: None }
     }
 
     pub(super) fn status(&self) -> TransactionStatus {
@@ -59,49 +65,33 @@ impl Transaction {
 
     /// In a block, or among several statements that share an implicit transaction.
     pub(super) fn in_transaction(&self) -> bool {
-        self.in_block() || self.implicit.is_some()
+        self.open.is_some()
     }
 
     /// When the transaction began: `now()` of all its statements.
     pub(super) fn started(&self) -> DateTime<Utc> {
-        if self.in_block() { self.started } else { self.implicit.unwrap_or_else(Utc::now) }
-    }
-
-    /// Statements that follow share `now()`; one that has an effect still commits by itself.
-    pub(super) fn begin_implicit(&mut self, several: bool) {
-        if !self.in_block() && several && self.implicit.is_none() {
-            self.implicit = Some(Utc::now());
-        }
-    }
-
-    pub(super) fn end_implicit(&mut self) {
-        self.implicit = None;
+        self.open.as_ref().map_or_else(Utc::now, |open| open.started)
     }
 
     /// Versions that statements of the block must read.
     pub(super) fn pins(&self) -> Option<Arc<Pins>> {
-        self.pins.clone()
+        self.open.as_ref().map(|open| Arc::clone(&open.pins))
     }
 
-    /// BEGIN. False if there was a block already, which PostgreSQL warns of.
-    pub(super) fn begin(&mut self, read_only: bool, settings: &mut Settings) -> bool {
-        if self.in_block() {
-            return false;
-        }
-        settings.save();
-        *self = Self { status: TransactionStatus::InBlock, read_only, pins: Some(Arc::default()), ..Self::new() };
-        true
+    /// Where statements of the block put their effects.
+    pub(super) fn effects(&self) -> Option<&Arc<Block>> {
+        self.open.as_ref().map(|open| &open.effects)
     }
 
-    /// COMMIT or ROLLBACK: the tag's word, or `None` if there was no block.
-    pub(super) fn end(&mut self, commit: bool, settings: &mut Settings) -> Option<&'static str> {
-        if !self.in_block() {
-            return None;
+    /// A statement reads or changes something.
+    pub(super) fn note_query(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.queried = true;
         }
-        let committed = commit && self.status == TransactionStatus::InBlock;
-        settings.end_transaction(committed);
-        *self = Self::new();
-        Some(if committed { "COMMIT" } else { "ROLLBACK" })
+    }
+
+    pub(super) fn has_queried(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.queried)
     }
 
     /// After an error: a block fails until it is rolled back.
@@ -120,50 +110,48 @@ impl Transaction {
         Err(Error::new(ErrorKind::InFailedTransaction, message))
     }
 
-    /// Refuses a statement with an effect inside a block.
-    pub(super) fn check_effect_allowed(&self, tag: &str) -> Result<()> {
-        if self.read_only {
-            let message = format!("cannot execute {tag} in a read-only transaction");
-            return Err(Error::new(ErrorKind::ReadOnlyTransaction, message));
+    fn open(&mut self, pins: Arc<Pins>, effects: Arc<Block>, settings: &mut Settings) {
+        if self.open.is_none() {
+            settings.save();
+            self.open = Some(Open { started: Utc::now(), pins, effects, savepoints: Vec::new(), queried: false });
         }
-        if self.in_block() {
-            return Err(Error::unsupported(format!("{tag} inside a transaction block"))
-                .with_detail("It would commit at once, and ROLLBACK could not take it back.")
-                .with_hint("Run it outside of BEGIN .. COMMIT; in a driver, turn autocommit on."));
-        }
+    }
+
+    fn savepoint(&mut self, name: String, settings: &mut Settings) -> Result<()> {
+        let open = self.block("SAVEPOINT")?;
+        open.savepoints.push(Savepoint { name, settings_depth: settings.save(), steps: open.effects.steps() });
         Ok(())
     }
 
-    pub(super) fn savepoint(&mut self, name: String, settings: &mut Settings) -> Result<()> {
-        self.check_block("SAVEPOINT")?;
-        self.savepoints.push(Savepoint { name, settings_depth: settings.save() });
+    fn release(&mut self, name: &str, settings: &mut Settings) -> Result<()> {
+        let open = self.block("RELEASE SAVEPOINT")?;
+        let index = open.find(name)?;
+        settings.release(open.savepoints[index].settings_depth);
+        open.savepoints.truncate(index);
         Ok(())
     }
 
-    pub(super) fn release(&mut self, name: &str, settings: &mut Settings) -> Result<()> {
-        self.check_block("RELEASE SAVEPOINT")?;
-        let index = self.find(name)?;
-        settings.release(self.savepoints[index].settings_depth);
-        self.savepoints.truncate(index);
-        Ok(())
-    }
-
-    pub(super) fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> Result<()> {
-        self.check_block("ROLLBACK TO SAVEPOINT")?;
-        let index = self.find(name)?;
-        settings.restore(self.savepoints[index].settings_depth);
-        self.savepoints.truncate(index + 1);
+    /// Goes back to a savepoint; what the block had changed since is still to be undone, to the number of steps that comes back.
+    fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> Result<usize> {
+        let open = self.block("ROLLBACK TO SAVEPOINT")?;
+        let index = open.find(name)?;
+        settings.restore(open.savepoints[index].settings_depth);
+        open.savepoints.truncate(index + 1);
+        let steps = open.savepoints[index].steps;
         self.status = TransactionStatus::InBlock;
-        Ok(())
+        Ok(steps)
     }
 
-    fn check_block(&self, what: &str) -> Result<()> {
-        if self.in_block() {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::NoActiveTransaction, format!("{what} can only be used in transaction blocks")))
+    fn block(&mut self, what: &str) -> Result<&mut Open> {
+        let in_block = self.in_block();
+        self.open
+            .as_mut()
+            .filter(|_| in_block)
+            .ok_or_else(|| Error::new(ErrorKind::NoActiveTransaction, format!("{what} can only be used in transaction blocks")))
     }
+}
 
+impl Open {
     fn find(&self, name: &str) -> Result<usize> {
         self.savepoints
             .iter()
@@ -172,47 +160,157 @@ impl Transaction {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings() -> Settings {
-        Settings::new("ada", false)
+impl Session {
+    pub(super) async fn control_transaction(&mut self, statement: &TransactionStatement) -> Result<Outcome> {
+        match statement {
+            TransactionStatement::Begin { tag, modes } => self.begin(tag, modes),
+            TransactionStatement::Commit { chain } => self.end_block(true, *chain).await,
+            TransactionStatement::Rollback { chain } => self.end_block(false, *chain).await,
+            TransactionStatement::Savepoint(name) => {
+                self.transaction.savepoint(name.clone(), &mut self.settings)?;
+                Ok(Outcome::done("SAVEPOINT"))
+            }
+            TransactionStatement::Release(name) => {
+                self.transaction.release(name, &mut self.settings)?;
+                Ok(Outcome::done("RELEASE"))
+            }
+            TransactionStatement::RollbackTo(name) => {
+                let steps = self.transaction.rollback_to(name, &mut self.settings)?;
+                if let Some(effects) = self.transaction.effects() {
+                    Arc::clone(effects).rollback_to(steps).await?;
+                }
+                Ok(Outcome::done("ROLLBACK"))
+            }
+        }
     }
 
-    #[test]
-    fn a_failed_block_answers_rollback_to_commit() {
-        let (mut transaction, mut settings) = (Transaction::new(), settings());
-        assert!(transaction.begin(false, &mut settings));
-        assert!(!transaction.begin(false, &mut settings));
-        transaction.fail();
-        assert_eq!(transaction.check_alive().unwrap_err().kind(), ErrorKind::InFailedTransaction);
-        assert_eq!(transaction.end(true, &mut settings), Some("ROLLBACK"));
-        assert_eq!(transaction.end(true, &mut settings), None);
+    fn begin(&mut self, tag: &'static str, modes: &TransactionModes) -> Result<Outcome> {
+        if self.transaction.in_block() {
+            self.notices.push(Notice::warning("25001", "there is already a transaction in progress"));
+        } else {
+            self.open_transaction();
+            self.transaction.status = TransactionStatus::InBlock;
+        }
+        self.set_modes(modes)?;
+        Ok(Outcome::done(tag))
     }
 
-    #[test]
-    fn rollback_to_a_savepoint_heals_and_restores_settings() {
-        let (mut transaction, mut settings) = (Transaction::new(), settings());
-        assert_eq!(transaction.savepoint("s".into(), &mut settings).unwrap_err().kind(), ErrorKind::NoActiveTransaction);
-        transaction.begin(false, &mut settings);
-        transaction.savepoint("s".into(), &mut settings).unwrap();
-        settings.set("timezone", &["Asia/Tokyo".into()], false).unwrap();
-        transaction.fail();
-        transaction.rollback_to("s", &mut settings).unwrap();
-        assert_eq!(transaction.status(), TransactionStatus::InBlock);
-        assert_eq!(settings.show("timezone").unwrap(), "UTC");
-        assert_eq!(transaction.release("other", &mut settings).unwrap_err().kind(), ErrorKind::UndefinedSavepoint);
+    fn open_transaction(&mut self) {
+        let services = &self.services;
+        let pins: Arc<Pins> = Arc::default();
+        let effects =
+            Block::new(Arc::clone(&services.metastore), Arc::clone(&services.lake), services.tracker.clone(), Arc::clone(&pins));
+        self.transaction.open(pins, effects, &mut self.settings);
     }
 
-    #[test]
-    fn effects_are_refused_where_they_could_not_be_taken_back() {
-        let (mut transaction, mut settings) = (Transaction::new(), settings());
-        assert!(transaction.check_effect_allowed("INSERT").is_ok());
-        transaction.begin(true, &mut settings);
-        assert_eq!(transaction.check_effect_allowed("INSERT").unwrap_err().kind(), ErrorKind::ReadOnlyTransaction);
-        transaction.end(false, &mut settings);
-        transaction.begin(false, &mut settings);
-        assert_eq!(transaction.check_effect_allowed("INSERT").unwrap_err().kind(), ErrorKind::Unsupported);
+    fn set_modes(&mut self, modes: &TransactionModes) -> Result<()> {
+        let word = |on: bool| if on { "on" } else { "off" };
+        let TransactionModes { read_only, isolation, deferrable } = modes;
+        let settings = [
+            ("transaction_isolation", *isolation),
+            ("transaction_read_only", read_only.map(word)),
+            ("transaction_deferrable", deferrable.map(word)),
+        ];
+        for (name, value) in settings {
+            if let Some(value) = value {
+                self.settings.set(name, &[value.to_string()], true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens an implicit transaction for `several` statements that share it, if no transaction is open.
+    pub fn begin_implicit(&mut self, several: bool) {
+        if several {
+            self.open_transaction();
+        }
+    }
+
+    /// Ends the implicit transaction, if that is what is open, and drops its portals.
+    ///
+    /// # Errors
+    /// As COMMIT; nothing of the transaction is left then.
+    pub async fn end_implicit(&mut self, committed: bool) -> Result<()> {
+        if self.transaction.in_block() {
+            return Ok(());
+        }
+        self.end_transaction(committed).await
+    }
+
+    /// COMMIT and ROLLBACK.
+    async fn end_block(&mut self, commit: bool, chain: bool) -> Result<Outcome> {
+        let status = self.transaction.status;
+        let word = |commit: bool| if commit { "COMMIT" } else { "ROLLBACK" };
+        if status == TransactionStatus::Idle {
+            if chain {
+                let message = format!("{} AND CHAIN can only be used in transaction blocks", word(commit));
+                return Err(Error::new(ErrorKind::NoActiveTransaction, message));
+            }
+            self.notices.push(Notice::warning("25P01", "there is no transaction in progress"));
+            self.end_transaction(commit).await?;
+            return Ok(Outcome::done(word(commit)));
+        }
+        let modes = self.modes();
+        let commit = commit && status == TransactionStatus::InBlock;
+        self.end_transaction(commit).await?;
+        if chain {
+            self.begin("BEGIN", &modes)?;
+        }
+        Ok(Outcome::done(word(commit)))
+    }
+
+    /// The modes of the open transaction, for the one that is chained to it.
+    fn modes(&self) -> TransactionModes {
+        let is_on = |name: &str| self.settings.get(name).map(|value| value == "on");
+        let isolation = self.settings.get("transaction_isolation").and_then(super::settings::isolation_level);
+        TransactionModes { read_only: is_on("transaction_read_only"), isolation, deferrable: is_on("transaction_deferrable") }
+    }
+
+    /// Ends whatever transaction is open. After an error it is over as well, and nothing of it is left.
+    async fn end_transaction(&mut self, commit: bool) -> Result<()> {
+        let Transaction { open, .. } = std::mem::replace(&mut self.transaction, Transaction::new());
+        let ended = match &open {
+            _ if !commit => Ok(()),
+            Some(open) => self.commit(open).await,
+            None => self.keep_held().await,
+        };
+        let committed = commit && ended.is_ok();
+        if open.is_some() {
+            self.settings.end_transaction(committed);
+        }
+        self.portals.end_transaction(committed);
+        ended
+    }
+
+    async fn commit(&mut self, open: &Open) -> Result<()> {
+        self.keep_held().await?;
+        open.effects.commit().await
+    }
+
+    async fn keep_held(&mut self) -> Result<()> {
+        let engine = &self.services.engine;
+        self.portals.keep_held(|| engine.spool()).await
+    }
+
+    /// Refuses a statement with an effect where nothing may be changed.
+    pub(super) fn check_writable(&self, tag: &str) -> Result<()> {
+        if self.settings.get("transaction_read_only") != Some("on") {
+            return Ok(());
+        }
+        let message = format!("cannot execute {tag} in a read-only transaction");
+        Err(Error::new(ErrorKind::ReadOnlyTransaction, message))
+    }
+
+    /// Checks what a mode may still become, before SET changes it.
+    pub(super) fn check_mode(&self, name: &str, values: &[String]) -> Result<()> {
+        let message = match (name, values) {
+            ("transaction_isolation", _) => "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+            ("transaction_deferrable", _) => "SET TRANSACTION [NOT] DEFERRABLE must be called before any query",
+            ("transaction_read_only", [value]) if value == "off" && self.settings.get(name) == Some("on") => {
+                "transaction read-write mode must be set before any query"
+            }
+            _ => return Ok(()),
+        };
+        if self.transaction.has_queried() { Err(Error::new(ErrorKind::ActiveTransaction, message)) } else { Ok(()) }
     }
 }

@@ -31,6 +31,14 @@ impl std::fmt::Debug for Scope {
 }
 
 impl Scope {
+    /// The same surroundings in another state of the catalog.
+    #[must_use]
+    pub fn on(&self, snapshot: Arc<CatalogSnapshot>) -> Scope {
+        let functions = Arc::new(FunctionContext { snapshot, ..FunctionContext::clone(&self.functions) });
+        let system = Arc::new(SystemContext { functions: Arc::clone(&functions), ..SystemContext::clone(&self.system) });
+        Scope { functions, system, ..self.clone() }
+    }
+
     /// The catalog as the statement sees it.
     pub fn snapshot(&self) -> &Arc<CatalogSnapshot> {
         &self.functions.snapshot

@@ -140,21 +140,48 @@ pub enum SessionStatement {
 pub enum TransactionStatement {
     /// BEGIN, START TRANSACTION.
     Begin {
-        /// READ ONLY, if said.
-        read_only: Option<bool>,
-        /// ISOLATION LEVEL, if said, as `SHOW transaction_isolation` writes it. Whatever it is, a transaction reads from one snapshot.
-        isolation: Option<String>,
+        /// Its command tag: the words that it was opened with.
+        tag: &'static str,
+        /// What was said of the transaction.
+        modes: TransactionModes,
     },
-    /// COMMIT, END.
-    Commit,
-    /// ROLLBACK, ABORT.
-    Rollback,
+    /// COMMIT, END [AND CHAIN].
+    Commit {
+        /// Another block with the same modes begins at once.
+        chain: bool,
+    },
+    /// ROLLBACK, ABORT [AND CHAIN].
+    Rollback {
+        /// Another block with the same modes begins at once.
+        chain: bool,
+    },
     /// SAVEPOINT name.
     Savepoint(String),
     /// RELEASE [SAVEPOINT] name.
     Release(String),
     /// ROLLBACK TO [SAVEPOINT] name.
     RollbackTo(String),
+}
+
+/// Modes of a transaction; `None` is the session's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransactionModes {
+    /// READ ONLY, READ WRITE.
+    pub read_only: Option<bool>,
+    /// ISOLATION LEVEL, as `SHOW transaction_isolation` writes it. Whatever it is, a transaction reads from one snapshot.
+    pub isolation: Option<&'static str>,
+    /// DEFERRABLE, NOT DEFERRABLE. Snapshots are read without waiting, so there is nothing to defer.
+    pub deferrable: Option<bool>,
+}
+
+impl TransactionStatement {
+    /// Whether a failed block may run it.
+    pub fn ends_failure(&self) -> bool {
+        matches!(
+            self,
+            TransactionStatement::Commit { .. } | TransactionStatement::Rollback { .. } | TransactionStatement::RollbackTo(_)
+        )
+    }
 }
 
 /// SQL-level prepared statements; they share their names with the protocol's.
@@ -183,28 +210,43 @@ pub enum PreparedStatement {
 /// SQL-level cursors.
 #[derive(Debug, Clone)]
 pub enum CursorStatement {
-    /// DECLARE name [BINARY] [NO SCROLL] CURSOR [WITH HOLD] FOR query.
+    /// DECLARE name [BINARY] [[NO] SCROLL] CURSOR [WITH HOLD] FOR query. It sees no change after its start, ASENSITIVE or not.
     Declare {
         /// Name.
         name: String,
         /// BINARY.
         binary: bool,
+        /// SCROLL: it also goes backward.
+        scroll: bool,
         /// WITH HOLD.
         hold: bool,
         /// The query.
         query: Box<ast::Query>,
     },
-    /// FETCH [FORWARD] [n | ALL | NEXT] FROM name; `None` for ALL.
+    /// FETCH [direction] FROM name.
     Fetch {
         /// Name.
         name: String,
-        /// Number of rows.
-        count: Option<u64>,
+        /// Where to, and how many rows.
+        direction: FetchDirection,
         /// MOVE: rows are skipped, not sent.
         skip: bool,
     },
     /// CLOSE name; `None` for ALL.
     Close(Option<String>),
+}
+
+/// Where FETCH and MOVE go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchDirection {
+    /// That many rows, at least one, or all of them.
+    Forward(Option<u64>),
+    /// That many rows backward, at least one, or all of them.
+    Backward(Option<u64>),
+    /// The row with that number, counted from the end if it is negative; 0 is in front of the first.
+    Absolute(i64),
+    /// The row that many behind the current one; 0 is the current one.
+    Relative(i64),
 }
 
 /// COPY (query | table) TO STDOUT.

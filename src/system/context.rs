@@ -15,8 +15,10 @@ pub struct SystemContext {
     pub functions: Arc<FunctionContext>,
     /// Live sessions that the caller may see, its own included.
     pub activity: Vec<Activity>,
-    /// Prepared statements of this session: name and text.
-    pub prepared: Vec<(String, String)>,
+    /// Prepared statements of this session.
+    pub prepared: Vec<PreparedRow>,
+    /// Cursors and named portals of this session.
+    pub cursors: Vec<CursorRow>,
     /// Settings, for `pg_settings` and `SHOW ALL`.
     pub settings: Vec<SettingRow>,
 }
@@ -65,6 +67,40 @@ pub struct TlsSession {
     pub cipher: String,
     /// Bits of the cipher's key.
     pub bits: i32,
+}
+
+/// A prepared statement, for `pg_prepared_statements`.
+#[derive(Debug, Clone)]
+pub struct PreparedRow {
+    /// Name.
+    pub name: String,
+    /// Text.
+    pub statement: String,
+    /// When.
+    pub prepared_at: DateTime<Utc>,
+    /// OIDs of the parameters' types.
+    pub parameter_types: Vec<u32>,
+    /// OIDs of the columns' types; `None` if it gives no rows.
+    pub result_types: Option<Vec<u32>>,
+    /// Made by PREPARE, not by the protocol.
+    pub from_sql: bool,
+}
+
+/// A cursor or a named portal, for `pg_cursors`.
+#[derive(Debug, Clone)]
+pub struct CursorRow {
+    /// Name.
+    pub name: String,
+    /// Text of its statement.
+    pub statement: String,
+    /// WITH HOLD.
+    pub is_holdable: bool,
+    /// BINARY.
+    pub is_binary: bool,
+    /// SCROLL.
+    pub is_scrollable: bool,
+    /// When.
+    pub created_at: DateTime<Utc>,
 }
 
 /// A setting, for `pg_settings`.

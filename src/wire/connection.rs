@@ -29,7 +29,7 @@ use super::listener::Shared;
 use super::transport::{Frame, Input, Output};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::outcome::TransactionStatus;
-use crate::sql::statement::{Statement, TransactionStatement};
+use crate::sql::statement::Statement;
 
 /// A client with a session.
 pub(super) struct Connection {
@@ -221,13 +221,8 @@ impl Connection {
 
     /// Refuses a statement in a failed block, unless it ends the block.
     pub(super) fn check_block(&self, statement: Option<&Statement>) -> Result<()> {
-        let ends_block = matches!(
-            statement,
-            Some(Statement::Transaction(
-                TransactionStatement::Commit | TransactionStatement::Rollback | TransactionStatement::RollbackTo(_)
-            ))
-        );
-        if ends_block || self.session.transaction_status() != TransactionStatus::Failed {
+        let ends_failure = matches!(statement, Some(Statement::Transaction(statement)) if statement.ends_failure());
+        if ends_failure || self.session.transaction_status() != TransactionStatus::Failed {
             return Ok(());
         }
         Err(Error::new(

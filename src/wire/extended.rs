@@ -23,8 +23,9 @@ use super::rows::row_description;
 use super::simple::statement_text;
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::cursor::Cursor;
 use crate::session::outcome::{Column, Description, Outcome, RowTag, TransactionStatus};
-use crate::session::portal::{Cursor, Portal, PortalState};
+use crate::session::portal::{Portal, PortalState};
 use crate::session::prepared::Prepared;
 
 /// OID of `unknown`: a parameter whose type the client leaves to us.

@@ -24,16 +24,18 @@ impl Connection {
         let statements = self.session.parse(statement_text(text)?)?;
         if statements.is_empty() {
             self.output.message(&EmptyQueryResponse::new())?;
+            self.end_implicit(true).await?;
         }
         let several = statements.len() > 1;
+        let mut left = statements.len();
         for parsed in statements {
-            self.simple_statement(&Arc::new(parsed), several).await?;
+            left -= 1;
+            self.simple_statement(&Arc::new(parsed), several, left == 0).await?;
         }
-        self.end_implicit(true).await?;
         Ok(self.ready_for_query()?)
     }
 
-    async fn simple_statement(&mut self, parsed: &Arc<Parsed>, several: bool) -> Result<(), Halt> {
+    async fn simple_statement(&mut self, parsed: &Arc<Parsed>, several: bool, last: bool) -> Result<(), Halt> {
         self.check_block(Some(&parsed.statement))?;
         let mut interrupts = self.begin(several);
         let outcome = interrupts.supervise(&mut self.input, self.session.execute(parsed, &[], vec![])).await?;
@@ -43,17 +45,24 @@ impl Connection {
                 let binary = matches!(tag, RowTag::Fetch { binary: true });
                 let formats = vec![if binary { Format::Binary } else { Format::Text }; columns.len()];
                 let rows = self.send_rows(&columns, &formats, true, stream, &mut interrupts).await?;
-                tag.complete(rows)
+                Some(tag.complete(rows))
             }
             Outcome::CopyOut { columns, stream, options } => {
                 let rows = self.send_copy(&columns, &options, stream, &mut interrupts).await?;
-                format!("COPY {rows}")
+                Some(format!("COPY {rows}"))
             }
-            Outcome::Done { tag } => tag,
-            Outcome::Empty => return Ok(self.output.message(&EmptyQueryResponse::new())?),
+            Outcome::Done { tag } => Some(tag),
+            Outcome::Empty => None,
         };
+        if last {
+            // Before its tag: a commit that fails is the statement's own failure.
+            self.end_implicit(true).await?;
+        }
         self.send_notices()?;
-        Ok(self.output.message(&CommandComplete::new(tag))?)
+        match tag {
+            Some(tag) => Ok(self.output.message(&CommandComplete::new(tag))?),
+            None => Ok(self.output.message(&EmptyQueryResponse::new())?),
+        }
     }
 }
 

@@ -71,8 +71,7 @@ impl BackendSession for Session {
     }
 
     async fn end_implicit(&mut self, committed: bool) -> Result<()> {
-        Session::end_implicit(self, committed);
-        Ok(())
+        Session::end_implicit(self, committed).await
     }
 
     fn take_notices(&mut self) -> Vec<Notice> {

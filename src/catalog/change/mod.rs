@@ -45,7 +45,7 @@ pub struct NewRelation {
 }
 
 /// Where a table lies, for [`RelationKind::Table`] without policies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NewTable {
     /// URL of the root, without a trailing slash.
     pub location: String,
@@ -134,7 +134,7 @@ pub(super) enum Write {
 }
 
 /// Edits that become durable, and visible to others, together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Change {
     snapshot: CatalogSnapshot,
     writes: Vec<Write>,
@@ -160,8 +160,13 @@ impl Change {
     }
 
     /// Whether there is nothing to write.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.snapshot.next_id == self.first_id
+    }
+
+    /// Whether the edits were made on that state.
+    pub fn is_on(&self, snapshot: &CatalogSnapshot) -> bool {
+        self.snapshot.number == snapshot.number + 1
     }
 
     pub(super) fn into_parts(self) -> (CatalogSnapshot, Vec<Write>) {

@@ -87,7 +87,13 @@ impl World {
             application_name: String::new(),
             client_address: None,
         };
-        Arc::new(SystemContext { functions: Arc::new(functions), activity: vec![], prepared: vec![], settings: vec![] })
+        Arc::new(SystemContext {
+            functions: Arc::new(functions),
+            activity: vec![],
+            prepared: vec![],
+            cursors: vec![],
+            settings: vec![],
+        })
     }
 
     fn scan(&self, table: &str, by: AccessBy, policies: BoundPolicies) -> LogicalPlanBuilder {

@@ -140,8 +140,13 @@ impl Warehouse {
             application_name: String::new(),
             client_address: None,
         });
-        let system =
-            Arc::new(SystemContext { functions: Arc::clone(&functions), activity: vec![], prepared: vec![], settings: vec![] });
+        let system = Arc::new(SystemContext {
+            functions: Arc::clone(&functions),
+            activity: vec![],
+            prepared: vec![],
+            cursors: vec![],
+            settings: vec![],
+        });
         Scope { functions, registry: Functions::new(), system, pins: None }
     }
 

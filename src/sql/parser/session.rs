@@ -4,8 +4,9 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::describe;
 use super::reader::{Reader, refused};
+use super::transaction::modes;
 use crate::error::Result;
-use crate::sql::statement::{Name, SessionStatement, Statement};
+use crate::sql::statement::{Name, SessionStatement, Statement, TransactionModes};
 
 /// A statement that starts with one of those words.
 pub(super) fn session(reader: &mut Reader) -> Result<Statement> {
@@ -172,27 +173,14 @@ fn transaction_settings(reader: &mut Reader, prefix: &str) -> Result<Vec<(String
     if reader.peek_word(0) == "snapshot" {
         return Err(refused("SET TRANSACTION SNAPSHOT", "Name the version: SELECT .. FROM t VERSION AS OF n."));
     }
-    let mut settings = Vec::new();
-    loop {
-        let (name, value) = if reader.words(&["isolation", "level"]) {
-            ("isolation", isolation_level(reader)?)
-        } else if reader.words(&["read", "only"]) {
-            ("read_only", "on")
-        } else if reader.words(&["read", "write"]) {
-            ("read_only", "off")
-        } else if reader.word("deferrable") {
-            ("deferrable", "on")
-        } else if reader.words(&["not", "deferrable"]) {
-            ("deferrable", "off")
-        } else {
-            return Err(reader.unexpected());
-        };
-        settings.push((format!("{prefix}{name}"), vec![value.to_string()]));
-        let more = reader.token(&Token::Comma) || !reader.at_end();
-        if !more {
-            return Ok(settings);
-        }
+    if reader.at_end() {
+        return Err(reader.unexpected());
     }
+    let TransactionModes { read_only, isolation, deferrable } = modes(reader)?;
+    let word = |on: bool| if on { "on" } else { "off" };
+    let settings = [("isolation", isolation), ("read_only", read_only.map(word)), ("deferrable", deferrable.map(word))];
+    let said = settings.into_iter().filter_map(|(name, value)| Some((format!("{prefix}{name}"), vec![value?.to_string()])));
+    Ok(said.collect())
 }
 
 /// The level behind ISOLATION LEVEL, as `SHOW transaction_isolation` writes it.

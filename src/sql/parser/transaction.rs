@@ -6,24 +6,23 @@ use super::reader::{Reader, refused};
 use super::session::isolation_level;
 use super::{insert, query};
 use crate::error::Result;
-use crate::sql::statement::{Parsed, PreparedStatement, Statement, TransactionStatement};
+use crate::sql::statement::{Parsed, PreparedStatement, Statement, TransactionModes, TransactionStatement};
 
 /// BEGIN and what belongs to it.
 pub(super) fn transaction(reader: &mut Reader) -> Result<Statement> {
     let statement = match reader.one_of(&["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"]) {
         Some("begin") => {
             skip_noise(reader);
-            begin(reader)?
+            TransactionStatement::Begin { tag: "BEGIN", modes: modes(reader)? }
         }
         Some("start") => {
             reader.expect_word("transaction")?;
-            begin(reader)?
+            TransactionStatement::Begin { tag: "START TRANSACTION", modes: modes(reader)? }
         }
         Some("commit" | "end") => {
             refuse_two_phases(reader)?;
             skip_noise(reader);
-            refuse_chain(reader)?;
-            TransactionStatement::Commit
+            TransactionStatement::Commit { chain: chain(reader)? }
         }
         Some("savepoint") => TransactionStatement::Savepoint(reader.identifier()?),
         Some("release") => {
@@ -46,8 +45,7 @@ fn rollback(reader: &mut Reader) -> Result<TransactionStatement> {
         }
         return Ok(TransactionStatement::RollbackTo(reader.identifier()?));
     }
-    refuse_chain(reader)?;
-    Ok(TransactionStatement::Rollback)
+    Ok(TransactionStatement::Rollback { chain: chain(reader)? })
 }
 
 fn skip_noise(reader: &mut Reader) {
@@ -61,35 +59,37 @@ fn refuse_two_phases(reader: &Reader) -> Result<()> {
     }
 }
 
-fn refuse_chain(reader: &mut Reader) -> Result<()> {
-    if reader.words(&["and", "no", "chain"]) {
-        return Ok(());
+/// AND [NO] CHAIN.
+fn chain(reader: &mut Reader) -> Result<bool> {
+    if !reader.word("and") {
+        return Ok(false);
     }
-    match reader.peek_words(&["and", "chain"]) {
-        true => Err(refused("AND CHAIN", "Send BEGIN for the next transaction.")),
-        false => Ok(()),
-    }
+    let no = reader.word("no");
+    reader.expect_word("chain")?;
+    Ok(!no)
 }
 
-fn begin(reader: &mut Reader) -> Result<TransactionStatement> {
-    let mut read_only = None;
-    let mut isolation = None;
+/// The modes of a transaction, with or without commas between them.
+pub(super) fn modes(reader: &mut Reader) -> Result<TransactionModes> {
+    let mut modes = TransactionModes::default();
     while !reader.at_end() {
         if reader.words(&["isolation", "level"]) {
-            isolation = Some(isolation_level(reader)?.to_string());
+            modes.isolation = Some(isolation_level(reader)?);
         } else if reader.words(&["read", "only"]) {
-            read_only = Some(true);
+            modes.read_only = Some(true);
         } else if reader.words(&["read", "write"]) {
-            read_only = Some(false);
-        } else if !reader.word("deferrable") {
-            // Snapshots are read without waiting: a transaction has nothing to defer.
+            modes.read_only = Some(false);
+        } else if reader.word("deferrable") {
+            modes.deferrable = Some(true);
+        } else {
             reader.expect_words(&["not", "deferrable"])?;
+            modes.deferrable = Some(false);
         }
         if reader.token(&Token::Comma) && reader.at_end() {
             return Err(reader.unexpected());
         }
     }
-    Ok(TransactionStatement::Begin { read_only, isolation })
+    Ok(modes)
 }
 
 /// PREPARE, EXECUTE, DEALLOCATE.

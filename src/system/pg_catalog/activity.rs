@@ -1,4 +1,4 @@
-//! Live sessions, prepared statements, settings.
+//! Live sessions, and what this one holds: prepared statements, cursors, settings.
 
 use chrono::{DateTime, Utc};
 
@@ -14,6 +14,7 @@ pub(super) const SOURCES: &[(&str, Source)] = &[
     ("pg_stat_ssl", encryption),
     ("pg_stat_gssapi", gss),
     ("pg_prepared_statements", prepared),
+    ("pg_cursors", cursors),
     ("pg_settings", settings),
 ];
 
@@ -79,14 +80,30 @@ fn gss(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 }
 
 fn prepared(context: &SystemContext, rows: &mut Rows) -> Result<()> {
-    for (name, text) in &context.prepared {
+    let types = |oids: &[u32]| Datum::List(oids.iter().map(|oid| Datum::from(*oid)).collect());
+    for prepared in &context.prepared {
         rows.row()
-            .set("name", name)
-            .set("statement", text)
-            .set("prepare_time", moment(context.functions.statement_time))
-            .set("from_sql", false)
+            .set("name", &prepared.name)
+            .set("statement", &prepared.statement)
+            .set("prepare_time", moment(prepared.prepared_at))
+            .set("parameter_types", types(&prepared.parameter_types))
+            .set("result_types", prepared.result_types.as_deref().map_or(Datum::Null, types))
+            .set("from_sql", prepared.from_sql)
             .set("generic_plans", 0_i64)
             .set("custom_plans", 0_i64);
+    }
+    Ok(())
+}
+
+fn cursors(context: &SystemContext, rows: &mut Rows) -> Result<()> {
+    for cursor in &context.cursors {
+        rows.row()
+            .set("name", &cursor.name)
+            .set("statement", &cursor.statement)
+            .set("is_holdable", cursor.is_holdable)
+            .set("is_binary", cursor.is_binary)
+            .set("is_scrollable", cursor.is_scrollable)
+            .set("creation_time", moment(cursor.created_at));
     }
     Ok(())
 }

@@ -99,8 +99,6 @@ pub(super) const EMPTY: &[&str] = &[
     // No locks are held, no transaction is prepared.
     "pg_locks",
     "pg_prepared_xacts",
-    // Cursors live in the session, which does not hand them here.
-    "pg_cursors",
     // The server's files, memory and build are nobody's business.
     "pg_config",
     "pg_file_settings",

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::session::outcome::{Column, Description, Notice, Outcome, RowStream, RowTag, TransactionStatus};
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
-use crate::sql::statement::{CopyFormat, CopyOut, Parsed, SessionStatement, Statement, TransactionStatement};
+use crate::sql::statement::{CopyFormat, CopyOut, Parsed, SessionStatement, Statement, TransactionModes, TransactionStatement};
 use crate::wire::backend::{Backend, BackendSession, ConnectRequest};
 
 /// Counts what tests ask about.
@@ -155,7 +155,7 @@ impl Session {
                 self.implicit = false;
                 "BEGIN"
             }
-            TransactionStatement::Commit => {
+            TransactionStatement::Commit { .. } => {
                 let committed = self.status != TransactionStatus::Failed;
                 self.end(committed);
                 if committed { "COMMIT" } else { "ROLLBACK" }
@@ -176,9 +176,11 @@ impl BackendSession for Session {
         words
             .map(|text| {
                 let statement = match text {
-                    "begin" => Statement::Transaction(TransactionStatement::Begin { read_only: None, isolation: None }),
-                    "commit" => Statement::Transaction(TransactionStatement::Commit),
-                    "rollback" => Statement::Transaction(TransactionStatement::Rollback),
+                    "begin" => {
+                        Statement::Transaction(TransactionStatement::Begin { tag: "BEGIN", modes: TransactionModes::default() })
+                    }
+                    "commit" => Statement::Transaction(TransactionStatement::Commit { chain: false }),
+                    "rollback" => Statement::Transaction(TransactionStatement::Rollback { chain: false }),
                     "selec" => return Err(Error::new(ErrorKind::Syntax, "syntax error at or near \"selec\"").with_position(1)),
                     _ => Statement::Session(SessionStatement::Unlisten),
                 };
