@@ -75,7 +75,8 @@ impl TableSnapshot {
     pub(super) fn with_files(&self, files: impl Iterator<Item = Arc<DataFile>>) -> Result<Self> {
         let mut loaded = self.loaded.clone();
         loaded.files.extend(files);
-        Self::new(&self.table, Arc::clone(&self.store), loaded, Arc::clone(&self.deletion_vectors))
+        // Counts of its own: those of the version are told to others, too.
+        Self::new(&self.table, Arc::clone(&self.store), loaded, Arc::clone(&self.deletion_vectors), Arc::default())
     }
 
     /// Version.
