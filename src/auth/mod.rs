@@ -10,6 +10,7 @@
 
 pub mod lockout;
 pub mod scram;
+pub mod token;
 pub mod verifier;
 
 use std::io::{Read, Write};

@@ -22,7 +22,7 @@ mod names;
 mod rules;
 mod store;
 
-pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable};
+pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
 pub use metastore::{CatalogOptions, DEFAULT_CATALOG, DEFAULT_SCHEMA, Metastore};
 pub use names::{quote_name, url_covers};
 pub use snapshot::{CatalogSnapshot, Orphan};

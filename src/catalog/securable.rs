@@ -81,6 +81,47 @@ pub struct Principal {
     pub connection_limit: Option<u32>,
     /// COMMENT ON.
     pub comment: Option<String>,
+    /// VALID UNTIL: when the password and the tokens stop being accepted, in microseconds since 1970-01-01 UTC; `None` for
+    /// never.
+    pub valid_until: Option<i64>,
+}
+
+impl Principal {
+    /// Whether the password and the tokens are still accepted at a point in time, in microseconds since 1970-01-01 UTC.
+    pub fn is_valid_at(&self, now: i64) -> bool {
+        self.valid_until.is_none_or(|until| now < until)
+    }
+}
+
+/// A personal access token: a secret that stands for its owner. The secret itself is shown once and kept nowhere.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Identity.
+    pub id: ObjectId,
+    /// The part of the secret that finds the token; no secret itself.
+    pub public_id: String,
+    /// Whom it stands for.
+    pub owner: ObjectId,
+    /// What is kept of the secret.
+    pub digest: TokenDigest,
+    /// Who made it: the owner, or an administrator.
+    pub created_by: ObjectId,
+    /// When, in microseconds since 1970-01-01 UTC.
+    pub created_at: i64,
+    /// When it stops being accepted, in microseconds since 1970-01-01 UTC.
+    pub expires_at: i64,
+    /// COMMENT.
+    pub comment: Option<String>,
+}
+
+/// SHA-256 of a token's secret. The secret has 256 random bits, so nothing slower is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenDigest(pub [u8; 32]);
+
+impl std::fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secret]")
+    }
 }
 
 /// A catalog.

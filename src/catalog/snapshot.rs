@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use super::names::{PUBLIC_NAMES, quote_name, url_covers};
 use super::securable::{
     Catalog, ExternalLocation, FIRST_OBJECT_ID, Function, Grant, METASTORE, ObjectId, PUBLIC, Principal, Relation, Schema,
-    SecurableKind, StorageCredential,
+    SecurableKind, StorageCredential, Token,
 };
 
 /// What a [`Registry`] needs to know of its entries.
@@ -128,6 +128,8 @@ pub struct CatalogSnapshot {
     pub(super) relations: Arc<Registry<Relation>>,
     pub(super) functions: Arc<Registry<Function>>,
     pub(super) principals: Arc<Registry<Principal>>,
+    /// By public id.
+    pub(super) tokens: Arc<BTreeMap<String, Arc<Token>>>,
     pub(super) storage_credentials: Arc<Registry<StorageCredential>>,
     pub(super) external_locations: Arc<Registry<ExternalLocation>>,
     /// (group, member)
@@ -147,6 +149,7 @@ static PUBLIC_PRINCIPAL: LazyLock<Arc<Principal>> = LazyLock::new(|| {
         verifier: None,
         connection_limit: None,
         comment: None,
+        valid_until: None,
     })
 });
 
@@ -160,6 +163,7 @@ impl Default for CatalogSnapshot {
             relations: Arc::default(),
             functions: Arc::default(),
             principals: Arc::default(),
+            tokens: Arc::default(),
             storage_credentials: Arc::default(),
             external_locations: Arc::default(),
             memberships: Arc::default(),
@@ -264,6 +268,16 @@ impl CatalogSnapshot {
     /// The principal of this id, [`PUBLIC`] included.
     pub fn principal_by_id(&self, id: ObjectId) -> Option<&Arc<Principal>> {
         if id == PUBLIC { Some(&PUBLIC_PRINCIPAL) } else { self.principals.get(id) }
+    }
+
+    /// Every personal access token, by its public id.
+    pub fn tokens(&self) -> impl Iterator<Item = &Arc<Token>> {
+        self.tokens.values()
+    }
+
+    /// The personal access token of this public id.
+    pub fn token(&self, public_id: &str) -> Option<&Arc<Token>> {
+        self.tokens.get(public_id)
     }
 
     /// Direct memberships as (group, member). Membership in [`PUBLIC`] is not listed.

@@ -35,6 +35,7 @@ mod table;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod token;
 mod view;
 
 use std::sync::{Arc, OnceLock};
@@ -226,6 +227,11 @@ async fn perform(command: &Command, context: &CommandContext) -> Result<CommandO
         Command::AlterPrincipal { name, options } => principal::alter(command, name, options, context).await,
         Command::RenamePrincipal { name, to } => principal::rename(command, name, to, context).await,
         Command::DropPrincipal { names, if_exists } => principal::drop(names, *if_exists, context).await,
+        Command::CreateToken { role, comment, lifetime } => {
+            token::create(command, role.as_deref(), comment.as_deref(), *lifetime, context).await
+        }
+        Command::DropToken { id, if_exists } => token::drop(command, id, *if_exists, context).await,
+        Command::ShowTokens { role } => token::show(command, role.as_deref(), context),
         Command::AddMember { groups, members } => principal::add_members(command, groups, members, context).await,
         Command::RemoveMember { groups, members } => principal::remove_members(command, groups, members, context).await,
         Command::CreateStorageCredential { .. } => location::create_credential(command, context).await,

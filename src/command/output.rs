@@ -10,6 +10,8 @@ use crate::sql::statement::Command;
 pub(super) fn columns(command: &Command) -> Option<SchemaRef> {
     match command {
         Command::ShowGrants { .. } => Some(grants()),
+        Command::CreateToken { .. } => Some(new_token()),
+        Command::ShowTokens { .. } => Some(tokens()),
         Command::ShowCatalogs { .. } => Some(catalogs()),
         Command::ShowSchemas { .. } => Some(schemas()),
         Command::ShowTables { .. } => Some(tables()),
@@ -28,6 +30,7 @@ pub(super) fn columns(command: &Command) -> Option<SchemaRef> {
         | Command::AlterPrincipal { .. }
         | Command::RenamePrincipal { .. }
         | Command::DropPrincipal { .. }
+        | Command::DropToken { .. }
         | Command::AddMember { .. }
         | Command::RemoveMember { .. }
         | Command::CreateStorageCredential { .. }
@@ -50,6 +53,21 @@ pub(super) fn grants() -> SchemaRef {
         ("ActionType", SqlType::Text),
         ("ObjectType", SqlType::Text),
         ("ObjectKey", SqlType::Text),
+    ])
+}
+
+pub(super) fn new_token() -> SchemaRef {
+    schema(&[("token_value", SqlType::Text), ("token_id", SqlType::Text), ("expiry_time", SqlType::Timestamptz)])
+}
+
+pub(super) fn tokens() -> SchemaRef {
+    schema(&[
+        ("token_id", SqlType::Text),
+        ("owner", SqlType::Text),
+        ("comment", SqlType::Text),
+        ("created_by", SqlType::Text),
+        ("creation_time", SqlType::Timestamptz),
+        ("expiry_time", SqlType::Timestamptz),
     ])
 }
 

@@ -4,6 +4,7 @@ use super::ddl::created_or_skipped;
 use super::{CommandContext, CommandOutcome};
 use crate::auth::verifier::{DEFAULT_ITERATIONS, Verifier};
 use crate::catalog::securable::{ObjectId, Secret};
+use crate::catalog::values::{DateStyle, DateTimeInput, TimeZone, parse_timestamptz};
 use crate::catalog::{Change, NewPrincipal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{Command, PrincipalOptions};
@@ -18,6 +19,7 @@ pub(super) async fn create(
     context.authorize(command)?;
     let verifier = verifier(options, context).await?.flatten();
     let limit = connection_limit(options)?.flatten();
+    let valid_until = valid_until(options, context)?.flatten();
     let created = context
         .metastore
         .write(|change| {
@@ -32,6 +34,7 @@ pub(super) async fn create(
                 verifier,
                 connection_limit: limit,
                 comment: None,
+                valid_until,
             })?;
             change_memberships(change, id, options, context)?;
             Ok(true)
@@ -49,6 +52,7 @@ pub(super) async fn alter(
     context.authorize(command)?;
     let verifier = verifier(options, context).await?;
     let limit = connection_limit(options)?;
+    let valid_until = valid_until(options, context)?;
     context
         .metastore
         .write(|change| {
@@ -60,6 +64,9 @@ pub(super) async fn alter(
             }
             if let Some(limit) = limit {
                 change.set_connection_limit(id, limit)?;
+            }
+            if let Some(valid_until) = valid_until {
+                change.set_valid_until(id, valid_until)?;
             }
             if let Some(is_admin) = options.admin {
                 change.set_admin(id, is_admin)?;
@@ -208,6 +215,20 @@ fn connection_limit(options: &PrincipalOptions) -> Result<Option<Option<u32>>> {
             .map(|limit| Some(Some(limit)))
             .map_err(|_| Error::new(ErrorKind::InvalidParameter, format!("invalid connection limit: {limit}"))),
     }
+}
+
+/// VALID UNTIL: `Some(None)` for 'infinity', which removes the end.
+fn valid_until(options: &PrincipalOptions, context: &CommandContext) -> Result<Option<Option<i64>>> {
+    let Some(text) = &options.valid_until else { return Ok(None) };
+    if text.trim().eq_ignore_ascii_case("infinity") {
+        return Ok(Some(None));
+    }
+    let functions = &context.scope.functions;
+    let zone = TimeZone::parse(&functions.time_zone)?;
+    let date_style = functions.settings.get("datestyle").map_or("ISO, MDY", String::as_str);
+    let order = DateStyle::parse(date_style, DateStyle::default())?.order;
+    let now = Some(functions.statement_time.timestamp_micros());
+    parse_timestamptz(text, &DateTimeInput { order, zone: &zone, now }).map(|until| Some(Some(until)))
 }
 
 #[cfg(test)]

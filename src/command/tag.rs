@@ -62,6 +62,8 @@ pub const fn effect(command: &Command) -> Option<&'static str> {
         Command::CreatePrincipal { .. } => "CREATE ROLE",
         Command::AlterPrincipal { .. } | Command::RenamePrincipal { .. } => "ALTER ROLE",
         Command::DropPrincipal { .. } => "DROP ROLE",
+        Command::CreateToken { .. } => "CREATE TOKEN",
+        Command::DropToken { .. } => "DROP TOKEN",
         Command::AddMember { .. } => "GRANT ROLE",
         Command::RemoveMember { .. } => "REVOKE ROLE",
         Command::CreateStorageCredential { .. } => "CREATE STORAGE CREDENTIAL",
@@ -76,6 +78,7 @@ pub const fn effect(command: &Command) -> Option<&'static str> {
             "COMMENT"
         }
         Command::ShowGrants { .. }
+        | Command::ShowTokens { .. }
         | Command::ShowCatalogs { .. }
         | Command::ShowSchemas { .. }
         | Command::ShowTables { .. }

@@ -125,6 +125,10 @@ impl Check<'_> {
             | Command::RemoveMember { .. }
             | Command::CreateStorageCredential { .. } => self.administrator(),
             Command::AlterPrincipal { name, options } => self.alter_principal(name, options),
+            Command::CreateToken { role, .. } | Command::ShowTokens { role } => {
+                role.as_deref().map_or(Ok(()), |role| self.own_or_administrator(role))
+            }
+            Command::DropToken { id, .. } => self.drop_token(id),
             Command::CreateExternalLocation { credential, .. } => self.create_external_location(credential.as_deref()),
             Command::Grant { privileges, on, .. } | Command::Revoke { privileges, on, .. } => self.grant(privileges, on),
             Command::ShowGrants { on, principal } => self.show_grants(on, principal.as_deref()),
@@ -244,11 +248,28 @@ impl Check<'_> {
 
     /// Administrators change every role; everybody changes their own password.
     fn alter_principal(&self, name: &str, options: &PrincipalOptions) -> Result<()> {
-        let PrincipalOptions { password: _, login, admin, connection_limit, member_of, members } = options;
-        let password_only =
-            login.is_none() && admin.is_none() && connection_limit.is_none() && member_of.is_empty() && members.is_empty();
-        let own = self.snapshot.principal(name).is_some_and(|principal| principal.id == self.caller);
-        if own && password_only { Ok(()) } else { self.administrator() }
+        let PrincipalOptions { password: _, login, admin, connection_limit, valid_until, member_of, members } = options;
+        let password_only = login.is_none()
+            && admin.is_none()
+            && connection_limit.is_none()
+            && valid_until.is_none()
+            && member_of.is_empty()
+            && members.is_empty();
+        if password_only { self.own_or_administrator(name) } else { self.administrator() }
+    }
+
+    fn own_or_administrator(&self, role: &str) -> Result<()> {
+        let own = self.snapshot.principal(role).is_some_and(|principal| principal.id == self.caller);
+        if own { Ok(()) } else { self.administrator() }
+    }
+
+    /// Everybody drops their own tokens, administrators all; a token of somebody else reads like one that is not there.
+    fn drop_token(&self, id: &str) -> Result<()> {
+        let sees = |owner: ObjectId| owner == self.caller || self.is_admin();
+        if self.snapshot.token(id).is_some_and(|token| sees(token.owner)) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::UndefinedObject, format!("token \"{id}\" does not exist")))
     }
 
     fn create_external_location(&self, credential: Option<&str>) -> Result<()> {

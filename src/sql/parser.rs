@@ -170,6 +170,7 @@ impl Command {
     pub fn is_read_only(&self) -> bool {
         match self {
             Command::ShowGrants { .. }
+            | Command::ShowTokens { .. }
             | Command::ShowCatalogs { .. }
             | Command::ShowSchemas { .. }
             | Command::ShowTables { .. }
@@ -188,6 +189,8 @@ impl Command {
             | Command::AlterPrincipal { .. }
             | Command::RenamePrincipal { .. }
             | Command::DropPrincipal { .. }
+            | Command::CreateToken { .. }
+            | Command::DropToken { .. }
             | Command::AddMember { .. }
             | Command::RemoveMember { .. }
             | Command::CreateStorageCredential { .. }

@@ -325,6 +325,12 @@ pub enum Command {
     RenamePrincipal { name: String, to: String },
     /// DROP {USER | ROLE | GROUP} names
     DropPrincipal { names: Vec<String>, if_exists: bool },
+    /// CREATE TOKEN [FOR role] [COMMENT 'text'] [LIFETIME 'interval']; without FOR it is the caller's own
+    CreateToken { role: Option<String>, comment: Option<String>, lifetime: Option<crate::catalog::values::IntervalValue> },
+    /// DROP TOKEN [IF EXISTS] 'id', REVOKE TOKEN 'id'
+    DropToken { id: String, if_exists: bool },
+    /// SHOW TOKENS [FOR role]; without FOR those of everybody whom the caller manages
+    ShowTokens { role: Option<String> },
     /// GRANT group TO members; ALTER GROUP g ADD USER m
     AddMember { groups: Vec<String>, members: Vec<String> },
     /// REVOKE group FROM members; ALTER GROUP g DROP USER m
@@ -412,6 +418,8 @@ pub struct PrincipalOptions {
     pub admin: Option<bool>,
     /// CONNECTION LIMIT n; -1 removes it.
     pub connection_limit: Option<i32>,
+    /// VALID UNTIL 'timestamp', as written.
+    pub valid_until: Option<String>,
     /// IN ROLE, IN GROUP.
     pub member_of: Vec<String>,
     /// USER, ROLE: members of the new group.

@@ -62,12 +62,13 @@ impl Limits {
             return too_many("sorry, too many clients already".into());
         }
         if counts.sessions + self.reserved_connections >= self.max_connections && !principal.is_admin {
-            return too_many("remaining connection slots are reserved for administrators".into());
+            return too_many("remaining connection slots are reserved for roles with the SUPERUSER attribute".into());
         }
         let of_user = counts.by_user.get(&principal.id).copied().unwrap_or(0);
         let limit =
             principal.connection_limit.map_or(self.connections_per_user, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        if of_user >= limit && !(principal.is_admin && principal.connection_limit.is_none()) {
+        // As in PostgreSQL, the limit of a role is none for administrators.
+        if of_user >= limit && !principal.is_admin {
             return too_many(format!("too many connections for role \"{}\"", principal.name));
         }
         counts.sessions += 1;
@@ -130,6 +131,7 @@ mod tests {
             verifier: None,
             connection_limit,
             comment: None,
+            valid_until: None,
         }
     }
 
@@ -159,7 +161,10 @@ mod tests {
         let _ada = [limits.admit_session(&ada).unwrap(), limits.admit_session(&ada).unwrap()];
         assert_eq!(limits.admit_session(&ada).unwrap_err().message(), "too many connections for role \"u1\"");
         let bobs = limits.admit_session(&bob).unwrap();
-        assert_eq!(limits.admit_session(&bob).unwrap_err().message(), "remaining connection slots are reserved for administrators");
+        assert_eq!(
+            limits.admit_session(&bob).unwrap_err().message(),
+            "remaining connection slots are reserved for roles with the SUPERUSER attribute"
+        );
         let _root = limits.admit_session(&root).unwrap();
         assert_eq!(limits.admit_session(&root).unwrap_err().message(), "sorry, too many clients already");
         drop(bobs);

@@ -11,11 +11,12 @@ mod grants;
 mod objects;
 mod policies;
 mod principals;
+mod tokens;
 
 use std::sync::Arc;
 
 use super::securable::{
-    Catalog, ExternalLocation, Function, Grant, ObjectId, Principal, Relation, Schema, StorageCredential, TableEntry,
+    Catalog, ExternalLocation, Function, Grant, ObjectId, Principal, Relation, Schema, StorageCredential, TableEntry, Token,
 };
 use super::snapshot::{CatalogSnapshot, Orphan};
 use super::types::SqlType;
@@ -24,6 +25,7 @@ use crate::catalog::securable::{ColumnEntry, RelationKind};
 use crate::error::{Error, ErrorKind, Result};
 
 pub use drop::Dropped;
+pub use tokens::NewToken;
 
 /// A relation to be made.
 #[derive(Debug)]
@@ -106,6 +108,8 @@ pub struct NewPrincipal {
     pub connection_limit: Option<u32>,
     /// COMMENT.
     pub comment: Option<String>,
+    /// VALID UNTIL.
+    pub valid_until: Option<i64>,
 }
 
 /// What makes an edit durable: one row of the store.
@@ -116,6 +120,7 @@ pub(super) enum Write {
     PutRelation(Arc<Relation>),
     PutFunction(Arc<Function>),
     PutPrincipal(Arc<Principal>),
+    PutToken(Arc<Token>),
     PutStorageCredential(Arc<StorageCredential>),
     PutExternalLocation(Arc<ExternalLocation>),
     PutMember { group: ObjectId, member: ObjectId },
@@ -126,6 +131,7 @@ pub(super) enum Write {
     RemoveRelation(ObjectId),
     RemoveFunction(ObjectId),
     RemovePrincipal(ObjectId),
+    RemoveToken(ObjectId),
     RemoveStorageCredential(ObjectId),
     RemoveExternalLocation(ObjectId),
     RemoveMember { group: ObjectId, member: ObjectId },
@@ -221,6 +227,9 @@ impl CatalogSnapshot {
             Write::PutRelation(entry) => Arc::make_mut(&mut self.relations).put(Arc::clone(entry)),
             Write::PutFunction(entry) => Arc::make_mut(&mut self.functions).put(Arc::clone(entry)),
             Write::PutPrincipal(entry) => Arc::make_mut(&mut self.principals).put(Arc::clone(entry)),
+            Write::PutToken(entry) => {
+                Arc::make_mut(&mut self.tokens).insert(entry.public_id.clone(), Arc::clone(entry));
+            }
             Write::PutStorageCredential(entry) => Arc::make_mut(&mut self.storage_credentials).put(Arc::clone(entry)),
             Write::PutExternalLocation(entry) => Arc::make_mut(&mut self.external_locations).put(Arc::clone(entry)),
             Write::PutMember { group, member } => {
@@ -257,6 +266,7 @@ impl CatalogSnapshot {
             Write::RemoveRelation(id) => Arc::make_mut(&mut self.relations).remove(*id),
             Write::RemoveFunction(id) => Arc::make_mut(&mut self.functions).remove(*id),
             Write::RemovePrincipal(id) => Arc::make_mut(&mut self.principals).remove(*id),
+            Write::RemoveToken(id) => Arc::make_mut(&mut self.tokens).retain(|_, token| token.id != *id),
             Write::RemoveStorageCredential(id) => Arc::make_mut(&mut self.storage_credentials).remove(*id),
             Write::RemoveExternalLocation(id) => Arc::make_mut(&mut self.external_locations).remove(*id),
         }

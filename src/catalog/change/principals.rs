@@ -27,6 +27,7 @@ impl Change {
             verifier: new.verifier,
             connection_limit: new.connection_limit,
             comment: new.comment,
+            valid_until: new.valid_until,
         })));
         Ok(id)
     }
@@ -66,6 +67,11 @@ impl Change {
         self.edit_principal(id, |principal| principal.connection_limit = limit)
     }
 
+    /// ALTER ROLE .. VALID UNTIL.
+    pub fn set_valid_until(&mut self, id: ObjectId, until: Option<i64>) -> Result<()> {
+        self.edit_principal(id, |principal| principal.valid_until = until)
+    }
+
     /// Makes `member` a member of `group`; it may be one already.
     ///
     /// # Errors
@@ -98,7 +104,7 @@ impl Change {
         was_member
     }
 
-    /// DROP USER, ROLE, GROUP. Its grants and memberships go with it; grants that it gave count as the administrator's.
+    /// DROP USER, ROLE, GROUP. Its grants, memberships and tokens go with it; grants that it gave count as the administrator's.
     ///
     /// # Errors
     /// [`ErrorKind::DependentObjects`] while it owns anything; [`ErrorKind::InvalidObjectDefinition`] for the last administrator.
@@ -118,6 +124,9 @@ impl Change {
                 let grantor = self.snapshot.owner_of(grant.securable).unwrap_or(PUBLIC);
                 self.record(Write::PutGrant(Grant { grantor, ..grant }));
             }
+        }
+        for token in self.tokens_of(id) {
+            self.record(Write::RemoveToken(token));
         }
         self.record(Write::RemovePrincipal(id));
         self.check_administrator_left()

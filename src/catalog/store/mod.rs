@@ -71,6 +71,7 @@ pub(super) mod tests {
     const FUNCTION: ObjectId = ObjectId(16390);
     const TABLE: ObjectId = ObjectId(16391);
     const VIEW: ObjectId = ObjectId(16392);
+    const TOKEN: ObjectId = ObjectId(16394);
 
     fn text(text: &str) -> Option<String> {
         Some(text.to_string())
@@ -91,6 +92,7 @@ pub(super) mod tests {
                 verifier: can_login.then(|| "SCRAM-SHA-256$4096:c2FsdA==$a:b".to_string()),
                 connection_limit: can_login.then_some(3),
                 comment: text("who"),
+                valid_until: can_login.then_some(1_893_456_000_000_000),
             }))
         };
         let table = TableEntry {
@@ -125,6 +127,16 @@ pub(super) mod tests {
             principal(USER, "ann", true),
             principal(GROUP, "team \"x\"", false),
             Write::PutMember { group: GROUP, member: USER },
+            Write::PutToken(Arc::new(Token {
+                id: TOKEN,
+                public_id: "0123456789abcdef".to_string(),
+                owner: USER,
+                digest: TokenDigest([7; 32]),
+                created_by: USER,
+                created_at: 1_000_000,
+                expires_at: 2_000_000,
+                comment: text("nightly"),
+            })),
             Write::PutStorageCredential(Arc::new(StorageCredential {
                 id: CREDENTIAL,
                 name: "keys".to_string(),
@@ -201,15 +213,15 @@ pub(super) mod tests {
 
         // Everything that is written is read back, by this store and by the next.
         let all = one_of_each();
-        store.commit(1, 16394, &rows(&all)).await.unwrap();
+        store.commit(1, 16395, &rows(&all)).await.unwrap();
         let written = sorted_rows(store.as_mut()).await;
         assert_eq!(written.len(), all.len());
         store.close().await;
         let mut store = reopen().await;
         assert_eq!(sorted_rows(store.as_mut()).await, written);
         let loaded = store.load().await.unwrap();
-        assert_eq!((loaded.number, loaded.next_id), (1, 16394));
-        let expected = CatalogSnapshot::replay(1, 16394, &all);
+        assert_eq!((loaded.number, loaded.next_id), (1, 16395));
+        let expected = CatalogSnapshot::replay(1, 16395, &all);
         assert_eq!(format!("{:?}", loaded.into_snapshot().unwrap()), format!("{expected:?}"));
 
         // A row is replaced by one with the same key, and goes with its removal.
@@ -224,6 +236,7 @@ pub(super) mod tests {
             renamed,
             Write::RemoveGrant { grantee: PUBLIC, securable: TABLE, privilege: Privilege::Select },
             Write::RemoveMember { group: GROUP, member: USER },
+            Write::RemoveToken(TOKEN),
             Write::RemoveOrphan(ObjectId(16393)),
             Write::RemoveRelation(VIEW),
             Write::RemoveRelation(TABLE),

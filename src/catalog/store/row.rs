@@ -12,7 +12,7 @@ use crate::catalog::change::Write;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{
     Catalog, ColumnEntry, ColumnMask, ExternalLocation, Function, Grant, ObjectId, PolicyArgument, Principal, Relation,
-    RelationKind, RowFilter, Schema, Secret, StorageCredential, TableEntry, ViewEntry,
+    RelationKind, RowFilter, Schema, Secret, StorageCredential, TableEntry, Token, TokenDigest, ViewEntry,
 };
 use crate::catalog::snapshot::Orphan;
 use crate::catalog::types::SqlType;
@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::catalog) enum Table {
     Principal,
+    Token,
     Membership,
     StorageCredential,
     ExternalLocation,
@@ -35,8 +36,9 @@ pub(in crate::catalog) enum Table {
 
 impl Table {
     /// Every table.
-    pub(in crate::catalog) const ALL: [Table; 10] = [
+    pub(in crate::catalog) const ALL: [Table; 11] = [
         Table::Principal,
+        Table::Token,
         Table::Membership,
         Table::StorageCredential,
         Table::ExternalLocation,
@@ -52,6 +54,7 @@ impl Table {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Table::Principal => "principal",
+            Table::Token => "token",
             Table::Membership => "membership",
             Table::StorageCredential => "storage_credential",
             Table::ExternalLocation => "external_location",
@@ -67,7 +70,8 @@ impl Table {
     /// Columns in the order of a row's cells; the key comes first.
     pub(super) const fn columns(self) -> &'static [&'static str] {
         match self {
-            Table::Principal => &["id", "name", "can_login", "is_admin", "verifier", "connection_limit", "comment"],
+            Table::Principal => &["id", "name", "can_login", "is_admin", "verifier", "connection_limit", "comment", "valid_until"],
+            Table::Token => &["id", "public_id", "owner", "digest", "created_by", "created_at", "expires_at", "comment"],
             Table::Membership => &["group_id", "member_id"],
             Table::StorageCredential => &["id", "name", "owner", "options", "comment"],
             Table::ExternalLocation => &["id", "name", "owner", "url", "credential", "comment"],
@@ -102,6 +106,7 @@ impl Table {
             Table::Membership => 2,
             Table::Grant => 3,
             Table::Principal
+            | Table::Token
             | Table::StorageCredential
             | Table::ExternalLocation
             | Table::Catalog
@@ -109,6 +114,14 @@ impl Table {
             | Table::Relation
             | Table::Function
             | Table::Orphan => 1,
+        }
+    }
+
+    /// How many of the columns the first version of the schema had.
+    const fn first_width(self) -> usize {
+        match self {
+            Table::Principal => 7,
+            _ => self.columns().len(),
         }
     }
 }
@@ -143,12 +156,18 @@ impl Row {
         &self.cells[..self.table.key_length()]
     }
 
-    /// Number over the table's name and every cell: the first eight bytes of their SHA-256.
+    /// Number over the table's name and every cell: the first eight bytes of their SHA-256. NULL in a column that a later version
+    /// added counts for nothing, so that the rows of the versions before keep their number.
     pub(super) fn checksum(&self) -> i64 {
         let mut hasher = Sha256::new();
         hasher.update(self.table.name());
-        for cell in &self.cells {
+        let first_width = self.table.first_width();
+        for (index, cell) in self.cells.iter().enumerate() {
+            if index >= first_width && *cell != Cell::Null {
+                hasher.update([3, index as u8]);
+            }
             match cell {
+                Cell::Null if index >= first_width => {}
                 Cell::Null => hasher.update([0]),
                 Cell::Integer(value) => {
                     hasher.update([1]);
@@ -224,6 +243,20 @@ pub(in crate::catalog) fn of(write: &Write) -> Result<RowWrite> {
                 optional(&entry.verifier),
                 entry.connection_limit.map_or(Cell::Null, |limit| Cell::Integer(limit.into())),
                 optional(&entry.comment),
+                entry.valid_until.map_or(Cell::Null, Cell::Integer),
+            ],
+        ),
+        Write::PutToken(entry) => put(
+            Table::Token,
+            vec![
+                integer(entry.id),
+                text(&entry.public_id),
+                integer(entry.owner),
+                text(&hex::encode(entry.digest.0)),
+                integer(entry.created_by),
+                Cell::Integer(entry.created_at),
+                Cell::Integer(entry.expires_at),
+                optional(&entry.comment),
             ],
         ),
         Write::PutMember { group, member } => put(Table::Membership, vec![integer(*group), integer(*member)]),
@@ -285,6 +318,7 @@ pub(in crate::catalog) fn of(write: &Write) -> Result<RowWrite> {
             put(Table::Orphan, vec![integer(orphan.id), text(&orphan.location), orphan.credential.map_or(Cell::Null, integer)])
         }
         Write::RemovePrincipal(id) => remove(Table::Principal, id),
+        Write::RemoveToken(id) => remove(Table::Token, id),
         Write::RemoveStorageCredential(id) => remove(Table::StorageCredential, id),
         Write::RemoveExternalLocation(id) => remove(Table::ExternalLocation, id),
         Write::RemoveCatalog(id) => remove(Table::Catalog, id),
@@ -418,6 +452,20 @@ pub(in crate::catalog) fn read(row: Row) -> Result<Write> {
             is_admin: cells.boolean()?,
             verifier: cells.optional_text()?,
             connection_limit: cells.optional_integer()?.map(|limit| u32::try_from(limit).map_err(|_| damaged())).transpose()?,
+            comment: cells.optional_text()?,
+            valid_until: cells
+                .optional_integer()?
+                .map(|until| if until > i64::MIN { Ok(until) } else { Err(damaged()) })
+                .transpose()?,
+        })),
+        Table::Token => Write::PutToken(Arc::new(Token {
+            id: cells.id()?,
+            public_id: cells.text()?,
+            owner: cells.id()?,
+            digest: hex::decode(cells.text()?).ok().and_then(|bytes| bytes.try_into().ok()).map(TokenDigest).ok_or_else(damaged)?,
+            created_by: cells.id()?,
+            created_at: cells.integer()?,
+            expires_at: cells.integer()?,
             comment: cells.optional_text()?,
         })),
         Table::Membership => Write::PutMember { group: cells.id()?, member: cells.id()? },
@@ -571,6 +619,10 @@ impl Cells {
         self.optional_text()?.ok_or_else(|| corrupted(self.table))
     }
 
+    fn integer(&mut self) -> Result<i64> {
+        self.optional_integer()?.ok_or_else(|| corrupted(self.table))
+    }
+
     fn boolean(&mut self) -> Result<bool> {
         match self.optional_integer()? {
             Some(0) => Ok(false),
@@ -635,11 +687,20 @@ mod tests {
                 let mut broken = row.clone();
                 broken.cells[index] = match cell {
                     Cell::Integer(_) => Cell::Text("x".to_string()),
-                    Cell::Text(_) | Cell::Null => Cell::Integer(-1),
+                    Cell::Text(_) | Cell::Null => Cell::Integer(i64::MIN),
                 };
                 assert_eq!(read(broken).unwrap_err().kind(), ErrorKind::DataCorrupted, "{:?} cell {index}", row.table);
             }
         }
+    }
+
+    #[test]
+    fn a_column_that_was_added_later_leaves_the_checksum_of_older_rows_alone() {
+        let older = Row { table: Table::Principal, cells: vec![Cell::Integer(1); 7] };
+        let with = |cell| Row { cells: [older.cells.clone(), vec![cell]].concat(), ..older.clone() };
+        assert_eq!(older.checksum(), with(Cell::Null).checksum());
+        assert_ne!(older.checksum(), with(Cell::Integer(1)).checksum());
+        assert_ne!(with(Cell::Integer(1)).checksum(), with(Cell::Integer(2)).checksum());
     }
 
     #[test]

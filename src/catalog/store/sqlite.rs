@@ -333,6 +333,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_metastore_of_the_first_version_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(DATABASE_FILE);
+        let mut old = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
+        let first = Migrator::with_migrations(MIGRATIONS.iter().take(1).cloned().collect());
+        first.run_direct(None, &mut old, false).await.unwrap();
+        let cells = vec![
+            Cell::Integer(16384),
+            Cell::Text("ann".into()),
+            Cell::Integer(1),
+            Cell::Integer(1),
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+        ];
+        let checksum = Row { table: Table::Principal, cells }.checksum();
+        sqlx::query("INSERT INTO principal VALUES (16384, 'ann', 1, 1, NULL, NULL, NULL, ?)")
+            .bind(checksum)
+            .execute(&mut old)
+            .await
+            .unwrap();
+        old.close().await.unwrap();
+        let snapshot = open(directory.path()).await.unwrap().load().await.unwrap().into_snapshot().unwrap();
+        let ann = snapshot.principal("ann").unwrap();
+        assert!(ann.is_admin && ann.valid_until.is_none());
+    }
+
+    #[tokio::test]
     async fn damage_is_found_and_not_served() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path()).await.unwrap();

@@ -1,10 +1,11 @@
-//! CREATE and ALTER of users, roles and groups.
+//! CREATE and ALTER of users, roles and groups, and their tokens.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::create::if_not_exists;
+use super::create::{comment, if_not_exists};
 use super::reader::{Reader, refused};
 use crate::catalog::securable::Secret;
+use crate::catalog::values::{IntervalStyle, parse_interval};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{Command, PrincipalOptions};
 
@@ -67,6 +68,38 @@ pub(super) fn role(reader: &mut Reader) -> Result<String> {
     Ok(if name.eq_ignore_ascii_case("account users") { "public".to_string() } else { name })
 }
 
+/// CREATE TOKEN [FOR role] [COMMENT 'text'] [LIFETIME 'interval'], from TOKEN on.
+pub(super) fn create_token(reader: &mut Reader) -> Result<Command> {
+    reader.skip(1);
+    let role = if reader.word("for") { Some(role(reader)?) } else { None };
+    let (mut text, mut lifetime) = (None, None);
+    while !reader.at_end() {
+        if reader.word("lifetime") {
+            let position = reader.position();
+            let interval = reader.string()?;
+            let interval = parse_interval(&interval, IntervalStyle::Postgres).map_err(|error| error.with_position(position))?;
+            set(&mut lifetime, interval)?;
+        } else if let Some(comment) = comment(reader)? {
+            set(&mut text, comment)?;
+        } else {
+            return Err(reader.unexpected());
+        }
+    }
+    Ok(Command::CreateToken { role, comment: text, lifetime })
+}
+
+/// DROP TOKEN [IF EXISTS] 'id', behind TOKEN; REVOKE TOKEN is the same.
+pub(super) fn drop_token(reader: &mut Reader) -> Result<Command> {
+    let if_exists = reader.words(&["if", "exists"]);
+    Ok(Command::DropToken { id: reader.string()?, if_exists })
+}
+
+/// SHOW TOKENS [FOR role], behind TOKENS.
+pub(super) fn show_tokens(reader: &mut Reader) -> Result<Command> {
+    let role = if reader.word("for") { Some(role(reader)?) } else { None };
+    Ok(Command::ShowTokens { role })
+}
+
 fn options(reader: &mut Reader) -> Result<PrincipalOptions> {
     let mut options = PrincipalOptions::default();
     reader.word("with");
@@ -116,10 +149,7 @@ fn option(reader: &mut Reader, options: &mut PrincipalOptions) -> Result<()> {
         "unencrypted" => every_role_can("UNENCRYPTED PASSWORD", "Passwords are always stored encrypted."),
         "valid" => {
             reader.expect_word("until")?;
-            match reader.string()?.as_str() {
-                "infinity" => Ok(()),
-                _ => Err(refused("VALID UNTIL", "Drop the role, or set NOLOGIN, when its time is over.")),
-            }
+            set(&mut options.valid_until, reader.string()?)
         }
         "in" => match reader.one_of(&["role", "group"]) {
             Some(_) => {

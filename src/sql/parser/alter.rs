@@ -82,6 +82,9 @@ pub(super) fn drop(reader: &mut Reader) -> Result<Command> {
         let if_exists = reader.words(&["if", "exists"]);
         return Ok(Command::DropPrincipal { names: reader.list(role)?, if_exists });
     }
+    if reader.word("token") {
+        return account::drop_token(reader);
+    }
     let Some(kind) = securable_kind(reader) else { return Err(unknown_kind(reader, "DROP")) };
     let if_exists = reader.words(&["if", "exists"]);
     let names = reader.list(|reader| securable_name(reader, kind))?;

@@ -39,6 +39,7 @@ pub(super) fn create(reader: &mut Reader) -> Result<Command> {
         "catalog" | "database" => create_catalog(reader),
         "schema" => create_schema(reader),
         "user" | "role" | "group" => account::create(reader),
+        "token" => account::create_token(reader),
         "storage" => create_storage_credential(reader),
         _ => Err(refuse_kind(reader).unwrap_or_else(|| reader.unexpected())),
     }

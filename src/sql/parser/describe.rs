@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::account::role;
+use super::account::{self, role};
 use super::alter::securable_name;
 use super::grant::target;
 use super::reader::{Reader, refused};
@@ -37,6 +37,10 @@ pub(super) fn show(reader: &mut Reader) -> Result<Option<Command>> {
         "grants" | "grant" => {
             reader.skip(2);
             show_grants(reader)?
+        }
+        "tokens" => {
+            reader.skip(2);
+            account::show_tokens(reader)?
         }
         "create" => return Err(refused("SHOW CREATE", "Use DESCRIBE TABLE EXTENDED, or pg_get_viewdef(oid) for a view.")),
         word @ ("functions" | "tblproperties" | "partitions" | "users" | "groups" | "roles" | "volumes" | "locations"

@@ -11,7 +11,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::account::role;
+use super::account::{self, role};
 use super::alter::{securable_kind, securable_name};
 use super::reader::{Reader, refused};
 use crate::catalog::privilege::Privilege;
@@ -43,6 +43,11 @@ pub(super) fn grant(reader: &mut Reader) -> Result<Command> {
 /// REVOKE [GRANT OPTION FOR] privileges ON target FROM principals, or REVOKE groups FROM members.
 pub(super) fn revoke(reader: &mut Reader) -> Result<Command> {
     reader.expect_word("revoke")?;
+    // A group called token is revoked from somebody: `REVOKE token FROM`.
+    if reader.peek_word(0) == "token" && !matches!(reader.peek_word(1), "from" | "on") && *reader.peek_token(1) != Token::Comma {
+        reader.skip(1);
+        return account::drop_token(reader);
+    }
     if reader.peek_words(&["admin", "option", "for"]) {
         return Err(refused("ADMIN OPTION", "Groups are changed by administrators."));
     }

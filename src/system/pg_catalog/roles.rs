@@ -52,6 +52,7 @@ fn roles(context: &SystemContext, rows: &mut Rows) -> Result<()> {
             .set("rolreplication", false)
             .set("rolbypassrls", false)
             .set("rolconnlimit", principal.connection_limit.map_or(-1, i64::from))
+            .set("rolvaliduntil", principal.valid_until.map_or(Datum::Null, Datum::Timestamptz))
             .set("rolpassword", password.clone());
     }
     Ok(())
@@ -83,7 +84,8 @@ fn users(context: &SystemContext, rows: &mut Rows) -> Result<()> {
             .set("usesuper", principal.is_admin)
             .set("userepl", false)
             .set("usebypassrls", false)
-            .set("passwd", password.clone());
+            .set("passwd", password.clone())
+            .set("valuntil", principal.valid_until.map_or(Datum::Null, Datum::Timestamptz));
     }
     Ok(())
 }

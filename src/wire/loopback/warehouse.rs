@@ -60,6 +60,7 @@ impl Backend for Warehouse {
             verifier,
             connection_limit: None,
             comment: None,
+            valid_until: None,
         }))
     }
 
