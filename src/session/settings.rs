@@ -7,7 +7,8 @@
 //! a name outside the table is refused with 42704, unless it has PostgreSQL's two-part custom form (`app.user`), which nothing reads.
 //! Identity is not a setting: `role` and `session_authorization` can only be set to what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use chrono_tz::Tz;
 
@@ -186,32 +187,38 @@ pub(super) fn isolation_level(name: &str) -> Option<&'static str> {
     levels.iter().copied().find(|level| *level == name)
 }
 
-fn definition(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name))
+static BY_KEY: LazyLock<HashMap<String, &'static Setting>> =
+    LazyLock::new(|| SETTINGS.iter().map(|setting| (setting.name.to_lowercase(), setting)).collect());
+
+/// The setting of this key: its name in lower case.
+fn definition(key: &str) -> Option<&'static Setting> {
+    BY_KEY.get(key).copied()
 }
 
 type Values = BTreeMap<String, String>;
 
-/// The settings of one session.
+/// The settings of one session. What nobody has set is nowhere but in [`SETTINGS`], so that a session that sits idle costs little.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What a new session has: defaults and the start-up packet. RESET goes back to it.
+    /// What a new session has beside the defaults: its identity and the start-up packet. RESET goes back to it.
     initial: Values,
+    /// SET.
     session: Values,
+    /// SET LOCAL.
     local: Values,
     /// State at BEGIN and at each savepoint, innermost last.
     saved: Vec<(Values, Values)>,
+    /// What the client was told last, where it is not the default.
     reported: Values,
 }
 
 impl Settings {
     /// Settings of a session of `user`.
     pub fn new(user: &str, is_admin: bool) -> Self {
-        let mut initial: Values =
-            SETTINGS.iter().map(|setting| (setting.name.to_lowercase(), setting.default.to_string())).collect();
-        initial.insert("session_authorization".into(), user.to_string());
-        initial.insert("is_superuser".into(), if is_admin { "on" } else { "off" }.to_string());
-        Self { session: initial.clone(), initial, local: Values::new(), saved: Vec::new(), reported: Values::new() }
+        let is_superuser = if is_admin { "on" } else { "off" };
+        let identity = [("session_authorization", user), ("is_superuser", is_superuser)];
+        let initial = identity.map(|(name, value)| (name.to_string(), value.to_string())).into();
+        Self { initial, session: Values::new(), local: Values::new(), saved: Vec::new(), reported: Values::new() }
     }
 
     /// Takes a setting from the start-up packet: it becomes the value that RESET restores.
@@ -220,8 +227,8 @@ impl Settings {
     /// As [`Settings::set`].
     pub fn start_with(&mut self, name: &str, value: &str) -> Result<()> {
         let (key, value) = checked(name, &[value.to_string()], &self.initial)?;
-        self.initial.insert(key.clone(), value.clone());
-        self.session.insert(key, value);
+        self.session.remove(&key);
+        self.initial.insert(key, value);
         Ok(())
     }
 
@@ -256,13 +263,9 @@ impl Settings {
         if definition(&key).is_some_and(|setting| setting.access == Access::Fixed) {
             return Err(cannot_change(&key));
         }
-        match (self.initial.get(&key).cloned(), local) {
-            (Some(value), true) => drop(self.local.insert(key, value)),
-            (Some(value), false) => {
-                self.local.remove(&key);
-                self.session.insert(key, value);
-            }
-            (None, _) => {
+        match self.initial(&key).map(str::to_string) {
+            Some(value) if local => drop(self.local.insert(key, value)),
+            _ => {
                 self.local.remove(&key);
                 self.session.remove(&key);
             }
@@ -278,7 +281,7 @@ impl Settings {
         match name {
             Some(name) => self.reset(name, false),
             None => {
-                self.session = self.initial.clone();
+                self.session.clear();
                 self.local.retain(|name, _| is_transaction_mode(name));
                 Ok(())
             }
@@ -291,7 +294,7 @@ impl Settings {
         let outside = || match key.as_str() {
             // What nobody has said of this transaction is said of all.
             "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => self.get(&format!("default_{key}")),
-            _ => self.session.get(&key).map(String::as_str),
+            _ => self.session.get(&key).map(String::as_str).or_else(|| self.initial(&key)),
         };
         self.local.get(&key).map(String::as_str).or_else(outside)
     }
@@ -306,8 +309,10 @@ impl Settings {
 
     /// Current values by lower-case name.
     pub fn current(&self) -> BTreeMap<String, String> {
-        let mut all = self.session.clone();
-        all.extend(self.local.clone());
+        let mut all: Values = BY_KEY.iter().map(|(key, setting)| (key.clone(), setting.default.to_string())).collect();
+        for values in [&self.initial, &self.session, &self.local] {
+            all.extend(values.clone());
+        }
         for mode in TRANSACTION_MODES {
             all.insert(mode.to_string(), self.get(mode).unwrap_or_default().to_string());
         }
@@ -316,7 +321,8 @@ impl Settings {
 
     /// The value that RESET restores.
     pub fn initial(&self, name: &str) -> Option<&str> {
-        self.initial.get(&name.to_lowercase()).map(String::as_str)
+        let key = name.to_lowercase();
+        self.initial.get(&key).map(String::as_str).or_else(|| definition(&key).map(|setting| setting.default))
     }
 
     /// A span of time; zero is off.
@@ -372,7 +378,7 @@ impl Settings {
         let mut changes = Vec::new();
         for setting in SETTINGS.iter().filter(|setting| setting.reported) {
             let value = self.get(setting.name).unwrap_or_default().to_string();
-            if self.reported.get(setting.name) != Some(&value) {
+            if self.reported.get(setting.name).map_or(setting.default, String::as_str) != value {
                 self.reported.insert(setting.name.to_string(), value.clone());
                 changes.push((setting.name.to_string(), value));
             }

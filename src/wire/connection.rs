@@ -16,7 +16,7 @@ use futures::FutureExt;
 use metrics::counter;
 use pgwire::messages::response::{ReadyForQuery, TransactionStatus as WireStatus};
 use pgwire::messages::startup::ParameterStatus;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::backend::BackendSession;
@@ -30,6 +30,9 @@ use super::transport::{Frame, Input, Output};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::outcome::TransactionStatus;
 use crate::sql::statement::Statement;
+
+/// Silence after which a client counts as idle.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// A client with a session.
 pub(super) struct Connection {
@@ -97,8 +100,8 @@ impl Connection {
             return Some(error);
         }
         loop {
-            let step = AssertUnwindSafe(Box::pin(self.step())).catch_unwind().await;
-            match step {
+            let turn = AssertUnwindSafe(self.turn()).catch_unwind().await;
+            match turn {
                 Ok(Ok(Flow::Next)) => {}
                 Ok(Ok(Flow::End) | Err(Halt::Gone)) => return None,
                 Ok(Err(Halt::Fatal(error) | Halt::Failed { error, .. })) => return Some(error),
@@ -110,8 +113,13 @@ impl Connection {
         }
     }
 
-    async fn step(&mut self) -> Result<Flow, Halt> {
+    async fn turn(&mut self) -> Result<Flow, Halt> {
         let frame = self.next_frame().await?;
+        // Apart: waiting for a message takes little memory, handling one takes much.
+        Box::pin(self.step(frame)).await
+    }
+
+    async fn step(&mut self, frame: Frame) -> Result<Flow, Halt> {
         self.idle = false;
         let kind = match &frame {
             Frame::Whole(kind, _) | Frame::TooLarge { kind, .. } => *kind,
@@ -259,7 +267,7 @@ impl Connection {
             biased;
             () = self.shared.shutdown.cancelled() => Err(Halt::Fatal(shutdown_error())),
             () = self.terminate.cancelled() => Err(Halt::Fatal(shutdown_error())),
-            ready = self.input.ready() => ready,
+            ready = first_byte(&mut self.input, &mut self.output) => ready,
             () = too_long => Err(Halt::Fatal(limit.map_or_else(shutdown_error, |(_, error)| error()))),
         }
     }
@@ -281,6 +289,17 @@ impl Connection {
             Error::new(ErrorKind::IdleInTransaction, "terminating connection due to idle-in-transaction session timeout")
         }))
     }
+}
+
+/// Waits for the first byte of a message. Who is silent for a moment gives up its buffers, so that many idle clients cost little and busy
+/// ones allocate nothing.
+async fn first_byte(input: &mut Input, output: &mut Output) -> Result<(), Halt> {
+    if let Ok(ready) = timeout(MOMENT, input.ready()).await {
+        return ready;
+    }
+    input.rest();
+    output.rest();
+    input.ready().await
 }
 
 fn too_large(length: usize, limit: usize) -> Error {
