@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::oidc::Issuers;
+use crate::auth::rule::Rules;
 use crate::catalog::securable::Secret;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -28,6 +30,8 @@ pub struct Config {
     pub listen: ListenOptions,
     /// How the first administrator is made.
     pub bootstrap: BootstrapOptions,
+    /// How clients prove who they are.
+    pub auth: crate::auth::AuthOptions,
     /// The PostgreSQL door.
     pub wire: crate::wire::WireOptions,
     /// Limits on statement text, checked before it is parsed.
@@ -52,11 +56,18 @@ pub struct ListenOptions {
     pub postgres: SocketAddr,
     /// Health and metrics; port 0 picks a free one.
     pub http: SocketAddr,
+    /// Directory of the Unix socket, `.s.PGSQL.PORT` in it; none without it. If it has to be made, only the server's user may enter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unix_socket: Option<PathBuf>,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { postgres: SocketAddr::from(([127, 0, 0, 1], 5433)), http: SocketAddr::from(([127, 0, 0, 1], 8433)) }
+        Self {
+            postgres: SocketAddr::from(([127, 0, 0, 1], 5433)),
+            http: SocketAddr::from(([127, 0, 0, 1], 8433)),
+            unix_socket: None,
+        }
     }
 }
 
@@ -98,6 +109,10 @@ impl Config {
             return Err(invalid("listen.postgres and listen.http are the same address"));
         }
         self.wire.validate()?;
+        Issuers::new(&self.auth.issuer)?;
+        if Rules::new(&self.auth)?.ask_for_certificates() && self.wire.tls.client_ca.is_none() {
+            return Err(invalid("auth.rule: the method certificate needs wire.tls.client_ca"));
+        }
         Ok(())
     }
 }

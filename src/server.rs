@@ -98,7 +98,8 @@ where
     let addresses = (local_address(&postgres)?, local_address(&http)?);
     let (ready, ready_watch) = watch::channel(false);
     let (services_slot, services_watch) = watch::channel(None);
-    let door = door(&options, &tasks, services_watch)?;
+    let local = options.config.listen.unix_socket.as_deref().map(|directory| wire::LocalDoor::open(directory, addresses.0.port()));
+    let door = door(&options, &tasks, local.transpose()?, services_watch)?;
     tasks.spawn(wire::serve(postgres, door));
     let http_stop = CancellationToken::new();
     let http_task = http::serve(http, ready_watch, metrics, http_stop.clone());
@@ -142,7 +143,12 @@ where
 }
 
 /// The PostgreSQL door. Without a configured certificate it makes one for this data directory, so that TLS is always there.
-fn door(options: &ServerOptions, tasks: &Tasks, backend: watch::Receiver<Option<Arc<dyn Backend>>>) -> Result<wire::Door> {
+fn door(
+    options: &ServerOptions,
+    tasks: &Tasks,
+    local: Option<wire::LocalDoor>,
+    backend: watch::Receiver<Option<Arc<dyn Backend>>>,
+) -> Result<wire::Door> {
     let mut wire_options = options.config.wire.clone();
     create_private_dir(&options.data_dir)?;
     if wire_options.tls.certificate.is_none() {
@@ -153,6 +159,9 @@ fn door(options: &ServerOptions, tasks: &Tasks, backend: watch::Receiver<Option<
     wire_options.validate()?;
     Ok(wire::Door {
         tls: wire::Tls::load(&wire_options.tls)?,
+        local,
+        rules: auth::rule::Rules::new(&options.config.auth)?,
+        issuers: auth::oidc::Issuers::new(&options.config.auth.issuer)?,
         mock_secret: auth::MockSecret::load_or_create(&options.data_dir.join("mock-secret"))?,
         options: wire_options,
         backend,

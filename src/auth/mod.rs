@@ -1,17 +1,23 @@
-//! Who are you: passwords as SCRAM-SHA-256 verifiers, and the exchange that proves one.
+//! Who are you: the rules that say how to prove it, and the proofs.
 //!
 //! ```text
-//!  name ─▶ lockout ─▶ verifier of the principal ─┬─▶ scram::Exchange ─▶ proved | failed
-//!                     or a mock of the same shape ┘
+//!                      ┌─ scram, verifier   a password that does not travel; a mock of the same shape for names that do not exist
+//!  rule ─▶ lockout ─▶ ─┼─ token             a secret of ours that stands for a user
+//!                      ├─ oidc              a token that somebody else has signed
+//!                      └─ (certificate, peer: TLS or the kernel has told already; only the name is mapped)
 //! ```
-//! No password reaches the server: only verifiers are stored, and only SCRAM is spoken. A name that does not exist, a group and a
-//! user without a verifier go through the same messages as a wrong password, and all of them read the same error. How bytes travel
-//! is not known here (`wire`), nor where principals are kept (`catalog`).
+//! No password reaches the server: only verifiers and digests are stored. A name that does not exist, a group and a user without a
+//! verifier go through the same messages as a wrong password, and all of them read the same error. How bytes travel is not known here
+//! (`wire`), nor where principals are kept (`catalog`). Absent: GSSAPI, LDAP, RADIUS, MD5, and passwords in clear.
 
 pub mod lockout;
+pub mod oidc;
+pub mod rule;
 pub mod scram;
 pub mod token;
 pub mod verifier;
+
+pub use rule::AuthOptions;
 
 use std::io::{Read, Write};
 use std::path::Path;

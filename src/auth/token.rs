@@ -54,6 +54,11 @@ pub fn verify<'s>(text: &str, snapshot: &'s CatalogSnapshot, now: i64) -> Option
     Some((token, owner))
 }
 
+/// Whether the text has the form of our tokens, so that it can be nothing else.
+pub fn is_token(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
 fn public_id(text: &str) -> Option<&str> {
     text.strip_prefix(PREFIX)?.split_once('_').map(|(id, _)| id)
 }

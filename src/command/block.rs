@@ -134,12 +134,15 @@ enum InBlock {
     Edits,
     /// It appends rows to a table.
     Appends,
+    /// Nothing: it tells what it could not tell again if it had to run anew.
+    Refused,
 }
 
 /// What a command may do in a block: whoever adds one decides it here.
 fn in_block(command: &Command) -> InBlock {
     match command {
         Command::ShowGrants { .. }
+        | Command::ShowTokens { .. }
         | Command::ShowCatalogs { .. }
         | Command::ShowSchemas { .. }
         | Command::ShowTables { .. }
@@ -158,6 +161,7 @@ fn in_block(command: &Command) -> InBlock {
         | Command::AlterPrincipal { .. }
         | Command::RenamePrincipal { .. }
         | Command::DropPrincipal { .. }
+        | Command::DropToken { .. }
         | Command::AddMember { .. }
         | Command::RemoveMember { .. }
         | Command::CreateStorageCredential { .. }
@@ -171,6 +175,7 @@ fn in_block(command: &Command) -> InBlock {
         | Command::DropMask { .. }
         | Command::Rename { .. }
         | Command::Comment { .. } => InBlock::Edits,
+        Command::CreateToken { .. } => InBlock::Refused,
     }
 }
 
@@ -204,6 +209,11 @@ impl Block {
     pub(super) async fn run(self: &Arc<Self>, command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
         match in_block(command) {
             InBlock::Reads => super::perform(command, context).await,
+            InBlock::Refused => {
+                let tag = tag::effect(command).unwrap_or("this statement");
+                Err(Error::unsupported(format!("{tag} inside a transaction block"))
+                    .with_hint("Run it outside of BEGIN .. COMMIT; in a driver, turn autocommit on."))
+            }
             InBlock::Appends => {
                 self.check_room()?;
                 super::perform(command, context).await

@@ -8,7 +8,7 @@
 //! `wire` never drops a running `execute`: it cancels the token and waits, so that a commit is not torn in half. An implementation
 //! returns soon after its token is cancelled, unless it is committing.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use datafusion::scalar::ScalarValue;
 use tokio_util::sync::CancellationToken;
 
 use super::encode::EncodeSettings;
+use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::Principal;
 use crate::catalog::types::SqlType;
 use crate::error::Result;
@@ -27,8 +28,8 @@ use crate::sql::statement::Parsed;
 /// The warehouse, as a door sees it.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
-    /// The principal of that name, with its verifier, from the newest catalog snapshot.
-    fn principal(&self, name: &str) -> Option<Arc<Principal>>;
+    /// The newest catalog snapshot: who there is, and what proves it.
+    fn catalog(&self) -> Arc<CatalogSnapshot>;
 
     /// Opens a session for a client that has proved who it is.
     ///
@@ -49,8 +50,8 @@ pub struct ConnectRequest {
     pub parameters: Vec<(String, String)>,
     /// Number of the connection, for `pg_backend_pid()` and `pg_stat_activity`.
     pub pid: i32,
-    /// Where it comes from.
-    pub client_address: SocketAddr,
+    /// Where it comes from; `None` over the Unix socket.
+    pub client_address: Option<IpAddr>,
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// Cancelled by whoever ends this connection from elsewhere: `pg_terminate_backend`.

@@ -6,6 +6,8 @@
 
 use bytes::{Buf, Bytes};
 
+use crate::catalog::securable::Secret;
+
 /// A message after login.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {
@@ -222,6 +224,13 @@ impl Body {
         let bytes = self.string().map_err(|_| STARTUP_LAYOUT)?;
         String::from_utf8(bytes.into()).map_err(|_| Malformed("invalid byte sequence for encoding \"UTF8\""))
     }
+}
+
+/// A secret in clear: everything up to the NUL.
+pub(super) fn password(body: Bytes) -> Result<Secret<String>, Malformed> {
+    let mut body = Body(body);
+    let text = body.utf8().map_err(|_| UNTERMINATED)?;
+    if body.0.is_empty() { Ok(Secret::new(text)) } else { Err(LEFT_OVER) }
 }
 
 /// A client's first SASL message: mechanism and data.

@@ -55,20 +55,20 @@ impl Limits {
     }
 
     /// A place for a session.
-    pub(super) fn admit_session(self: &Arc<Self>, principal: &Principal) -> Result<Resident> {
+    pub(super) fn admit_session(self: &Arc<Self>, principal: &Principal, is_admin: bool) -> Result<Resident> {
         let mut counts = self.counts.lock();
         let too_many = |message: String| Err(Error::new(ErrorKind::TooManyConnections, message));
         if counts.sessions >= self.max_connections {
             return too_many("sorry, too many clients already".into());
         }
-        if counts.sessions + self.reserved_connections >= self.max_connections && !principal.is_admin {
+        if counts.sessions + self.reserved_connections >= self.max_connections && !is_admin {
             return too_many("remaining connection slots are reserved for roles with the SUPERUSER attribute".into());
         }
         let of_user = counts.by_user.get(&principal.id).copied().unwrap_or(0);
         let limit =
             principal.connection_limit.map_or(self.connections_per_user, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         // As in PostgreSQL, the limit of a role is none for administrators.
-        if of_user >= limit && !principal.is_admin {
+        if of_user >= limit && !is_admin {
             return too_many(format!("too many connections for role \"{}\"", principal.name));
         }
         counts.sessions += 1;
@@ -158,15 +158,15 @@ mod tests {
             ..WireOptions::default()
         });
         let (ada, bob, root) = (principal(1, false, None), principal(2, false, Some(1)), principal(3, true, None));
-        let _ada = [limits.admit_session(&ada).unwrap(), limits.admit_session(&ada).unwrap()];
-        assert_eq!(limits.admit_session(&ada).unwrap_err().message(), "too many connections for role \"u1\"");
-        let bobs = limits.admit_session(&bob).unwrap();
+        let _ada = [limits.admit_session(&ada, false).unwrap(), limits.admit_session(&ada, false).unwrap()];
+        assert_eq!(limits.admit_session(&ada, false).unwrap_err().message(), "too many connections for role \"u1\"");
+        let bobs = limits.admit_session(&bob, false).unwrap();
         assert_eq!(
-            limits.admit_session(&bob).unwrap_err().message(),
+            limits.admit_session(&bob, false).unwrap_err().message(),
             "remaining connection slots are reserved for roles with the SUPERUSER attribute"
         );
-        let _root = limits.admit_session(&root).unwrap();
-        assert_eq!(limits.admit_session(&root).unwrap_err().message(), "sorry, too many clients already");
+        let _root = limits.admit_session(&root, true).unwrap();
+        assert_eq!(limits.admit_session(&root, true).unwrap_err().message(), "sorry, too many clients already");
         drop(bobs);
         assert_eq!(limits.counts.lock().by_user.len(), 2);
     }

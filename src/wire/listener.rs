@@ -6,13 +6,12 @@
 //! ```
 //! The door is open before the warehouse is: until [`Door::backend`] holds one, clients read 57P03.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,11 +21,15 @@ use tracing::{debug, error, info, warn};
 use super::backend::Backend;
 use super::cancel::CancelRegistry;
 use super::limits::{Limits, Visitor};
+use super::local::LocalDoor;
 use super::options::WireOptions;
+use super::peer::Peer;
 use super::startup;
 use super::tls::Tls;
 use crate::auth::MockSecret;
 use crate::auth::lockout::Lockout;
+use crate::auth::oidc::Issuers;
+use crate::auth::rule::Rules;
 
 /// What the door needs to open.
 #[derive(Debug)]
@@ -35,6 +38,12 @@ pub struct Door {
     pub options: WireOptions,
     /// The certificate, if there is one.
     pub tls: Option<Arc<Tls>>,
+    /// The Unix socket, if there is one.
+    pub local: Option<LocalDoor>,
+    /// How clients prove who they are.
+    pub rules: Rules,
+    /// Who signs tokens.
+    pub issuers: Issuers,
     /// Key of the salts for names that do not exist.
     pub mock_secret: MockSecret,
     /// The warehouse; `None` while it starts.
@@ -57,6 +66,8 @@ impl std::fmt::Debug for dyn Backend {
 pub(super) struct Shared {
     pub(super) options: WireOptions,
     pub(super) tls: Option<Arc<Tls>>,
+    pub(super) rules: Rules,
+    pub(super) issuers: Issuers,
     pub(super) mock_secret: MockSecret,
     pub(super) backend: watch::Receiver<Option<Arc<dyn Backend>>>,
     pub(super) limits: Arc<Limits>,
@@ -83,6 +94,8 @@ pub async fn serve(listener: TcpListener, door: Door) {
         lockout: Lockout::default(),
         kill: door.kill,
         tls: door.tls,
+        rules: door.rules,
+        issuers: door.issuers,
         mock_secret: door.mock_secret,
         backend: door.backend,
         shutdown: door.shutdown,
@@ -95,11 +108,12 @@ pub async fn serve(listener: TcpListener, door: Door) {
     loop {
         let accepted = tokio::select! {
             () = shared.shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept() => accepted.map(|(socket, peer)| Accepted::Network(socket, Peer::Network(peer))),
+            accepted = accept_local(door.local.as_ref()) => accepted.map(Accepted::Local),
         };
         match accepted {
-            Ok((socket, peer)) => {
-                let task = connections.track_future(connection(socket, peer, Arc::clone(&shared)));
+            Ok(accepted) => {
+                let task = connections.track_future(connection(accepted, Arc::clone(&shared)));
                 door.tracker.spawn(task);
             }
             Err(error) => {
@@ -108,7 +122,7 @@ pub async fn serve(listener: TcpListener, door: Door) {
             }
         }
     }
-    drop(listener);
+    drop((listener, door.local));
     connections.close();
     drain(&connections, &shared).await;
 }
@@ -135,25 +149,54 @@ async fn watch_certificate(tls: Arc<Tls>, every: Duration, shutdown: Cancellatio
     }
 }
 
-async fn connection(mut socket: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    counter!("lakehold_wire_connections_total").increment(1);
-    if let Err(error) = configure(&socket, &shared.options) {
-        debug!(%peer, %error, "connection was gone at once");
-        return;
+/// A connection that nobody has looked at.
+enum Accepted {
+    Network(TcpStream, Peer),
+    Local(UnixStream),
+}
+
+async fn accept_local(door: Option<&LocalDoor>) -> std::io::Result<UnixStream> {
+    match door {
+        Some(door) => door.accept().await,
+        None => std::future::pending().await,
     }
-    let visitor: Visitor = match shared.limits.admit(peer.ip().to_canonical()) {
-        Ok(visitor) => visitor,
+}
+
+async fn connection(accepted: Accepted, shared: Arc<Shared>) {
+    counter!("lakehold_wire_connections_total").increment(1);
+    let configured = match &accepted {
+        Accepted::Network(socket, peer) => configure(socket, &shared.options).map(|()| peer.clone()),
+        Accepted::Local(socket) => Peer::of(socket),
+    };
+    let peer = match configured {
+        Ok(peer) => peer,
         Err(error) => {
-            startup::refuse(&mut socket, &error).await;
+            debug!(%error, "connection was gone at once");
             return;
         }
     };
+    let visitor: Visitor = match shared.limits.admit(peer.key()) {
+        Ok(visitor) => visitor,
+        Err(error) => {
+            match accepted {
+                Accepted::Network(mut socket, _) => startup::refuse(&mut socket, &error).await,
+                Accepted::Local(mut socket) => startup::refuse(&mut socket, &error).await,
+            }
+            return;
+        }
+    };
+    let open = async {
+        match accepted {
+            Accepted::Network(socket, peer) => startup::open(socket, peer, &shared, visitor).await,
+            Accepted::Local(socket) => startup::open_local(socket, peer, &shared, visitor).await,
+        }
+    };
     let opening = tokio::select! {
-        opened = Box::pin(startup::open(socket, peer, &shared, visitor)) => opened,
+        opened = Box::pin(open) => opened,
         () = shared.kill.cancelled() => None,
     };
     if let Some(connection) = opening {
-        connection.run().await;
+        Box::pin(connection.run()).await;
     }
 }
 

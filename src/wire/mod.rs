@@ -21,9 +21,11 @@ mod frontend;
 mod interrupt;
 mod limits;
 mod listener;
+mod local;
 #[cfg(test)]
 mod loopback;
 mod options;
+mod peer;
 mod rows;
 mod simple;
 mod startup;
@@ -32,6 +34,7 @@ mod transport;
 mod warehouse;
 
 pub use listener::{Door, serve};
+pub use local::LocalDoor;
 pub use options::{TlsOptions, TlsRequirement, WireOptions};
 pub use startup::SERVER_VERSION;
 pub use tls::{Tls, self_signed};

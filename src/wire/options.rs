@@ -91,15 +91,23 @@ pub struct TlsOptions {
     pub certificate: Option<PathBuf>,
     /// PEM file with the private key; only the server's user may read it.
     pub key: Option<PathBuf>,
+    /// PEM file with the authorities whose certificates clients may show; without it no client is asked for one.
+    pub client_ca: Option<PathBuf>,
     /// Who must encrypt.
     pub required: TlsRequirement,
-    /// How often the two files are looked at for a change.
+    /// How often the files are looked at for a change.
     pub reload_interval: HumanDuration,
 }
 
 impl Default for TlsOptions {
     fn default() -> Self {
-        Self { certificate: None, key: None, required: TlsRequirement::Remote, reload_interval: HumanDuration::secs(10) }
+        Self {
+            certificate: None,
+            key: None,
+            client_ca: None,
+            required: TlsRequirement::Remote,
+            reload_interval: HumanDuration::secs(10),
+        }
     }
 }
 

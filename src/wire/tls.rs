@@ -1,5 +1,7 @@
 //! Encryption: TLS 1.2 and 1.3 with a certificate from files, loaded anew when the files change.
 //!
+//! With `client_ca` a client may show a certificate that one of those authorities has signed; showing another ends the handshake.
+//! Whether one is needed is for the rules of `auth` to say. Revocation lists are not looked at.
 //! A handshake uses the certificate that was current when it began, and so does its channel binding; connections that are open stay
 //! as they are. A broken new file leaves the old certificate in service.
 
@@ -9,13 +11,15 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
+use x509_certificate::X509Certificate;
 
 use super::options::TlsOptions;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,14 +30,21 @@ pub(super) const ALPN: &[u8] = b"postgresql";
 /// The server's certificate.
 #[derive(Debug)]
 pub struct Tls {
-    certificate: PathBuf,
-    key: PathBuf,
+    files: Files,
     current: ArcSwap<Identity>,
     changed: Mutex<Stamp>,
 }
 
-/// When the two files were last written.
-type Stamp = (Option<SystemTime>, Option<SystemTime>);
+/// Where everything lies.
+#[derive(Debug)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+}
+
+/// When the files were last written.
+type Stamp = [Option<SystemTime>; 3];
 
 /// A certificate in service.
 pub(super) struct Identity {
@@ -55,9 +66,10 @@ impl Tls {
     /// [`ErrorKind::Config`] if a file cannot be read, the two do not fit together, or others may read the key.
     pub fn load(options: &TlsOptions) -> Result<Option<Arc<Self>>> {
         let (Some(certificate), Some(key)) = (options.certificate.clone(), options.key.clone()) else { return Ok(None) };
-        let stamp = (modified(&certificate), modified(&key));
-        let current = ArcSwap::from_pointee(identity(&certificate, &key)?);
-        Ok(Some(Arc::new(Self { certificate, key, current, changed: Mutex::new(stamp) })))
+        let files = Files { certificate, key, client_ca: options.client_ca.clone() };
+        let stamp = files.stamp();
+        let current = ArcSwap::from_pointee(identity(&files)?);
+        Ok(Some(Arc::new(Self { files, current, changed: Mutex::new(stamp) })))
     }
 
     /// Loads the files again, whether they have changed or not: for SIGHUP.
@@ -65,19 +77,21 @@ impl Tls {
     /// # Errors
     /// As [`Tls::load`]; the old certificate stays in service.
     pub fn reload(&self) -> Result<()> {
-        *self.changed.lock() = (modified(&self.certificate), modified(&self.key));
-        self.current.store(Arc::new(identity(&self.certificate, &self.key)?));
+        *self.changed.lock() = self.files.stamp();
+        self.current.store(Arc::new(identity(&self.files)?));
         Ok(())
     }
 
     /// Loads the files again if they have changed.
     pub(super) fn reload_if_changed(&self) {
-        if *self.changed.lock() == (modified(&self.certificate), modified(&self.key)) {
+        if *self.changed.lock() == self.files.stamp() {
             return;
         }
         match self.reload() {
-            Ok(()) => info!(certificate = %self.certificate.display(), "new certificate in service"),
-            Err(error) => warn!(certificate = %self.certificate.display(), %error, "new certificate refused, the old one stays"),
+            Ok(()) => info!(certificate = %self.files.certificate.display(), "new certificate in service"),
+            Err(error) => {
+                warn!(certificate = %self.files.certificate.display(), %error, "new certificate refused, the old one stays")
+            }
         }
     }
 
@@ -111,28 +125,78 @@ pub fn self_signed(directory: &Path, names: &[String]) -> Result<(PathBuf, PathB
     Ok((certificate, key))
 }
 
+impl Files {
+    fn stamp(&self) -> Stamp {
+        [modified(&self.certificate), modified(&self.key), self.client_ca.as_deref().and_then(modified)]
+    }
+}
+
 fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-fn identity(certificate: &Path, key: &Path) -> Result<Identity> {
+fn identity(files: &Files) -> Result<Identity> {
+    let Files { certificate, key, client_ca } = files;
     let wrong = |path: &Path, error: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Config, format!("cannot use {}: {error}", path.display()))
     };
     check_private(key)?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(|certificates| certificates.collect::<std::result::Result<_, _>>())
-        .map_err(|error| wrong(certificate, &error))?;
+    let chain = certificates(certificate).map_err(|error| wrong(certificate, &error))?;
     let Some(own) = chain.first() else { return Err(wrong(certificate, &"there is no certificate in it")) };
     let end_point = end_point(own);
     let private_key = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = match client_ca {
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for authority in certificates(path).map_err(|error| wrong(path, &error))? {
+                roots.add(authority).map_err(|error| wrong(path, &error))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            verifier.allow_unauthenticated().build().map_err(|error| wrong(path, &error))?
+        }
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private_key))
+        .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, private_key))
         .map_err(|error| wrong(certificate, &error))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Identity { acceptor: TlsAcceptor::from(Arc::new(config)), end_point })
 }
+
+fn certificates(path: &Path) -> std::result::Result<Vec<CertificateDer<'static>>, rustls_pki_types::pem::Error> {
+    CertificateDer::pem_file_iter(path)?.collect()
+}
+
+/// Who a certificate says its holder is: the common names of its subject, and the mail addresses and host names beside it.
+pub(super) fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(certificate) = X509Certificate::from_der(certificate.as_ref()) else { return vec![] };
+    let common = certificate.subject_name().iter_common_name().filter_map(|name| name.to_string().ok());
+    let mut names: Vec<String> = common.collect();
+    for extension in
+        certificate.iter_extensions().filter(|extension| AsRef::<[u8]>::as_ref(&extension.id) == SUBJECT_ALTERNATIVE_NAME)
+    {
+        let value = extension.value.to_bytes();
+        let Some((_, mut rest, _)) = element(&value) else { continue };
+        while let Some((tag, content, after)) = element(rest) {
+            if matches!(tag, MAIL_ADDRESS | HOST_NAME) {
+                names.extend(std::str::from_utf8(content).map(str::to_string));
+            }
+            rest = after;
+        }
+    }
+    // A name that is cut off somewhere else must not be a shorter one here.
+    names.retain(|name| !name.is_empty() && !name.contains('\0'));
+    names
+}
+
+/// 2.5.29.17
+const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+/// rfc822Name, `[1] IA5String`.
+const MAIL_ADDRESS: u8 = 0x81;
+/// dNSName, `[2] IA5String`.
+const HOST_NAME: u8 = 0x82;
 
 #[cfg(unix)]
 fn check_private(key: &Path) -> Result<()> {

@@ -29,6 +29,7 @@ pub(super) fn split(stream: Stream, options: &WireOptions) -> (Input, Output) {
         reader,
         buffer: BytesMut::new(),
         gone: false,
+        resting: false,
         query_size: options.query_size.as_usize(),
         bind_size: options.bind_size.as_usize(),
         message_timeout: options.message_timeout.0,
@@ -41,10 +42,10 @@ pub(super) fn split(stream: Stream, options: &WireOptions) -> (Input, Output) {
 const READ_AHEAD: usize = 64 << 10;
 /// Room made for one read.
 const READ_SIZE: usize = 8 << 10;
+/// Room made for the first read after a rest.
+const RESTING_SIZE: usize = 512;
 /// Largest body of messages that hold names only.
 const NAME_SIZE: usize = 64 << 10;
-/// Largest body of a message before login.
-const PASSWORD_SIZE: usize = 8 << 10;
 /// Room for the name and the types of a Parse, beside its text.
 const PARSE_EXTRA: usize = NAME_SIZE + 4 * 65_536;
 /// Largest body that is read and thrown away to save the session; beyond it the connection ends.
@@ -57,6 +58,8 @@ pub(super) struct Input {
     reader: ReadHalf<Stream>,
     buffer: BytesMut,
     gone: bool,
+    /// The buffer was given up, and the next read makes little room.
+    resting: bool,
     query_size: usize,
     bind_size: usize,
     message_timeout: Duration,
@@ -108,9 +111,9 @@ impl Input {
         self.frame(limit_of, true).await
     }
 
-    /// Reads the client's next step of a login.
-    pub(super) async fn password_message(&mut self) -> Result<Bytes, Halt> {
-        match self.frame(|kind| (kind == b'p').then_some(PASSWORD_SIZE), false).await? {
+    /// Reads the client's next step of a login, of at most `limit` bytes.
+    pub(super) async fn password_message(&mut self, limit: usize) -> Result<Bytes, Halt> {
+        match self.frame(|kind| (kind == b'p').then_some(limit), false).await? {
             Frame::Whole(_, body) => Ok(body),
             Frame::TooLarge { .. } => Err(Halt::protocol("invalid password packet size")),
         }
@@ -167,12 +170,21 @@ impl Input {
         if self.gone {
             return Err(Halt::Gone);
         }
-        self.buffer.reserve(READ_SIZE);
-        if self.reader.read_buf(&mut self.buffer).await? == 0 {
+        self.buffer.reserve(if self.resting { RESTING_SIZE } else { READ_SIZE });
+        let length = self.reader.read_buf(&mut self.buffer).await?;
+        self.resting = false;
+        if length == 0 {
             self.gone = true;
             return Err(Halt::Gone);
         }
         Ok(())
+    }
+
+    /// Gives up the buffer if nothing is in it.
+    pub(super) fn rest(&mut self) {
+        if self.buffer.is_empty() {
+            (self.buffer, self.resting) = (BytesMut::new(), true);
+        }
     }
 
     /// Whether the client is known to be gone.
@@ -241,6 +253,13 @@ impl Output {
         Ok(())
     }
 
+    /// Gives up the buffer if nothing is in it.
+    pub(super) fn rest(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
     /// Sends what has gathered and says goodbye, without waiting for long.
     pub(super) async fn close(&mut self) {
         let goodbye = async {
@@ -307,6 +326,21 @@ mod tests {
         let writer = async { client.write_all(&vec![0; 4 * READ_AHEAD]).await };
         let _ = timeout(Duration::from_millis(50), async { tokio::join!(writer, input.gone()) }).await;
         assert!(input.buffer.len() <= READ_AHEAD + READ_SIZE, "{}", input.buffer.len());
+    }
+
+    #[tokio::test]
+    async fn a_rest_loses_nothing() {
+        let (mut input, mut output, mut client) = pair();
+        input.rest();
+        output.rest();
+        let long = [&b"Q\x00\x00\x03\x05"[..], &[b'x'; 768], b"\0"].concat();
+        client.write_all(&long).await.unwrap();
+        input.ready().await.unwrap();
+        input.rest();
+        assert!(matches!(input.message().await, Ok(Frame::Whole(b'Q', body)) if body.len() == 769));
+        output.message(&CommandComplete::new("DO".into())).unwrap();
+        output.rest();
+        assert!(!output.is_empty());
     }
 
     #[tokio::test]

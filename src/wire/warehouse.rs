@@ -7,7 +7,7 @@ use datafusion::scalar::ScalarValue;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, BackendSession, ConnectRequest};
-use crate::catalog::securable::Principal;
+use crate::catalog::CatalogSnapshot;
 use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::session::outcome::{Description, Notice, Outcome, TransactionStatus};
@@ -22,8 +22,8 @@ pub struct Warehouse(pub Arc<Services>);
 
 #[async_trait]
 impl Backend for Warehouse {
-    fn principal(&self, name: &str) -> Option<Arc<Principal>> {
-        self.0.metastore.snapshot().principal(name).map(Arc::clone)
+    fn catalog(&self) -> Arc<CatalogSnapshot> {
+        self.0.metastore.snapshot()
     }
 
     async fn connect(&self, request: ConnectRequest) -> Result<Box<dyn BackendSession>> {
@@ -32,7 +32,7 @@ impl Backend for Warehouse {
             database: request.database,
             parameters: request.parameters,
             pid: request.pid,
-            client_address: Some(request.client_address.ip()),
+            client_address: request.client_address,
             terminate: request.terminate,
         };
         Ok(Box::new(Session::open(Arc::clone(&self.0), request)?))

@@ -16,6 +16,7 @@ mod hostile;
 mod layers;
 mod lifecycle;
 mod lock_file;
+mod login;
 mod queries;
 mod server;
 mod statements;

@@ -42,12 +42,31 @@ impl Server {
 
     /// Starts on a data directory.
     pub(crate) fn start_on(data_dir: &Path, settings: &[&str]) -> Server {
+        Server::start_logging(data_dir, settings, Stdio::inherit())
+    }
+
+    /// Starts on a data directory and writes its log to `log`.
+    pub(crate) fn start_logging(data_dir: &Path, settings: &[&str], log: Stdio) -> Server {
         let mut command = binary();
         command.arg("serve").arg("--data-dir").arg(data_dir);
-        for setting in ["listen.postgres=127.0.0.1:0", "listen.http=127.0.0.1:0"].iter().chain(settings) {
+        for setting in settings {
             command.arg("--set").arg(setting);
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        Server::spawn(command, log)
+    }
+
+    /// Starts on a data directory with a configuration file.
+    pub(crate) fn start_configured(data_dir: &Path, config: &Path) -> Server {
+        let mut command = binary();
+        command.arg("serve").arg("--data-dir").arg(data_dir).arg("--config").arg(config);
+        Server::spawn(command, Stdio::inherit())
+    }
+
+    fn spawn(mut command: Command, log: Stdio) -> Server {
+        for setting in ["listen.postgres=127.0.0.1:0", "listen.http=127.0.0.1:0"] {
+            command.arg("--set").arg(setting);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (postgres, http) = ready_line(BufReader::new(stdout)).expect("the server ended before it was ready");
         Server { child, postgres, http, _own_dir: None }

@@ -6,9 +6,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use expect_test::expect_file;
 
 use super::*;
-use crate::catalog::securable::{Grant, PUBLIC, RelationKind, RowFilter, ViewEntry};
+use crate::catalog::securable::{Grant, PUBLIC, RelationKind, RowFilter, TokenDigest, ViewEntry};
 use crate::catalog::types::SqlType;
-use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation, NewTable};
+use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
 use crate::sql::statement::ColumnDefinition;
 
 const ROLES: [&str; 10] =
@@ -26,6 +26,16 @@ fn world() -> CatalogSnapshot {
             (name, change.create_principal(new).unwrap())
         })
         .collect();
+    let token = NewToken {
+        public_id: "readers-token".into(),
+        owner: ids["reader"],
+        digest: TokenDigest([0; 32]),
+        created_by: ids["admin"],
+        created_at: 0,
+        expires_at: 1,
+        comment: None,
+    };
+    change.create_token(token).unwrap();
     let catalog = change.create_catalog("c", ids["owner_c"], None, None).unwrap();
     let schema = change.create_schema(catalog, "s", ids["owner_s"], None, None).unwrap();
     let mut relation = |name: &str, kind| {

@@ -133,6 +133,23 @@ impl Client {
         self.send(&message(b'p', last.as_bytes())).await;
     }
 
+    /// The client's side of a password in clear.
+    pub(super) async fn password(&mut self, password: &str) -> Vec<String> {
+        assert_eq!(self.replies(1).await, ["R(3)"]);
+        self.ask(&[message(b'p', format!("{password}\0").as_bytes())]).await
+    }
+
+    /// The client's side of OAUTHBEARER, up to the server's answer.
+    pub(super) async fn oauth(&mut self, token: &str) -> Reply {
+        assert_eq!(self.replies(1).await, ["R(10)"]);
+        let first = format!("n,,\x01auth={}\x01\x01", if token.is_empty() { String::new() } else { format!("Bearer {token}") });
+        let mut body = b"OAUTHBEARER\0".to_vec();
+        body.extend(u32::try_from(first.len()).unwrap().to_be_bytes());
+        body.extend(first.as_bytes());
+        self.send(&message(b'p', &body)).await;
+        self.reply().await.unwrap()
+    }
+
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();

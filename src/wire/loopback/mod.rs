@@ -1,5 +1,6 @@
 //! The whole door over a real socket, with a warehouse that only knows the statements of these tests.
 
+mod auth;
 mod client;
 mod extended;
 mod interruption;
@@ -22,9 +23,12 @@ use self::client::Client;
 use self::warehouse::Warehouse;
 use super::backend::Backend;
 use super::listener::{Door, serve};
+use super::local::LocalDoor;
 use super::options::WireOptions;
 use super::tls::{Tls, self_signed};
-use crate::auth::MockSecret;
+use crate::auth::oidc::Issuers;
+use crate::auth::rule::Rules;
+use crate::auth::{AuthOptions, MockSecret};
 
 /// A door that is open for one test.
 struct Server {
@@ -34,7 +38,7 @@ struct Server {
     shutdown: CancellationToken,
     tracker: TaskTracker,
     certificate: Option<PathBuf>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Server {
@@ -42,7 +46,12 @@ impl Server {
         Self::with(WireOptions::default(), false).await
     }
 
-    async fn with(mut options: WireOptions, encrypt: bool) -> Self {
+    async fn with(options: WireOptions, encrypt: bool) -> Self {
+        Self::with_rules(options, encrypt, AuthOptions::default()).await
+    }
+
+    /// Also listens on a Unix socket, below the server's directory.
+    async fn with_rules(mut options: WireOptions, encrypt: bool, auth: AuthOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut certificate = None;
         if encrypt {
@@ -58,6 +67,9 @@ impl Server {
         let door = Door {
             tls: Tls::load(&options.tls).unwrap(),
             options,
+            local: Some(LocalDoor::open(&directory.path().join("run"), address.port()).unwrap()),
+            rules: Rules::new(&auth).unwrap(),
+            issuers: Issuers::new(&auth.issuer).unwrap(),
             mock_secret: MockSecret::random().unwrap(),
             backend,
             shutdown: shutdown.clone(),
@@ -65,7 +77,7 @@ impl Server {
             tracker: tracker.clone(),
         };
         tracker.spawn(serve(listener, door));
-        Self { address, warehouse, ready, shutdown, tracker, certificate, _directory: directory }
+        Self { address, warehouse, ready, shutdown, tracker, certificate, directory }
     }
 
     /// A client that is logged in.

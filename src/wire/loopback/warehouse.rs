@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::verifier::Verifier;
-use crate::catalog::securable::{ObjectId, Principal};
 use crate::catalog::types::SqlType;
+use crate::catalog::{CatalogSnapshot, Change, NewPrincipal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::outcome::{Column, Description, Notice, Outcome, RowStream, RowTag, TransactionStatus};
 use crate::session::portal::Portals;
@@ -35,33 +36,45 @@ pub(super) struct Counters {
     pub(super) sessions: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Warehouse {
     pub(super) counters: Arc<Counters>,
+    catalog: Mutex<Arc<CatalogSnapshot>>,
+}
+
+impl Default for Warehouse {
+    /// Users ada and root, who is an administrator, and the group readers; ada is in it.
+    fn default() -> Self {
+        let mut change = Change::on(&CatalogSnapshot::empty());
+        let verifier = Verifier::from_password(PASSWORD, 16).unwrap().to_string();
+        let ids = [("root", true, true), ("ada", true, false), ("readers", false, false)].map(|(name, can_login, is_admin)| {
+            let verifier = Some(verifier.clone());
+            change
+                .create_principal(NewPrincipal { name: name.into(), can_login, is_admin, verifier, ..NewPrincipal::default() })
+                .unwrap()
+        });
+        change.add_member(ids[2], ids[1]).unwrap();
+        Self { counters: Arc::default(), catalog: Mutex::new(Arc::new(change.into_snapshot())) }
+    }
+}
+
+impl Warehouse {
+    /// Changes the catalog, as a statement of another session would.
+    pub(super) fn change<T>(&self, edit: impl FnOnce(&mut Change) -> T) -> T {
+        let mut catalog = self.catalog.lock();
+        let mut change = Change::on(&catalog);
+        let value = edit(&mut change);
+        *catalog = Arc::new(change.into_snapshot());
+        value
+    }
 }
 
 pub(super) const PASSWORD: &str = "correct horse";
 
 #[async_trait]
 impl Backend for Warehouse {
-    fn principal(&self, name: &str) -> Option<Arc<Principal>> {
-        let (id, is_admin, can_login) = match name {
-            "ada" => (20_000, false, true),
-            "root" => (20_001, true, true),
-            "readers" => (20_002, false, false),
-            _ => return None,
-        };
-        let verifier = Some(Verifier::from_password(PASSWORD, 16).unwrap().to_string());
-        Some(Arc::new(Principal {
-            id: ObjectId(id),
-            name: name.into(),
-            can_login,
-            is_admin,
-            verifier,
-            connection_limit: None,
-            comment: None,
-            valid_until: None,
-        }))
+    fn catalog(&self) -> Arc<CatalogSnapshot> {
+        Arc::clone(&self.catalog.lock())
     }
 
     async fn connect(&self, request: ConnectRequest) -> Result<Box<dyn BackendSession>> {

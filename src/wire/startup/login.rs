@@ -1,29 +1,25 @@
 //! From a start-up packet to a session.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use metrics::counter;
-use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey};
-use tokio::time::{Instant, sleep, timeout_at};
+use pgwire::messages::startup::{BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use super::parameters::Parameters;
-use crate::auth::scram::Exchange;
-use crate::auth::verifier::Verifier;
 use crate::catalog::securable::Principal;
 use crate::error::{Error, ErrorKind};
 use crate::wire::backend::{Backend, BackendSession, ConnectRequest};
 use crate::wire::cancel::Registration;
 use crate::wire::connection::Connection;
 use crate::wire::error::{Extent, Halt, error_response};
-use crate::wire::frontend::{Malformed, Startup, sasl_initial_response};
+use crate::wire::frontend::Startup;
 use crate::wire::interrupt::shutdown_error;
 use crate::wire::limits::{Resident, Visitor};
 use crate::wire::listener::Shared;
 use crate::wire::options::TlsRequirement;
+use crate::wire::peer::Peer;
 use crate::wire::tls::Identity;
 use crate::wire::transport::{Input, Output};
 
@@ -54,17 +50,21 @@ pub const SERVER_VERSION: &str = concat!("17.0 (Lakehold ", env!("CARGO_PKG_VERS
 
 /// A connection that is logging in.
 pub(super) struct Login<'s> {
-    shared: &'s Arc<Shared>,
-    peer: SocketAddr,
-    identity: Option<Arc<Identity>>,
-    input: Input,
-    output: Output,
+    pub(super) shared: &'s Arc<Shared>,
+    pub(super) peer: Peer,
+    pub(super) identity: Option<Arc<Identity>>,
+    /// Names in the client's certificate, if it has shown one.
+    pub(super) certificate_names: Option<Vec<String>>,
+    pub(super) input: Input,
+    pub(super) output: Output,
 }
 
 /// A client that has proved who it is.
 struct Proved {
     backend: Arc<dyn Backend>,
     principal: Arc<Principal>,
+    /// An administrator, itself or through a group.
+    is_admin: bool,
     parameters: Parameters,
     /// The protocol's minor version that is spoken from now on.
     minor: u16,
@@ -79,16 +79,6 @@ struct Session {
 }
 
 impl<'s> Login<'s> {
-    pub(super) fn new(
-        shared: &'s Arc<Shared>,
-        peer: SocketAddr,
-        identity: Option<Arc<Identity>>,
-        input: Input,
-        output: Output,
-    ) -> Self {
-        Self { shared, peer, identity, input, output }
-    }
-
     /// Goes all the way, or tells the client why not.
     pub(super) async fn run(mut self, startup: Startup, deadline: Instant, visitor: Visitor) -> Option<Connection> {
         let timed_out = || Err(Halt::Fatal(Error::new(ErrorKind::Cancelled, "canceling authentication due to timeout")));
@@ -136,70 +126,36 @@ impl<'s> Login<'s> {
             return Err(Error::new(ErrorKind::CannotConnectNow, "the database system is starting up").into());
         };
         self.check_encryption(&parameters)?;
-        let principal = self.authenticate(backend.as_ref(), &parameters.user).await?;
-        Ok(Proved { backend, principal, parameters, minor })
+        let snapshot = backend.catalog();
+        let principal = self.authenticate(&snapshot, &parameters).await?;
+        let is_admin = snapshot.is_admin(principal.id);
+        Ok(Proved { backend, principal, is_admin, parameters, minor })
     }
 
     fn check_encryption(&self, parameters: &Parameters) -> Result<(), Error> {
         let required = match self.shared.options.tls.required {
             TlsRequirement::Nobody => false,
-            TlsRequirement::Remote => !self.peer.ip().to_canonical().is_loopback(),
-            TlsRequirement::Everybody => true,
+            TlsRequirement::Remote => !self.peer.is_here(),
+            // Encryption would add nothing to the Unix socket.
+            TlsRequirement::Everybody => self.peer.address().is_some(),
         };
         if !required || self.identity.is_some() {
             return Ok(());
         }
-        let (host, user, database) = (self.peer.ip().to_canonical(), &parameters.user, &parameters.database);
+        let (host, user, database) = (self.peer.host(), &parameters.user, &parameters.database);
         let message =
             format!("connections from host \"{host}\" must be encrypted, user \"{user}\", database \"{database}\", no encryption");
         Err(Error::new(ErrorKind::InvalidAuthorization, message).with_hint("Connect with sslmode=require."))
     }
 
-    /// SCRAM, with the same messages for users who exist and those who do not.
-    async fn authenticate(&mut self, backend: &dyn Backend, user: &str) -> Result<Arc<Principal>, Halt> {
-        let address = self.peer.ip().to_canonical();
-        let principal = backend.principal(user);
-        let verifier = principal.as_ref().and_then(|principal| principal.verifier.as_deref()).and_then(Verifier::parse);
-        let end_point = self.identity.as_ref().and_then(|identity| identity.end_point.clone());
-        let mut exchange = Exchange::new(user, verifier, &self.shared.mock_secret, end_point)?;
-        if !self.shared.lockout.admits(user, address) {
-            exchange.doom();
-        }
-        let mechanisms = exchange.mechanisms().iter().map(ToString::to_string).collect();
-        self.send(&Authentication::SASL(mechanisms)).await?;
-        let (mechanism, message) =
-            sasl_initial_response(self.input.password_message().await?).map_err(|Malformed(message)| Halt::protocol(message))?;
-        let challenge = exchange.first(&mechanism, &message)?;
-        self.send(&Authentication::SASLContinue(Bytes::from(challenge))).await?;
-        let signature = exchange.finish(&self.input.password_message().await?)?;
-        match (signature, principal) {
-            (Some(signature), Some(principal)) => {
-                self.shared.lockout.succeeded(user, address);
-                self.output.message(&Authentication::SASLFinal(Bytes::from(signature)))?;
-                if !principal.can_login {
-                    let message = format!("role \"{user}\" is not permitted to log in");
-                    return Err(Error::new(ErrorKind::InvalidAuthorization, message).into());
-                }
-                self.output.message(&Authentication::Ok)?;
-                Ok(principal)
-            }
-            _ => {
-                counter!("lakehold_wire_login_failures_total").increment(1);
-                info!(user, %address, "login failed");
-                sleep(self.shared.lockout.failed(user, address)).await;
-                Err(Error::new(ErrorKind::InvalidPassword, format!("password authentication failed for user \"{user}\"")).into())
-            }
-        }
-    }
-
-    async fn send(&mut self, message: &impl pgwire::messages::Message) -> Result<(), Halt> {
+    pub(super) async fn send(&mut self, message: &impl pgwire::messages::Message) -> Result<(), Halt> {
         self.output.message(message)?;
         self.output.flush().await
     }
 
     async fn connect(&mut self, proved: Proved) -> Result<Session, Halt> {
-        let Proved { backend, principal, parameters, minor } = proved;
-        let resident = self.shared.limits.admit_session(&principal)?;
+        let Proved { backend, principal, is_admin, parameters, minor } = proved;
+        let resident = self.shared.limits.admit_session(&principal, is_admin)?;
         let registration = self.shared.cancels.register(minor >= 2)?;
         let terminate = CancellationToken::new();
         let request = ConnectRequest {
@@ -207,7 +163,7 @@ impl<'s> Login<'s> {
             database: parameters.database.clone(),
             parameters: parameters.settings()?,
             pid: registration.pid(),
-            client_address: self.peer,
+            client_address: self.peer.address(),
             tls: self.identity.is_some(),
             terminate: terminate.clone(),
         };

@@ -2,24 +2,24 @@
 //!
 //! ```text
 //!  socket ─▶ [TLS at once | SSLRequest ─▶ S ─▶ TLS | N] ─▶ [CancelRequest ─▶ over] ─▶ start-up packet
-//!         ─▶ [NegotiateProtocolVersion] ─▶ SCRAM ─▶ AuthenticationOk ─▶ Backend::connect ─▶ ParameterStatus.. BackendKeyData ReadyForQuery
+//!         ─▶ [NegotiateProtocolVersion] ─▶ rule ─▶ proof ─▶ AuthenticationOk ─▶ Backend::connect ─▶ ParameterStatus.. BackendKeyData ReadyForQuery
 //! ```
 //! Packets before encryption are read as long as they say they are and not a byte more, so nothing sent in clear is ever taken for
 //! something sent encrypted. Everything up to the login has one deadline, and is small.
 
 mod login;
 mod parameters;
+mod prove;
 
 use std::io::ErrorKind as IoErrorKind;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use pgwire::messages::Message as _;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
@@ -30,7 +30,8 @@ use super::error::{Extent, Halt, error_response};
 use super::frontend::{Malformed, Opening, Startup};
 use super::limits::Visitor;
 use super::listener::Shared;
-use super::tls::{ALPN, Identity};
+use super::peer::Peer;
+use super::tls::{ALPN, Identity, Tls, names_of};
 use super::transport::{Stream, split};
 use crate::error::Error;
 
@@ -40,12 +41,30 @@ const STARTUP_SIZE: usize = 10_000;
 const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Brings a connection from its first byte to its session. `None` if it was over before that.
-pub(super) async fn open(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, visitor: Visitor) -> Option<Connection> {
+pub(super) async fn open(socket: TcpStream, peer: Peer, shared: &Arc<Shared>, visitor: Visitor) -> Option<Connection> {
     let deadline = Instant::now() + shared.options.authentication_timeout.0;
     // A peer that does not finish its first packet reads nothing either: no error for it.
-    let opened = timeout_at(deadline, negotiate(socket, peer, shared)).await.ok()??;
+    let opened = timeout_at(deadline, negotiate(socket, &peer, shared)).await.ok()??;
+    Box::pin(log_in(opened, peer, shared, deadline, visitor)).await
+}
+
+/// The same over the Unix socket, which is never encrypted.
+pub(super) async fn open_local(mut socket: UnixStream, peer: Peer, shared: &Arc<Shared>, visitor: Visitor) -> Option<Connection> {
+    let deadline = Instant::now() + shared.options.authentication_timeout.0;
+    // What comes early does no harm where there is no encryption to be slipped into.
+    let negotiated = timeout_at(deadline, in_clear(&mut socket, &peer, shared, None, |_| Ok(()))).await.ok()?;
+    let startup = told(&mut socket, negotiated).await.and_then(|step| match step {
+        Step::Startup(startup) => Some(startup),
+        Step::Encrypt { .. } | Step::Over => None,
+    })?;
+    let opened = Opened { stream: Box::new(socket), identity: None, certificate_names: None, startup };
+    Box::pin(log_in(opened, peer, shared, deadline, visitor)).await
+}
+
+async fn log_in(opened: Opened, peer: Peer, shared: &Arc<Shared>, deadline: Instant, visitor: Visitor) -> Option<Connection> {
     let (input, output) = split(opened.stream, &shared.options);
-    Login::new(shared, peer, opened.identity, input, output).run(opened.startup, deadline, visitor).await
+    let login = Login { shared, peer, identity: opened.identity, certificate_names: opened.certificate_names, input, output };
+    login.run(opened.startup, deadline, visitor).await
 }
 
 /// A connection whose start-up packet has come.
@@ -53,6 +72,8 @@ struct Opened {
     stream: Stream,
     /// The certificate that encrypts it.
     identity: Option<Arc<Identity>>,
+    /// Names in the client's certificate, if it has shown one.
+    certificate_names: Option<Vec<String>>,
     startup: Startup,
 }
 
@@ -67,19 +88,28 @@ enum Step {
     Over,
 }
 
-async fn negotiate(mut socket: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<Opened> {
-    match negotiate_in_clear(&mut socket, peer, shared).await {
-        Ok(Step::Startup(startup)) => Some(Opened { stream: Box::new(socket), identity: None, startup }),
-        Ok(Step::Encrypt { direct, identity }) => encrypted(socket, identity, direct, peer, shared).await,
-        Ok(Step::Over) | Err(Halt::Gone) => None,
+async fn negotiate(mut socket: TcpStream, peer: &Peer, shared: &Shared) -> Option<Opened> {
+    let step = first_step(&mut socket, peer, shared).await;
+    match told(&mut socket, step).await? {
+        Step::Startup(startup) => Some(Opened { stream: Box::new(socket), identity: None, certificate_names: None, startup }),
+        Step::Encrypt { direct, identity } => encrypted(socket, identity, direct, peer, shared).await,
+        Step::Over => None,
+    }
+}
+
+/// Tells the peer why there is no next step.
+async fn told(socket: &mut (impl AsyncRead + AsyncWrite + Unpin), step: Result<Step, Halt>) -> Option<Step> {
+    match step {
+        Ok(step) => Some(step),
+        Err(Halt::Gone) => None,
         Err(Halt::Fatal(error) | Halt::Failed { error, .. }) => {
-            refuse(&mut socket, &error).await;
+            refuse(socket, &error).await;
             None
         }
     }
 }
 
-async fn negotiate_in_clear(socket: &mut TcpStream, peer: SocketAddr, shared: &Shared) -> Result<Step, Halt> {
+async fn first_step(socket: &mut TcpStream, peer: &Peer, shared: &Shared) -> Result<Step, Halt> {
     let mut first = [0];
     if socket.peek(&mut first).await? == 0 {
         return Err(Halt::Gone);
@@ -88,13 +118,24 @@ async fn negotiate_in_clear(socket: &mut TcpStream, peer: SocketAddr, shared: &S
         let tls = shared.tls.as_ref().ok_or(Halt::Gone)?;
         return Ok(Step::Encrypt { direct: true, identity: tls.current() });
     }
+    in_clear(socket, peer, shared, shared.tls.as_deref(), refuse_early_bytes).await
+}
+
+/// The packets in clear. `check_early` looks for what has come before our answer.
+async fn in_clear<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut S,
+    peer: &Peer,
+    shared: &Shared,
+    tls: Option<&Tls>,
+    check_early: impl Fn(&S) -> Result<(), Halt>,
+) -> Result<Step, Halt> {
     let (mut asked_tls, mut asked_gss) = (false, false);
     loop {
         match read_opening(socket).await? {
             Opening::Tls if !asked_tls => {
                 asked_tls = true;
-                refuse_early_bytes(socket)?;
-                if let Some(tls) = &shared.tls {
+                check_early(socket)?;
+                if let Some(tls) = tls {
                     socket.write_all(b"S").await?;
                     return Ok(Step::Encrypt { direct: false, identity: tls.current() });
                 }
@@ -102,12 +143,12 @@ async fn negotiate_in_clear(socket: &mut TcpStream, peer: SocketAddr, shared: &S
             }
             Opening::Gss if !asked_gss => {
                 asked_gss = true;
-                refuse_early_bytes(socket)?;
+                check_early(socket)?;
                 socket.write_all(b"N").await?;
             }
             Opening::Tls | Opening::Gss => return Err(Halt::protocol("encryption was asked for twice")),
             Opening::Cancel { pid, key } => {
-                shared.cancels.cancel(pid, &key, peer.ip());
+                shared.cancels.cancel(pid, &key, peer.key());
                 return Ok(Step::Over);
             }
             Opening::Startup(startup) => return Ok(Step::Startup(startup)),
@@ -125,7 +166,7 @@ fn refuse_early_bytes(socket: &TcpStream) -> Result<(), Halt> {
     }
 }
 
-async fn encrypted(socket: TcpStream, identity: Arc<Identity>, direct: bool, peer: SocketAddr, shared: &Shared) -> Option<Opened> {
+async fn encrypted(socket: TcpStream, identity: Arc<Identity>, direct: bool, peer: &Peer, shared: &Shared) -> Option<Opened> {
     let handshake = timeout(shared.options.handshake_timeout.0, identity.acceptor.accept(socket)).await.ok()?;
     let mut stream = match handshake {
         Ok(stream) => stream,
@@ -139,9 +180,12 @@ async fn encrypted(socket: TcpStream, identity: Arc<Identity>, direct: bool, pee
         return None;
     }
     let error = match read_opening(&mut stream).await {
-        Ok(Opening::Startup(startup)) => return Some(Opened { stream: Box::new(stream), identity: Some(identity), startup }),
+        Ok(Opening::Startup(startup)) => {
+            let certificate_names = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(names_of);
+            return Some(Opened { stream: Box::new(stream), identity: Some(identity), certificate_names, startup });
+        }
         Ok(Opening::Cancel { pid, key }) => {
-            shared.cancels.cancel(pid, &key, peer.ip());
+            shared.cancels.cancel(pid, &key, peer.key());
             // The peer may be gone already.
             let _ = stream.shutdown().await;
             return None;
@@ -172,7 +216,7 @@ async fn read_opening(stream: &mut (impl AsyncRead + Unpin)) -> Result<Opening, 
 }
 
 /// Writes an error to a connection in clear that has no session, and closes it in a way that lets the peer read it.
-pub(super) async fn refuse(socket: &mut TcpStream, error: &Error) {
+pub(super) async fn refuse(socket: &mut (impl AsyncRead + AsyncWrite + Unpin), error: &Error) {
     let mut bytes = BytesMut::new();
     if error_response(error, Extent::Connection, None).encode(&mut bytes).is_err() {
         return;
