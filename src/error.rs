@@ -219,6 +219,8 @@ kinds! {
     InvalidText = "22P02", 400;
     /// Bytes that are not a value of the type.
     InvalidBinary = "22P03", 400;
+    /// Data of COPY FROM that is not in its format.
+    BadCopyFormat = "22P04", 400;
     /// A number outside its type's range.
     NumericOutOfRange = "22003", 400;
     /// Division by zero.

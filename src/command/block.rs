@@ -150,7 +150,7 @@ fn in_block(command: &Command) -> InBlock {
         | Command::ShowColumns { .. }
         | Command::DescribeTable { .. }
         | Command::DescribeHistory { .. } => InBlock::Reads,
-        Command::Insert { .. } => InBlock::Appends,
+        Command::Insert { .. } | Command::CopyIn(_) => InBlock::Appends,
         Command::CreateCatalog { .. }
         | Command::CreateSchema { .. }
         | Command::Drop { .. }

@@ -7,17 +7,18 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 
 use super::assign::Assignment;
 use super::{CommandContext, CommandOutcome, describe, query, table};
 use crate::catalog::securable::Relation;
 use crate::catalog::types::SqlType;
-use crate::engine::{Engine, ResultStream};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AsOf, TableRef, TableSnapshot, WriteKind, WriteOperation};
 use crate::sql::BoundQuery;
@@ -65,7 +66,7 @@ pub(super) async fn parameters(
 pub(super) async fn append(
     table: &TableRef,
     snapshot: &Arc<TableSnapshot>,
-    rows: ResultStream,
+    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
     assignment: Assignment,
     kind: WriteKind,
     context: &CommandContext,
@@ -90,10 +91,10 @@ pub(super) async fn append(
 }
 
 /// The table that rows go into.
-struct Target {
-    relation: Arc<Relation>,
-    table: TableRef,
-    snapshot: Arc<TableSnapshot>,
+pub(super) struct Target {
+    pub(super) relation: Arc<Relation>,
+    pub(super) table: TableRef,
+    pub(super) snapshot: Arc<TableSnapshot>,
     /// Columns in the table's order.
     columns: Vec<(String, SqlType)>,
 }
@@ -105,7 +106,7 @@ struct Source {
 }
 
 impl Target {
-    async fn find(name: &Name, context: &CommandContext) -> Result<Self> {
+    pub(super) async fn find(name: &Name, context: &CommandContext) -> Result<Self> {
         let relation = Arc::clone(context.names().relation(name)?);
         if relation.table().is_none() {
             return Err(Error::new(
@@ -153,7 +154,7 @@ impl Target {
         Ok(given)
     }
 
-    fn column(&self, name: &str) -> Result<usize> {
+    pub(super) fn column(&self, name: &str) -> Result<usize> {
         self.columns.iter().position(|(column, _)| column == name).ok_or_else(|| {
             Error::new(
                 ErrorKind::UndefinedColumn,
@@ -169,7 +170,7 @@ impl Target {
     }
 
     /// After the commit the metastore learns of columns that others have changed.
-    async fn learn_columns(&self, context: &CommandContext) {
+    pub(super) async fn learn_columns(&self, context: &CommandContext) {
         let entries = describe::entries(&self.snapshot.schema(), &self.relation.columns);
         if entries == self.relation.columns {
             return;
@@ -181,7 +182,7 @@ impl Target {
     }
 }
 
-fn refuse_repeated(columns: &[String]) -> Result<()> {
+pub(super) fn refuse_repeated(columns: &[String]) -> Result<()> {
     let repeated = columns.iter().enumerate().find(|(index, name)| columns.iter().take(*index).any(|other| other == *name));
     match repeated {
         Some((_, name)) => Err(Error::new(ErrorKind::DuplicateColumn, format!("column \"{name}\" specified more than once"))),

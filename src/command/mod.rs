@@ -17,6 +17,7 @@
 
 mod assign;
 mod block;
+mod copy;
 mod dcl;
 mod ddl;
 mod describe;
@@ -59,6 +60,7 @@ use crate::sql::{Limits, Scope};
 use names::Names;
 
 pub use block::{Block, CatalogWriter, MadeTable};
+pub use copy::{CopyColumn, CopyLoad, CopyRows, CopySource, CopyTarget};
 pub use table::remove_orphans;
 pub use tag::effect;
 
@@ -134,6 +136,8 @@ pub enum CommandOutcome {
         /// Texts for the client that are no errors: `relation "t" already exists, skipping`.
         notices: Vec<String>,
     },
+    /// It waits for rows.
+    CopyIn(CopyTarget),
     /// It describes something.
     Rows {
         /// Columns with their SQL types.
@@ -220,6 +224,10 @@ async fn perform(command: &Command, context: &CommandContext) -> Result<CommandO
         Command::Insert { table, columns, by_name, query } => {
             context.authorize(command)?;
             insert::run(table, columns, *by_name, query, context).await
+        }
+        Command::CopyIn(copy) => {
+            context.authorize(command)?;
+            copy::target(copy, context).await.map(CommandOutcome::CopyIn)
         }
         Command::CreatePrincipal { name, if_not_exists, options } => {
             principal::create(command, name, *if_not_exists, options, context).await

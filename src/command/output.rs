@@ -26,6 +26,7 @@ pub(super) fn columns(command: &Command) -> Option<SchemaRef> {
         | Command::CreateView { .. }
         | Command::CreateFunction { .. }
         | Command::Insert { .. }
+        | Command::CopyIn(_)
         | Command::CreatePrincipal { .. }
         | Command::AlterPrincipal { .. }
         | Command::RenamePrincipal { .. }

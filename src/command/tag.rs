@@ -59,6 +59,7 @@ pub const fn effect(command: &Command) -> Option<&'static str> {
         Command::CreateView { .. } => "CREATE VIEW",
         Command::CreateFunction { .. } => "CREATE FUNCTION",
         Command::Insert { .. } => "INSERT",
+        Command::CopyIn(_) => "COPY FROM",
         Command::CreatePrincipal { .. } => "CREATE ROLE",
         Command::AlterPrincipal { .. } | Command::RenamePrincipal { .. } => "ALTER ROLE",
         Command::DropPrincipal { .. } => "DROP ROLE",

@@ -132,7 +132,7 @@ impl Warehouse {
         match self.run(user, text).await {
             Ok(CommandOutcome::Done { tag, notices }) if notices.is_empty() => tag,
             Ok(CommandOutcome::Done { tag, notices }) => format!("{tag} [{}]", notices.join("; ")),
-            Ok(CommandOutcome::Rows { .. }) => panic!("{text}: rows"),
+            Ok(CommandOutcome::Rows { .. } | CommandOutcome::CopyIn(_)) => panic!("{text}: rows"),
             Err(error) => panic!("{text}: {} {error:?}", error.kind().sqlstate()),
         }
     }
@@ -141,7 +141,7 @@ impl Warehouse {
     async fn rows(&self, user: &str, text: &str) -> Vec<String> {
         match self.run(user, text).await {
             Ok(CommandOutcome::Rows { batch, .. }) => lines(&batch),
-            Ok(CommandOutcome::Done { tag, .. }) => panic!("{text}: {tag}"),
+            Ok(other) => panic!("{text}: {other:?}"),
             Err(error) => panic!("{text}: {} {error:?}", error.kind().sqlstate()),
         }
     }
@@ -588,7 +588,7 @@ async fn a_savepoint_gives_back_the_rows_and_entries_behind_it() {
     let run = async |text: &str| w.run_in(&w.context_of_block("admin", &block, &pins), text).await;
     let ids = async || match run("SELECT id FROM t ORDER BY id").await.unwrap() {
         CommandOutcome::Rows { batch, .. } => lines(&batch),
-        CommandOutcome::Done { tag, .. } => vec![tag],
+        other => vec![format!("{other:?}")],
     };
     let start = block.steps();
     run("INSERT INTO t VALUES (1)").await.unwrap();

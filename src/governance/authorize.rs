@@ -15,7 +15,7 @@ use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{METASTORE, ObjectId, SecurableKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::source::{Access, AccessBy};
-use crate::sql::statement::{Command, CommentTarget, CreateTable, GrantTarget, Name, PrincipalOptions};
+use crate::sql::statement::{Command, CommentTarget, CopyIn, CopyTable, CreateTable, GrantTarget, Name, PrincipalOptions};
 
 /// Finds objects by name. An empty name stands for the current catalog or, for schemas, the first schema of the search path.
 pub type NameResolver<'a> = &'a dyn Fn(&Name, SecurableKind) -> Result<ObjectId>;
@@ -113,7 +113,7 @@ impl Check<'_> {
                 self.create_in(name, SecurableKind::Schema, Privilege::CreateFunction)?;
                 if *or_replace { self.replaces(SecurableKind::Function, name) } else { Ok(()) }
             }
-            Command::Insert { table, .. } => {
+            Command::Insert { table, .. } | Command::CopyIn(CopyIn { table: CopyTable { name: table, .. }, .. }) => {
                 let id = self.find(SecurableKind::Table, table)?;
                 self.privilege(Privilege::Insert, id)?;
                 self.privilege(Privilege::Select, id)

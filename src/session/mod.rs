@@ -150,8 +150,10 @@ impl Session {
     pub async fn run_script(&mut self, text: &str) -> Result<()> {
         for parsed in self.parse(text)? {
             let outcome = Box::pin(self.execute(&Arc::new(parsed), &[], vec![])).await?;
-            if let Outcome::Rows { stream, .. } | Outcome::CopyOut { stream, .. } = outcome {
-                stream.try_for_each(|_| async { Ok(()) }).await?;
+            match outcome {
+                Outcome::Rows { stream, .. } | Outcome::CopyOut { stream, .. } => stream.try_for_each(|_| async { Ok(()) }).await?,
+                Outcome::CopyIn(_) => return Err(Error::unsupported("COPY FROM STDIN in a script")),
+                Outcome::Done { .. } | Outcome::Empty => {}
             }
         }
         Ok(())
@@ -215,6 +217,11 @@ impl Session {
             self.transaction.fail();
             self.portals.fail();
         }
+    }
+
+    /// Adds a notice about the statement that runs.
+    pub fn notify(&mut self, notice: Notice) {
+        self.notices.push(notice);
     }
 
     /// Notices since the last call, those below `client_min_messages` left out.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  Session::execute ─▶ Outcome ─┬─ Rows     columns + batches + tag      SELECT, SHOW, FETCH, EXPLAIN
-//!                               ├─ CopyOut  columns + batches + options  COPY .. TO STDOUT
+//!                               ├─ CopyOut  columns + batches + layout   COPY .. TO STDOUT
+//!                               ├─ CopyIn   columns + a sink of batches  COPY .. FROM STDIN
 //!                               ├─ Done     tag                          everything else
 //!                               └─ Empty                                 no statement at all
 //! ```
@@ -14,8 +15,9 @@ use datafusion::arrow::record_batch::RecordBatch;
 use futures::stream::BoxStream;
 
 use crate::catalog::types::SqlType;
+use crate::command::CopyTarget;
 use crate::error::Result;
-use crate::sql::statement::CopyOut;
+use crate::sql::statement::CopyForm;
 
 /// Rows on their way, a batch at a time. Dropping it cancels the query behind it.
 pub type RowStream = BoxStream<'static, Result<RecordBatch>>;
@@ -74,6 +76,17 @@ impl RowTag {
     }
 }
 
+/// How COPY .. TO STDOUT writes rows.
+#[derive(Debug, Clone)]
+pub struct CopyLayout {
+    /// The form of a row.
+    pub form: CopyForm,
+    /// Whether the names of the columns come first.
+    pub header: bool,
+    /// For each column, whether its values are quoted always (csv).
+    pub force_quote: Vec<bool>,
+}
+
 /// What a statement gave.
 pub enum Outcome {
     /// Rows.
@@ -97,8 +110,10 @@ pub enum Outcome {
         /// The rows.
         stream: RowStream,
         /// How they are written.
-        options: CopyOut,
+        layout: CopyLayout,
     },
+    /// A table that waits for the rows of COPY .. FROM STDIN.
+    CopyIn(CopyTarget),
     /// There was no statement.
     Empty,
 }
@@ -117,9 +132,10 @@ impl fmt::Debug for Outcome {
                 f.debug_struct("Rows").field("columns", columns).field("tag", tag).finish_non_exhaustive()
             }
             Outcome::Done { tag } => f.debug_struct("Done").field("tag", tag).finish(),
-            Outcome::CopyOut { columns, options, .. } => {
-                f.debug_struct("CopyOut").field("columns", columns).field("format", &options.format).finish_non_exhaustive()
+            Outcome::CopyOut { columns, layout, .. } => {
+                f.debug_struct("CopyOut").field("columns", columns).field("layout", layout).finish_non_exhaustive()
             }
+            Outcome::CopyIn(target) => f.debug_tuple("CopyIn").field(target).finish(),
             Outcome::Empty => f.write_str("Empty"),
         }
     }

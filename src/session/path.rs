@@ -10,16 +10,16 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 
 use super::Session;
-use super::outcome::{Column, Description, Notice, Outcome, RowStream, RowTag};
+use super::outcome::{Column, CopyLayout, Description, Notice, Outcome, RowStream, RowTag};
 use super::portal::Portal;
 use super::prepared::Prepared;
 use crate::catalog::types::SqlType;
-use crate::command::{self, CatalogWriter, CommandContext, CommandOutcome};
+use crate::command::{self, CatalogWriter, CommandContext, CommandOutcome, CopySource};
 use crate::engine::{ExecutionSettings, ExplainRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
 use crate::governance::{self, GovernedQuery};
-use crate::sql::statement::{Command, Explain, ExplainFormat, Parsed, Statement};
+use crate::sql::statement::{Command, CopyOut, Explain, ExplainFormat, Parsed, Statement};
 use crate::sql::{self, BoundQuery, Scope};
 use crate::system::{Activity, CursorRow, PreparedRow, SettingRow, SystemContext};
 
@@ -39,10 +39,7 @@ impl Session {
                 let (columns, stream) = self.run_query(query, types, &parameters).await?;
                 Ok(Outcome::Rows { columns, stream, tag: RowTag::Select })
             }
-            Statement::CopyOut(copy) => {
-                let (columns, stream) = self.run_query(&copy.query, types, &parameters).await?;
-                Ok(Outcome::CopyOut { columns, stream, options: copy.clone() })
-            }
+            Statement::CopyOut(copy) => self.copy_out(copy, types, &parameters).await,
             Statement::Explain(explain) => self.explain(explain, types, &parameters).await,
             Statement::Command(command) => self.run_command(command, types, &parameters).await,
             Statement::Session(statement) => self.change_session(statement),
@@ -113,6 +110,16 @@ impl Session {
         self.services.engine.on_planner(move || governance::govern(bound, caller, &system)).await?
     }
 
+    async fn copy_out(&mut self, copy: &CopyOut, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> Result<Outcome> {
+        let context = self.command_context(types, &[]);
+        let source = CopySource::find(copy, &context)?;
+        let (columns, stream) = self.run_query(&copy.query, types, parameters).await.map_err(|error| source.explain(error))?;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let force_quote = source.force_quote(&names)?;
+        let layout = CopyLayout { form: copy.form.clone(), header: copy.header, force_quote };
+        Ok(Outcome::CopyOut { columns, stream, layout })
+    }
+
     async fn explain(&mut self, explain: &Explain, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> Result<Outcome> {
         let Statement::Query(query) = explain.statement.as_ref() else {
             return Err(Error::unsupported("EXPLAIN of this statement").with_hint("Explain a query: EXPLAIN SELECT ..."));
@@ -137,6 +144,7 @@ impl Session {
                 self.notices.extend(notices.into_iter().map(Notice::notice));
                 Ok(Outcome::Done { tag })
             }
+            CommandOutcome::CopyIn(target) => Ok(Outcome::CopyIn(target)),
             CommandOutcome::Rows { columns, batch, tag } => {
                 let stream = futures::stream::iter([Ok(batch)]).boxed();
                 Ok(Outcome::Rows {

@@ -27,6 +27,7 @@ mod account;
 mod alter;
 mod check;
 mod copy;
+mod copy_options;
 mod create;
 mod cursor;
 mod describe;
@@ -185,6 +186,7 @@ impl Command {
             | Command::CreateView { .. }
             | Command::CreateFunction { .. }
             | Command::Insert { .. }
+            | Command::CopyIn(_)
             | Command::CreatePrincipal { .. }
             | Command::AlterPrincipal { .. }
             | Command::RenamePrincipal { .. }

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::SecurableKind;
 use crate::catalog::types::SqlType;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A name as written: one to three parts, already folded (unquoted parts are lower case).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,7 +63,7 @@ pub enum Statement {
     Prepared(PreparedStatement),
     /// DECLARE, FETCH, CLOSE.
     Cursor(CursorStatement),
-    /// COPY (query) TO STDOUT.
+    /// COPY (query | table) TO STDOUT.
     CopyOut(CopyOut),
     /// A command that changes or describes the warehouse.
     Command(Command),
@@ -254,14 +255,127 @@ pub enum FetchDirection {
 pub struct CopyOut {
     /// What is copied.
     pub query: Box<ast::Query>,
-    /// How.
-    pub format: CopyFormat,
+    /// The table that it names, if it is no query.
+    pub table: Option<CopyTable>,
+    /// How rows are written.
+    pub form: CopyForm,
     /// HEADER (csv and text).
     pub header: bool,
+    /// FORCE_QUOTE (csv).
+    pub force_quote: CopyColumns,
+}
+
+/// COPY table FROM STDIN.
+#[derive(Debug, Clone)]
+pub struct CopyIn {
+    /// Where rows go.
+    pub table: CopyTable,
+    /// How rows are written.
+    pub form: CopyForm,
+    /// HEADER (csv and text).
+    pub header: CopyHeader,
+    /// DEFAULT: the text that stands for a column's default.
+    pub default: Option<String>,
+    /// FORCE_NULL (csv).
+    pub force_null: CopyColumns,
+    /// FORCE_NOT_NULL (csv).
+    pub force_not_null: CopyColumns,
+    /// ON_ERROR ignore: a row with a value that cannot be read is left out.
+    pub skip_errors: bool,
+    /// LOG_VERBOSITY verbose: a notice for each row left out.
+    pub verbose: bool,
+}
+
+/// A table in COPY, with the columns it names; none means all of them.
+#[derive(Debug, Clone)]
+pub struct CopyTable {
+    /// Name.
+    pub name: Name,
+    /// Columns.
+    pub columns: Vec<String>,
+}
+
+/// The form of rows in COPY, in both directions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyForm {
+    /// FORMAT.
+    pub format: CopyFormat,
     /// DELIMITER.
     pub delimiter: u8,
     /// NULL text.
     pub null: String,
+    /// QUOTE (csv).
+    pub quote: u8,
+    /// ESCAPE (csv).
+    pub escape: u8,
+}
+
+impl CopyForm {
+    /// What PostgreSQL writes and reads when no option says otherwise.
+    pub fn of(format: CopyFormat) -> Self {
+        let (delimiter, null) = if format == CopyFormat::Csv { (b',', "") } else { (b'\t', "\\N") };
+        CopyForm { format, delimiter, null: null.to_string(), quote: b'"', escape: b'"' }
+    }
+}
+
+/// HEADER of COPY FROM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyHeader {
+    /// There is none.
+    None,
+    /// The first line is skipped.
+    Skip,
+    /// MATCH: the first line must hold the names of the columns.
+    Match,
+}
+
+/// The columns that an option of COPY is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CopyColumns {
+    /// None of them.
+    #[default]
+    None,
+    /// `*`
+    All,
+    /// Those.
+    Named(Vec<String>),
+}
+
+impl CopyColumns {
+    /// For each of the columns that COPY reads or writes, whether it is meant. `table` is the table of COPY with all its columns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UndefinedColumn`] for a name that there is not, [`ErrorKind::InvalidColumnReference`] for a column of the table that
+    /// COPY leaves out, [`ErrorKind::DuplicateColumn`].
+    pub fn flags(&self, option: &str, copied: &[&str], table: Option<(&str, &[&str])>) -> Result<Vec<bool>> {
+        let names = match self {
+            CopyColumns::None => return Ok(vec![false; copied.len()]),
+            CopyColumns::All => return Ok(vec![true; copied.len()]),
+            CopyColumns::Named(names) => names,
+        };
+        let mut flags = vec![false; copied.len()];
+        for name in names {
+            match (copied.iter().position(|column| column == name), table) {
+                (Some(position), _) if flags[position] => {
+                    let message = format!("column \"{name}\" specified more than once");
+                    return Err(Error::new(ErrorKind::DuplicateColumn, message));
+                }
+                (Some(position), _) => flags[position] = true,
+                (None, Some((_, columns))) if columns.contains(&name.as_str()) => {
+                    let message = format!("{option} column \"{name}\" not referenced by COPY");
+                    return Err(Error::new(ErrorKind::InvalidColumnReference, message));
+                }
+                (None, Some((table, _))) => {
+                    let message = format!("column \"{name}\" of relation \"{table}\" does not exist");
+                    return Err(Error::new(ErrorKind::UndefinedColumn, message));
+                }
+                (None, None) => {
+                    return Err(Error::new(ErrorKind::UndefinedColumn, format!("column \"{name}\" does not exist")));
+                }
+            }
+        }
+        Ok(flags)
+    }
 }
 
 /// COPY's format.
@@ -317,6 +431,8 @@ pub enum Command {
     },
     /// INSERT INTO name [(columns)] query; VALUES is a query
     Insert { table: Name, columns: Vec<String>, by_name: bool, query: Box<ast::Query> },
+    /// COPY name [(columns)] FROM STDIN [options]
+    CopyIn(CopyIn),
     /// CREATE {USER | ROLE | GROUP} name [options]
     CreatePrincipal { name: String, if_not_exists: bool, options: PrincipalOptions },
     /// ALTER {USER | ROLE} name [options]

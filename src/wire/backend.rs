@@ -88,6 +88,9 @@ pub trait BackendSession: Send {
     /// Ends the implicit transaction, if that is what is open, and drops its portals ([`Portals::end_transaction`]).
     async fn end_implicit(&mut self, committed: bool) -> Result<()>;
 
+    /// Something the client should know about the statement that runs.
+    fn notify(&mut self, notice: Notice);
+
     /// Notices since the last call, those below `client_min_messages` left out.
     fn take_notices(&mut self) -> Vec<Notice>;
 

@@ -193,10 +193,11 @@ impl Connection {
                 }
                 return self.send_part(&columns, &formats, &cursor, tag, limit, &mut interrupts).await;
             }
-            Outcome::CopyOut { columns, stream, options } => {
-                let rows = self.send_copy(&columns, &options, stream, &mut interrupts).await?;
+            Outcome::CopyOut { columns, stream, layout } => {
+                let rows = self.send_copy(&columns, &layout, stream, &mut interrupts).await?;
                 format!("COPY {rows}")
             }
+            Outcome::CopyIn(target) => format!("COPY {}", self.receive_copy(target, &mut interrupts).await?),
             Outcome::Done { tag } => tag,
             Outcome::Empty => return Ok(self.output.message(&EmptyQueryResponse::new())?),
         };

@@ -87,6 +87,15 @@ impl Message {
     }
 }
 
+impl Message {
+    /// The reason in a CopyFail message.
+    pub(super) fn copy_fail(body: Bytes) -> Result<Bytes, Malformed> {
+        let mut body = Body(body);
+        let reason = body.string()?;
+        if body.0.is_empty() { Ok(reason) } else { Err(LEFT_OVER) }
+    }
+}
+
 /// A body being read.
 struct Body(Bytes);
 

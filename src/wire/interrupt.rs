@@ -63,8 +63,8 @@ impl Interrupts {
         Self { token, server, connection, deadline, cause: None }
     }
 
-    /// Waits until something stops the statement, and cancels its token.
-    async fn raised(&mut self, input: &mut Input) -> Cause {
+    /// Waits until something stops the statement, and cancels its token. `gone` ends when the client is gone.
+    async fn raised(&mut self, gone: impl Future<Output = ()>) -> Cause {
         if let Some(cause) = self.cause {
             return cause;
         }
@@ -80,7 +80,7 @@ impl Interrupts {
             () = self.server.cancelled() => Cause::Shutdown,
             () = self.connection.cancelled() => Cause::Shutdown,
             () = timeout => Cause::Timeout,
-            () = input.gone() => Cause::Gone,
+            () = gone => Cause::Gone,
         };
         self.cause = Some(cause);
         self.token.cancel();
@@ -96,7 +96,7 @@ impl Interrupts {
         let result = tokio::select! {
             biased;
             result = &mut work => result,
-            _ = self.raised(input) => work.await,
+            _ = self.raised(input.gone()) => work.await,
         };
         match self.cause {
             // Nobody is there to read it, and nobody wants what comes after it.
@@ -115,9 +115,22 @@ impl Interrupts {
 
     /// Waits for `next` and drops it if the statement is stopped.
     pub(super) async fn race<T>(&mut self, input: &mut Input, next: impl Future<Output = Result<T, Halt>>) -> Result<T, Halt> {
+        self.race_with(input.gone(), next).await
+    }
+
+    /// As [`Interrupts::race`], where `next` itself reads from the client and so notices that it is gone.
+    pub(super) async fn race_reading<T>(&mut self, next: impl Future<Output = Result<T, Halt>>) -> Result<T, Halt> {
+        self.race_with(std::future::pending(), next).await
+    }
+
+    async fn race_with<T>(
+        &mut self,
+        gone: impl Future<Output = ()>,
+        next: impl Future<Output = Result<T, Halt>>,
+    ) -> Result<T, Halt> {
         tokio::select! {
             biased;
-            cause = self.raised(input) => Err(cause.halt()),
+            cause = self.raised(gone) => Err(cause.halt()),
             result = next => match result {
                 Err(Halt::Failed { error, .. }) => self.settle(Err(error)),
                 other => other,

@@ -18,14 +18,14 @@ use pgwire::messages::data::{FieldDescription, RowDescription};
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::encode::{CopyEncoder, CopyOptions, Format, RowEncoder};
+use super::encode::{CopyEncoder, Format, RowEncoder};
 use super::error::Halt;
 use super::interrupt::Interrupts;
 use super::transport::{Input, Output};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, Result};
-use crate::session::outcome::{Column, RowStream};
-use crate::sql::statement::{CopyFormat, CopyOut};
+use crate::session::outcome::{Column, CopyLayout, RowStream};
+use crate::sql::statement::CopyFormat;
 
 /// How long a batch may let wait for itself before what has gathered is sent.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -144,7 +144,7 @@ impl Connection {
     pub(super) async fn send_copy(
         &mut self,
         columns: &[Column],
-        options: &CopyOut,
+        layout: &CopyLayout,
         mut stream: RowStream,
         interrupts: &mut Interrupts,
     ) -> Result<u64, Halt> {
@@ -153,8 +153,8 @@ impl Connection {
         let mut sink = Sink { input: &mut self.input, output: &mut self.output, interrupts };
         let first = sink.next(&mut stream).await?;
         let schema = first.as_ref().map_or_else(|| schema_of(columns), RecordBatch::schema);
-        let mut encoder = CopyEncoder::new(&named, &schema, &CopyOptions::from(options), &settings)?;
-        let format: i8 = if options.format == CopyFormat::Binary { 1 } else { 0 };
+        let mut encoder = CopyEncoder::new(&named, &schema, layout, &settings)?;
+        let format: i8 = if layout.form.format == CopyFormat::Binary { 1 } else { 0 };
         let count = i16::try_from(columns.len()).unwrap_or(i16::MAX);
         sink.output.message(&CopyOutResponse::new(format, count, vec![i16::from(format); columns.len()]))?;
         encoder.start(sink.output.buffer());

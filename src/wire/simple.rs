@@ -47,10 +47,11 @@ impl Connection {
                 let rows = self.send_rows(&columns, &formats, true, stream, &mut interrupts).await?;
                 Some(tag.complete(rows))
             }
-            Outcome::CopyOut { columns, stream, options } => {
-                let rows = self.send_copy(&columns, &options, stream, &mut interrupts).await?;
+            Outcome::CopyOut { columns, stream, layout } => {
+                let rows = self.send_copy(&columns, &layout, stream, &mut interrupts).await?;
                 Some(format!("COPY {rows}"))
             }
+            Outcome::CopyIn(target) => Some(format!("COPY {}", self.receive_copy(target, &mut interrupts).await?)),
             Outcome::Done { tag } => Some(tag),
             Outcome::Empty => None,
         };

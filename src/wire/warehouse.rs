@@ -74,6 +74,10 @@ impl BackendSession for Session {
         Session::end_implicit(self, committed).await
     }
 
+    fn notify(&mut self, notice: Notice) {
+        Session::notify(self, notice);
+    }
+
     fn take_notices(&mut self) -> Vec<Notice> {
         Session::take_notices(self)
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::catalog::securable::{Grant, PUBLIC, RelationKind, RowFilter, TokenDigest, ViewEntry};
 use crate::catalog::types::SqlType;
 use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
-use crate::sql::statement::ColumnDefinition;
+use crate::sql::statement::{ColumnDefinition, CopyColumns, CopyForm, CopyFormat, CopyHeader};
 
 const ROLES: [&str; 10] =
     ["admin", "owner_c", "owner_s", "owner_t", "manager", "creator", "writer", "reader", "browser", "stranger"];
@@ -176,6 +176,19 @@ fn on(kind: SecurableKind, text: &str) -> GrantTarget {
     GrantTarget { kind, names, all_in_schema: false }
 }
 
+fn copy_into(text: &str) -> Command {
+    Command::CopyIn(CopyIn {
+        table: CopyTable { name: name(text), columns: vec![] },
+        form: CopyForm::of(CopyFormat::Text),
+        header: CopyHeader::None,
+        default: None,
+        force_null: CopyColumns::None,
+        force_not_null: CopyColumns::None,
+        skip_errors: false,
+        verbose: false,
+    })
+}
+
 fn drop_of(kind: SecurableKind, text: &str) -> Command {
     Command::Drop { kind, names: vec![name(text)], if_exists: false, cascade: false }
 }
@@ -229,6 +242,7 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("CREATE FUNCTION", function("c.s.new", false)),
         ("CREATE OR REPLACE FUNCTION f", function("c.s.f", true)),
         ("INSERT INTO t", Command::Insert { table: name("c.s.t"), columns: vec![], by_name: false, query: query() }),
+        ("COPY t FROM", copy_into("c.s.t")),
         ("CREATE ROLE", Command::CreatePrincipal { name: "n".into(), if_not_exists: false, options: options() }),
         (
             "ALTER ROLE reader PASSWORD",

@@ -1,14 +1,14 @@
-//! COPY .. TO STDOUT, with PostgreSQL's option list and the older one. Everything that would read or write a file is refused.
+//! COPY .. TO STDOUT and COPY .. FROM STDIN. Everything that would read or write a file is refused.
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::explain::boolean;
+use super::copy_options::{Direction, Options};
 use super::reader::{Reader, refused};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::statement::{CopyFormat, CopyOut, Name, Statement};
+use crate::sql::statement::{Command, CopyFormat, CopyTable, Name, Statement};
 
-/// COPY {(query) | table [(columns)]} TO STDOUT [options].
+/// COPY {(query) | table [(columns)]} TO STDOUT [options], COPY table [(columns)] FROM STDIN [options].
 pub(super) fn copy(reader: &mut Reader) -> Result<Statement> {
     reader.expect_word("copy")?;
     if reader.peek_word(0) == "into" {
@@ -17,41 +17,65 @@ pub(super) fn copy(reader: &mut Reader) -> Result<Statement> {
             "Register the files' table with CREATE TABLE .. LOCATION 'url', or use INSERT INTO .. SELECT ..",
         ));
     }
-    let mut options = Options::default();
-    if reader.peek_word(0) == "binary" && *reader.peek_token(1) != Token::Period {
+    let is_binary = reader.peek_word(0) == "binary" && *reader.peek_token(1) != Token::Period;
+    if is_binary {
         reader.skip(1);
-        options.format = Some(CopyFormat::Binary);
     }
-    let query = if reader.token(&Token::LParen) {
+    if reader.token(&Token::LParen) {
         let query = reader.query()?;
         reader.expect_token(&Token::RParen)?;
-        query
-    } else {
-        table_query(reader)?
-    };
-    match reader.one_of(&["to", "from"]) {
-        Some("to") => {}
-        Some(_) => return Err(refused("COPY FROM", "Use INSERT INTO .. VALUES .. or INSERT INTO .. SELECT ..")),
-        None => return Err(reader.unexpected()),
+        reader.expect_word("to")?;
+        let options = behind(reader, Direction::To, is_binary)?;
+        return options.copy_out(query, None).map(Statement::CopyOut);
     }
-    if !reader.word("stdout") {
-        return Err(match reader.peek_token(0) {
-            Token::SingleQuotedString(_) | Token::Word(_) => refused("COPY to a file or a program", "Use COPY .. TO STDOUT."),
-            _ => reader.unexpected(),
-        });
-    }
-    options.read(reader)?;
-    options.finish(query).map(Statement::CopyOut)
-}
-
-/// COPY of a table is COPY of a query over it.
-fn table_query(reader: &mut Reader) -> Result<Box<ast::Query>> {
-    let table = reader.name()?;
+    let name = reader.name()?;
     let columns = match reader.peek_token(0) {
         Token::LParen => reader.parenthesized(Reader::identifier)?,
         _ => vec![],
     };
-    Ok(select_columns(&table, &columns))
+    let table = CopyTable { name, columns };
+    match reader.one_of(&["to", "from"]) {
+        Some("to") => {
+            let options = behind(reader, Direction::To, is_binary)?;
+            // COPY of a table is COPY of a query over it.
+            let query = select_columns(&table.name, &table.columns);
+            options.copy_out(query, Some(table)).map(Statement::CopyOut)
+        }
+        Some(_) => {
+            let options = behind(reader, Direction::From, is_binary)?;
+            options.copy_in(table).map(|copy| Statement::Command(Command::CopyIn(copy)))
+        }
+        None => Err(reader.unexpected()),
+    }
+}
+
+/// What stands behind TO or FROM.
+fn behind(reader: &mut Reader, direction: Direction, is_binary: bool) -> Result<Options> {
+    let what = if direction == Direction::From { "COPY from" } else { "COPY to" };
+    let hint =
+        "COPY .. TO STDOUT and COPY .. FROM STDIN go over the connection; psql's \\copy reads and writes files of the client.";
+    // PostgreSQL takes either word for either direction.
+    if reader.one_of(&["stdin", "stdout"]).is_none() {
+        return Err(match reader.peek_token(0) {
+            Token::SingleQuotedString(_) => refused(format!("{what} a file"), hint),
+            _ if reader.peek_word(0) == "program" => refused(format!("{what} a program"), hint),
+            _ => reader.unexpected(),
+        });
+    }
+    let mut options = Options::new(direction, is_binary.then_some(CopyFormat::Binary));
+    options.read(reader)?;
+    if reader.peek_word(0) == "where" {
+        return Err(match direction {
+            Direction::To => {
+                let position = reader.position();
+                Error::new(ErrorKind::Syntax, "WHERE clause not allowed with COPY TO").with_position(position)
+            }
+            Direction::From => {
+                refused("WHERE in COPY FROM", "COPY into a table of its own, then INSERT INTO .. SELECT .. WHERE .. from there.")
+            }
+        });
+    }
+    Ok(options)
 }
 
 /// `SELECT columns FROM table`.
@@ -111,162 +135,4 @@ pub(super) fn select_columns(table: &Name, columns: &[String]) -> Box<ast::Query
         format_clause: None,
         pipe_operators: vec![],
     })
-}
-
-#[derive(Default)]
-struct Options {
-    format: Option<CopyFormat>,
-    header: bool,
-    delimiter: Option<String>,
-    null: Option<String>,
-    quote: Option<String>,
-    escape: Option<String>,
-}
-
-impl Options {
-    fn read(&mut self, reader: &mut Reader) -> Result<()> {
-        let with = reader.word("with");
-        if *reader.peek_token(0) == Token::LParen {
-            reader.parenthesized(|reader| self.option(reader))?;
-            return Ok(());
-        }
-        if with && reader.at_end() {
-            return Err(reader.unexpected());
-        }
-        while !reader.at_end() {
-            self.older_option(reader)?;
-        }
-        Ok(())
-    }
-
-    /// FORMAT csv, HEADER true, ..
-    fn option(&mut self, reader: &mut Reader) -> Result<()> {
-        match reader.label()?.as_str() {
-            "format" => {
-                let name = text_or_word(reader)?;
-                self.format = Some(match name.to_ascii_lowercase().as_str() {
-                    "text" => CopyFormat::Text,
-                    "csv" => CopyFormat::Csv,
-                    "binary" => CopyFormat::Binary,
-                    other => {
-                        return Err(Error::new(ErrorKind::InvalidParameter, format!("COPY format \"{other}\" not recognized")));
-                    }
-                });
-            }
-            "header" => self.header = boolean(reader)?,
-            "delimiter" => self.delimiter = Some(reader.string()?),
-            "null" => self.null = Some(reader.string()?),
-            "quote" => self.quote = Some(reader.string()?),
-            "escape" => self.escape = Some(reader.string()?),
-            "encoding" => utf8_only(&text_or_word(reader)?)?,
-            "freeze" | "oids" | "force_not_null" | "force_null" | "default" | "on_error" | "log_verbosity" => {
-                return Err(
-                    Error::new(ErrorKind::Unsupported, "this option of COPY is not supported").with_hint("It is for COPY FROM.")
-                );
-            }
-            "force_quote" => return Err(refused("FORCE_QUOTE", "Values are quoted where CSV needs it.")),
-            option => return Err(Error::new(ErrorKind::Syntax, format!("option \"{option}\" not recognized"))),
-        }
-        Ok(())
-    }
-
-    /// CSV HEADER DELIMITER AS ',', ..
-    fn older_option(&mut self, reader: &mut Reader) -> Result<()> {
-        match reader.peek_word(0) {
-            "binary" => self.format = Some(CopyFormat::Binary),
-            "csv" => self.format = Some(CopyFormat::Csv),
-            "header" => self.header = true,
-            "delimiter" | "null" | "quote" | "escape" | "encoding" | "force" => {
-                return self.older_option_with_value(reader);
-            }
-            _ => return Err(reader.unexpected()),
-        }
-        reader.skip(1);
-        Ok(())
-    }
-
-    fn older_option_with_value(&mut self, reader: &mut Reader) -> Result<()> {
-        let option = reader.label()?;
-        if option == "force" {
-            return Err(refused("FORCE QUOTE", "Values are quoted where CSV needs it."));
-        }
-        reader.word("as");
-        let value = reader.string()?;
-        match option.as_str() {
-            "delimiter" => self.delimiter = Some(value),
-            "null" => self.null = Some(value),
-            "quote" => self.quote = Some(value),
-            "escape" => self.escape = Some(value),
-            _ => utf8_only(&value)?,
-        }
-        Ok(())
-    }
-
-    fn finish(self, query: Box<ast::Query>) -> Result<CopyOut> {
-        let format = self.format.unwrap_or(CopyFormat::Text);
-        let invalid = |message: &str| Err(Error::new(ErrorKind::Syntax, message));
-        if format == CopyFormat::Binary {
-            if self.delimiter.is_some() {
-                return invalid("cannot specify DELIMITER in BINARY mode");
-            }
-            if self.null.is_some() {
-                return invalid("cannot specify NULL in BINARY mode");
-            }
-            if self.header {
-                return invalid("cannot specify HEADER in BINARY mode");
-            }
-        }
-        if format != CopyFormat::Csv && self.quote.is_some() {
-            return invalid("COPY quote available only in CSV mode");
-        }
-        if format != CopyFormat::Csv && self.escape.is_some() {
-            return invalid("COPY escape available only in CSV mode");
-        }
-        if self.quote.is_some_and(|quote| quote != "\"") || self.escape.is_some_and(|escape| escape != "\"") {
-            return Err(refused("a QUOTE or ESCAPE other than the double quote", "Leave it out."));
-        }
-        let delimiter = match self.delimiter.as_deref().map(str::as_bytes) {
-            None if format == CopyFormat::Csv => b',',
-            None => b'\t',
-            Some([byte]) => checked_delimiter(*byte, format)?,
-            Some(_) => return invalid("COPY delimiter must be a single one-byte character"),
-        };
-        let null = self.null.unwrap_or_else(|| if format == CopyFormat::Csv { String::new() } else { "\\N".to_string() });
-        if null.contains(['\n', '\r']) {
-            return Err(Error::new(ErrorKind::InvalidParameter, "COPY null representation cannot use newline or carriage return"));
-        }
-        if null.as_bytes().contains(&delimiter) {
-            return Err(Error::new(
-                ErrorKind::InvalidParameter,
-                "COPY delimiter character must not appear in the NULL specification",
-            ));
-        }
-        Ok(CopyOut { query, format, header: self.header, delimiter, null })
-    }
-}
-
-fn checked_delimiter(byte: u8, format: CopyFormat) -> Result<u8> {
-    let invalid = |message: &str| Err(Error::new(ErrorKind::InvalidParameter, message));
-    match (format, byte) {
-        (_, b'\n' | b'\r') => invalid("COPY delimiter cannot be newline or carriage return"),
-        (CopyFormat::Csv, b'"') => invalid("COPY delimiter and quote must be different"),
-        (CopyFormat::Text, b'\\' | b'.' | b'a'..=b'z' | b'0'..=b'9') => {
-            invalid(&format!("COPY delimiter cannot be \"{}\"", char::from(byte)))
-        }
-        _ => Ok(byte),
-    }
-}
-
-fn text_or_word(reader: &mut Reader) -> Result<String> {
-    match reader.optional_string() {
-        Some(text) => Ok(text),
-        None => reader.label(),
-    }
-}
-
-fn utf8_only(encoding: &str) -> Result<()> {
-    match encoding.to_ascii_lowercase().as_str() {
-        "utf8" | "utf-8" | "unicode" => Ok(()),
-        _ => Err(refused(format!("COPY in encoding {encoding}"), "Use UTF8.")),
-    }
 }

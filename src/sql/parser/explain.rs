@@ -103,7 +103,7 @@ fn format(reader: &mut Reader) -> Result<ExplainFormat> {
 }
 
 /// An optional boolean; true when it is not there.
-pub(super) fn boolean(reader: &mut Reader) -> Result<bool> {
+fn boolean(reader: &mut Reader) -> Result<bool> {
     let value = match reader.peek_token(0) {
         Token::SingleQuotedString(text) => text.to_ascii_lowercase(),
         Token::Word(word) => word.value.clone(),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use expect_test::expect_file;
 
 use super::*;
-use crate::sql::statement::{CreateTable, PreparedStatement};
+use crate::sql::statement::{CopyColumns, CopyForm, CreateTable, PreparedStatement};
 
 fn show(statement: &Statement) -> String {
     match statement {
@@ -16,8 +16,10 @@ fn show(statement: &Statement) -> String {
             format!("explain analyze={analyze} verbose={verbose} {format:?} {}", show(&explain.statement))
         }
         Statement::CopyOut(copy) => {
-            let (format, header, delimiter) = (copy.format, copy.header, char::from(copy.delimiter));
-            format!("copy {format:?} header={header} delimiter={delimiter:?} null={:?} query: {}", copy.null, copy.query)
+            let (form, header) = (form(&copy.form), copy.header);
+            let force_quote =
+                if copy.force_quote == CopyColumns::None { String::new() } else { format!(" {:?}", copy.force_quote) };
+            format!("copy {form} header={header}{force_quote} query: {}", copy.query)
         }
         Statement::Prepared(PreparedStatement::Prepare { name, types, statement }) => {
             let (parameters, text) = (statement.parameters, &statement.text);
@@ -34,8 +36,26 @@ fn show(statement: &Statement) -> String {
     }
 }
 
+fn form(form: &CopyForm) -> String {
+    let CopyForm { format, delimiter, null, quote, escape } = form;
+    let quoting = if (quote, escape) == (&b'"', &b'"') {
+        String::new()
+    } else {
+        format!(" quote={:?} escape={:?}", char::from(*quote), char::from(*escape))
+    };
+    format!("{format:?} delimiter={:?} null={null:?}{quoting}", char::from(*delimiter))
+}
+
 fn show_command(command: &Command) -> String {
     match command {
+        Command::CopyIn(copy) => {
+            let options = format!(
+                "default={:?} force_null={:?} force_not_null={:?} skip_errors={} verbose={}",
+                copy.default, copy.force_null, copy.force_not_null, copy.skip_errors, copy.verbose
+            );
+            let (table, columns) = (&copy.table.name.parts, &copy.table.columns);
+            format!("copy in {table:?} {columns:?} {} header={:?} {options}", form(&copy.form), copy.header)
+        }
         Command::Insert { table, columns, by_name, query } => {
             format!("insert {:?} {columns:?} by_name={by_name} query: {query}", table.parts)
         }

@@ -14,41 +14,12 @@ use super::rows::{COPY_DATA, Columns, gather};
 use super::{EncodeSettings, Format};
 use crate::catalog::types::SqlType;
 use crate::error::Result;
-use crate::sql::statement::{CopyFormat, CopyOut};
+use crate::session::outcome::CopyLayout;
+use crate::sql::statement::{CopyForm, CopyFormat};
 
 /// Signature, flags and length of the extension area.
 const BINARY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const BINARY_TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
-
-/// How COPY TO STDOUT writes.
-#[derive(Debug, Clone)]
-pub struct CopyOptions {
-    /// FORMAT
-    pub format: CopyFormat,
-    /// DELIMITER
-    pub delimiter: u8,
-    /// NULL
-    pub null: String,
-    /// HEADER
-    pub header: bool,
-    /// QUOTE (csv)
-    pub quote: u8,
-    /// ESCAPE (csv)
-    pub escape: u8,
-}
-
-impl From<&CopyOut> for CopyOptions {
-    fn from(copy: &CopyOut) -> Self {
-        CopyOptions {
-            format: copy.format,
-            delimiter: copy.delimiter,
-            null: copy.null.clone(),
-            header: copy.header,
-            quote: b'"',
-            escape: b'"',
-        }
-    }
-}
 
 /// Encodes the batches of one COPY TO STDOUT as CopyData messages: [`start`](CopyEncoder::start), any number of
 /// [`encode`](CopyEncoder::encode), [`finish`](CopyEncoder::finish).
@@ -56,7 +27,9 @@ impl From<&CopyOut> for CopyOptions {
 pub struct CopyEncoder {
     columns: Columns,
     names: Vec<String>,
-    options: CopyOptions,
+    form: CopyForm,
+    header: bool,
+    force_quote: Vec<bool>,
     /// For each column, whether a value's text may contain what must be quoted or escaped.
     careful: Vec<bool>,
     /// The binary header, until it has gone out in front of the first row as PostgreSQL sends it.
@@ -69,14 +42,18 @@ impl CopyEncoder {
     ///
     /// # Errors
     /// As [`RowEncoder::new`](super::RowEncoder::new).
-    pub fn new(columns: &[(String, SqlType)], arrow: &SchemaRef, options: &CopyOptions, settings: &EncodeSettings) -> Result<Self> {
+    pub fn new(columns: &[(String, SqlType)], arrow: &SchemaRef, layout: &CopyLayout, settings: &EncodeSettings) -> Result<Self> {
+        let CopyLayout { form, header, force_quote } = layout;
         let types: Vec<SqlType> = columns.iter().map(|(_, sql_type)| sql_type.clone()).collect();
-        let formats = vec![if options.format == CopyFormat::Binary { Format::Binary } else { Format::Text }; columns.len()];
-        let careful = types.iter().map(|sql_type| needs_care(sql_type, options)).collect();
+        let formats = vec![if form.format == CopyFormat::Binary { Format::Binary } else { Format::Text }; columns.len()];
+        let forced = force_quote.iter().copied().chain(std::iter::repeat(false));
+        let careful = types.iter().zip(forced).map(|(sql_type, forced)| forced || needs_care(sql_type, form)).collect();
         Ok(CopyEncoder {
             columns: Columns::new(&types, arrow, &formats, settings)?,
             names: columns.iter().map(|(name, _)| name.clone()).collect(),
-            options: options.clone(),
+            form: form.clone(),
+            header: *header,
+            force_quote: force_quote.clone(),
             careful,
             pending_header: false,
             line: vec![],
@@ -85,24 +62,24 @@ impl CopyEncoder {
 
     /// Format code of the CopyOutResponse message, for the whole and for each column.
     pub fn format(&self) -> Format {
-        if self.options.format == CopyFormat::Binary { Format::Binary } else { Format::Text }
+        if self.form.format == CopyFormat::Binary { Format::Binary } else { Format::Text }
     }
 
     /// Appends what comes before the rows: the line of column names, or the binary header, which goes out with the first row.
     pub fn start(&mut self, out: &mut BytesMut) {
-        match self.options.format {
+        match self.form.format {
             CopyFormat::Binary => self.pending_header = true,
-            CopyFormat::Text | CopyFormat::Csv if self.options.header => {
+            CopyFormat::Text | CopyFormat::Csv if self.header => {
                 self.line.clear();
                 let single = self.names.len() == 1;
                 for (position, name) in self.names.iter().enumerate() {
                     if position > 0 {
-                        self.line.push(self.options.delimiter);
+                        self.line.push(self.form.delimiter);
                     }
-                    if self.options.format == CopyFormat::Csv {
-                        push_csv(name.as_bytes(), single, &self.options, &mut self.line);
+                    if self.form.format == CopyFormat::Csv {
+                        push_csv(name.as_bytes(), single, false, &self.form, &mut self.line);
                     } else {
-                        push_text(name.as_bytes(), self.options.delimiter, &mut self.line);
+                        push_text(name.as_bytes(), self.form.delimiter, &mut self.line);
                     }
                 }
                 self.line.push(b'\n');
@@ -132,7 +109,7 @@ impl CopyEncoder {
         if rows.is_empty() {
             return Ok(0);
         }
-        if self.options.format != CopyFormat::Binary {
+        if self.form.format != CopyFormat::Binary {
             let count = self.columns.write_chunk(batch, rows)?;
             self.lines(count, out)?;
             return Ok(count);
@@ -154,7 +131,7 @@ impl CopyEncoder {
 
     /// Appends what comes after the rows: the binary trailer.
     pub fn finish(&mut self, out: &mut BytesMut) {
-        if self.options.format == CopyFormat::Binary {
+        if self.form.format == CopyFormat::Binary {
             self.line.clear();
             if std::mem::take(&mut self.pending_header) {
                 self.line.extend_from_slice(BINARY_HEADER);
@@ -169,19 +146,22 @@ impl CopyEncoder {
         let cells = self.columns.cells();
         out.reserve(cells.iter().map(Cells::used).sum::<usize>() + rows * 8);
         let single = self.columns.len() == 1;
-        let null = self.options.null.as_bytes();
+        let null = self.form.null.as_bytes();
         for row in 0..rows {
             let line = &mut self.line;
             line.clear();
             for (position, (cells, careful)) in cells.iter().zip(&self.careful).enumerate() {
                 if position > 0 {
-                    line.push(self.options.delimiter);
+                    line.push(self.form.delimiter);
                 }
                 match cells.content(row) {
                     None => line.extend_from_slice(null),
                     Some(value) if !careful => line.extend_from_slice(value),
-                    Some(value) if self.options.format == CopyFormat::Csv => push_csv(value, single, &self.options, line),
-                    Some(value) => push_text(value, self.options.delimiter, line),
+                    Some(value) if self.form.format == CopyFormat::Csv => {
+                        let forced = self.force_quote.get(position).copied().unwrap_or(false);
+                        push_csv(value, single, forced, &self.form, line);
+                    }
+                    Some(value) => push_text(value, self.form.delimiter, line),
                 }
             }
             line.push(b'\n');
@@ -195,7 +175,7 @@ impl CopyEncoder {
 }
 
 /// Whether a value of the type may contain a delimiter, a quote, an escape, a line end, or equal the NULL text.
-fn needs_care(sql_type: &SqlType, options: &CopyOptions) -> bool {
+fn needs_care(sql_type: &SqlType, form: &CopyForm) -> bool {
     let is_plain = matches!(
         sql_type,
         SqlType::Bool
@@ -215,8 +195,8 @@ fn needs_care(sql_type: &SqlType, options: &CopyOptions) -> bool {
     );
     // No number, date or time contains these, in any style.
     let is_outside = |byte: u8| matches!(byte, b'\t' | b',' | b'|' | b';' | b'~' | b'^' | b'#' | b'"' | b'\'' | 0x01..=0x08);
-    let csv_is_safe = options.format != CopyFormat::Csv || (is_outside(options.quote) && options.null.is_empty());
-    !(is_plain && is_outside(options.delimiter) && csv_is_safe)
+    let csv_is_safe = form.format != CopyFormat::Csv || (is_outside(form.quote) && form.null.is_empty());
+    !(is_plain && is_outside(form.delimiter) && csv_is_safe)
 }
 
 fn put_message(content: &[u8], out: &mut BytesMut) {
@@ -248,19 +228,19 @@ fn push_text(value: &[u8], delimiter: u8, line: &mut Vec<u8>) {
 }
 
 /// Appends a value, in quotes where CSV needs them.
-fn push_csv(value: &[u8], single_column: bool, options: &CopyOptions, line: &mut Vec<u8>) {
-    let special = |byte: &u8| *byte == options.delimiter || *byte == options.quote || matches!(byte, b'\n' | b'\r');
+fn push_csv(value: &[u8], single_column: bool, forced: bool, form: &CopyForm, line: &mut Vec<u8>) {
+    let special = |byte: &u8| *byte == form.delimiter || *byte == form.quote || matches!(byte, b'\n' | b'\r');
     let ends_input = single_column && value == b"\\.";
-    if value != options.null.as_bytes() && !ends_input && !value.iter().any(special) {
+    if !forced && value != form.null.as_bytes() && !ends_input && !value.iter().any(special) {
         line.extend_from_slice(value);
         return;
     }
-    line.push(options.quote);
+    line.push(form.quote);
     for byte in value {
-        if *byte == options.quote || *byte == options.escape {
-            line.push(options.escape);
+        if *byte == form.quote || *byte == form.escape {
+            line.push(form.escape);
         }
         line.push(*byte);
     }
-    line.push(options.quote);
+    line.push(form.quote);
 }

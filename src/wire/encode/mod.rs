@@ -16,16 +16,17 @@ mod list;
 mod names;
 mod numeric;
 mod parameter;
-mod parameter_binary;
+pub(super) mod parameter_binary;
 mod repeated;
 mod rows;
 mod scalar;
 mod settings;
 mod temporal;
 
-pub use copy::{CopyEncoder, CopyOptions};
+pub use copy::CopyEncoder;
 pub use names::ContextNames;
 pub use parameter::decode_parameter;
+pub(super) use parameter::text;
 pub use rows::RowEncoder;
 pub use settings::{EncodeSettings, Format, ObjectNames};
 

@@ -53,13 +53,16 @@ fn null(data_type: &DataType) -> Result<ScalarValue> {
 }
 
 /// The bytes as text, which holds neither NUL nor anything but UTF-8.
-pub(super) fn text(bytes: &[u8]) -> Result<&str> {
+pub(in crate::wire) fn text(bytes: &[u8]) -> Result<&str> {
     let refuse = |sequence: &[u8]| {
         let bytes: Vec<String> = sequence.iter().map(|byte| format!("0x{byte:02x}")).collect();
         Error::new(ErrorKind::InvalidEncoding, format!("invalid byte sequence for encoding \"UTF8\": {}", bytes.join(" ")))
     };
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let rest = &bytes[error.valid_up_to()..];
+        let (valid, rest) = bytes.split_at(error.valid_up_to());
+        if valid.contains(&0) {
+            return refuse(&[0]);
+        }
         let length = match rest.first() {
             Some(0xc0..=0xdf) => 2,
             Some(0xe0..=0xef) => 3,

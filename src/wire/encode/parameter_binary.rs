@@ -71,7 +71,7 @@ fn infinite(sql_type: &SqlType) -> Error {
 }
 
 /// A value of any type but arrays and numerics.
-pub(super) fn scalar(bytes: &[u8], sql_type: &SqlType) -> Result<ScalarValue> {
+pub(in crate::wire) fn scalar(bytes: &[u8], sql_type: &SqlType) -> Result<ScalarValue> {
     let mut reader = Reader { rest: bytes };
     let value = match sql_type {
         SqlType::Bool => ScalarValue::Boolean(Some(reader.array::<1>()? != [0])),
@@ -134,7 +134,7 @@ fn timestamp(micros: i64, sql_type: &SqlType) -> Result<i64> {
 }
 
 /// A binary `numeric`.
-pub(super) fn numeric(bytes: &[u8]) -> Result<NumericValue> {
+pub(in crate::wire) fn numeric(bytes: &[u8]) -> Result<NumericValue> {
     const NEGATIVE: u16 = 0x4000;
     let invalid = |what: &str| Error::new(ErrorKind::InvalidBinary, format!("invalid {what} in external \"numeric\" value"));
     let mut reader = Reader { rest: bytes };

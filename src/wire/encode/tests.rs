@@ -18,10 +18,11 @@ use datafusion::arrow::datatypes::{DataType, Field, Int32Type, IntervalDayTime, 
 use datafusion::common::ScalarValue;
 use proptest::prelude::*;
 
-use super::{CopyEncoder, CopyOptions, EncodeSettings, Format, ObjectNames, RowEncoder, decode_parameter};
+use super::{CopyEncoder, EncodeSettings, Format, ObjectNames, RowEncoder, decode_parameter};
 use crate::catalog::types::{RegKind, SqlType};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::statement::CopyFormat;
+use crate::session::outcome::CopyLayout;
+use crate::sql::statement::{CopyForm, CopyFormat};
 
 /// A row as its cells, `None` for NULL.
 type Row = Vec<Option<Vec<u8>>>;
@@ -547,13 +548,13 @@ fn a_result_without_columns_has_rows() {
     assert_eq!(rows_of(&out), [vec![], vec![]] as [Row; 2]);
 }
 
-fn copy(options: &CopyOptions) -> Vec<Vec<u8>> {
+fn copy(layout: &CopyLayout) -> Vec<Vec<u8>> {
     let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int32, true), Field::new("te,xt", DataType::Utf8, true)]));
     let ids = Int32Array::from(vec![Some(1), None, Some(3), Some(4)]);
     let texts = StringArray::from(vec![Some("a,b|\"c\"\\\n\t"), Some(""), None, Some("plain")]);
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(ids), Arc::new(texts)]).unwrap();
     let columns = [("id".to_string(), SqlType::Int4), ("te,xt".to_string(), SqlType::Text)];
-    let mut encoder = CopyEncoder::new(&columns, &schema, options, &EncodeSettings::new()).unwrap();
+    let mut encoder = CopyEncoder::new(&columns, &schema, layout, &EncodeSettings::new()).unwrap();
     let mut out = BytesMut::new();
     encoder.start(&mut out);
     encoder.encode(&batch, 0..4, &mut out).unwrap();
@@ -569,31 +570,41 @@ fn copy(options: &CopyOptions) -> Vec<Vec<u8>> {
     messages
 }
 
-fn options(format: CopyFormat, delimiter: u8, null: &str, header: bool) -> CopyOptions {
-    CopyOptions { format, delimiter, null: null.to_string(), header, quote: b'"', escape: b'"' }
+fn layout(format: CopyFormat, delimiter: u8, null: &str, header: bool) -> CopyLayout {
+    CopyLayout { form: CopyForm { delimiter, null: null.to_string(), ..CopyForm::of(format) }, header, force_quote: vec![false; 2] }
 }
 
 #[test]
 fn copy_text_escapes() {
-    let lines = copy(&options(CopyFormat::Text, b'\t', "\\N", true));
+    let lines = copy(&layout(CopyFormat::Text, b'\t', "\\N", true));
     assert_eq!(lines, [&b"id\tte,xt\n"[..], b"1\ta,b|\"c\"\\\\\\n\\t\n", b"\\N\t\n", b"3\t\\N\n", b"4\tplain\n"]);
-    let lines = copy(&options(CopyFormat::Text, b'|', "", false));
+    let lines = copy(&layout(CopyFormat::Text, b'|', "", false));
     assert_eq!(lines, [&b"1|a,b\\|\"c\"\\\\\\n\\t\n"[..], b"|\n", b"3|\n", b"4|plain\n"]);
-    let lines = copy(&options(CopyFormat::Text, b'-', "\\N", false));
+    let lines = copy(&layout(CopyFormat::Text, b'-', "\\N", false));
     assert_eq!(lines[3], b"4-plain\n");
 }
 
 #[test]
 fn copy_csv_quotes() {
-    let lines = copy(&options(CopyFormat::Csv, b',', "", true));
+    let lines = copy(&layout(CopyFormat::Csv, b',', "", true));
     assert_eq!(lines, [&b"id,\"te,xt\"\n"[..], b"1,\"a,b|\"\"c\"\"\\\n\t\"\n", b",\"\"\n", b"3,\n", b"4,plain\n"]);
-    let lines = copy(&options(CopyFormat::Csv, b';', "4", false));
+    let lines = copy(&layout(CopyFormat::Csv, b';', "4", false));
     assert_eq!(lines, [&b"1;\"a,b|\"\"c\"\"\\\n\t\"\n"[..], b"4;\n", b"3;4\n", b"\"4\";plain\n"]);
 }
 
 #[test]
+fn copy_csv_quotes_what_it_is_told_to_but_never_null() {
+    let mut forced = layout(CopyFormat::Csv, b',', "", true);
+    forced.force_quote = vec![true, false];
+    let lines = copy(&forced);
+    assert_eq!(lines, [&b"id,\"te,xt\"\n"[..], b"\"1\",\"a,b|\"\"c\"\"\\\n\t\"\n", b",\"\"\n", b"\"3\",\n", b"\"4\",plain\n"]);
+    forced.form = CopyForm { quote: b'\'', escape: b'\\', ..forced.form };
+    assert_eq!(copy(&forced)[1], b"'1','a,b|\"c\"\\\\\n\t'\n");
+}
+
+#[test]
 fn copy_binary_has_its_header_with_the_first_row_and_a_trailer() {
-    let messages = copy(&options(CopyFormat::Binary, b'\t', "", false));
+    let messages = copy(&layout(CopyFormat::Binary, b'\t', "", false));
     assert_eq!(messages.len(), 5);
     assert_eq!(messages[0][..19], *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
     assert_eq!(messages[0][19..], *b"\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x0aa,b|\"c\"\\\n\t");

@@ -253,7 +253,7 @@ impl Reply {
                 let value = if length < 0 { "NULL".into() } else { String::from_utf8_lossy(&body[6..]).escape_debug().to_string() };
                 format!("D({value})")
             }
-            b'H' => format!("H({} {})", body[0], short(1)),
+            b'H' | b'G' => format!("{}({} {})", self.kind as char, body[0], short(1)),
             b'd' => format!("d({})", String::from_utf8_lossy(body).escape_debug()),
             kind => (kind as char).to_string(),
         }

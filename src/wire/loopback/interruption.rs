@@ -12,7 +12,7 @@ use crate::wire::options::WireOptions;
 
 const CANCELLED: &str = "E(ERROR 57014 canceling statement due to user request)";
 
-async fn cancel(address: SocketAddr, pid: i32, key: &[u8]) {
+pub(super) async fn cancel(address: SocketAddr, pid: i32, key: &[u8]) {
     let mut bytes = 80_877_102_u32.to_be_bytes().to_vec();
     bytes.extend(pid.to_be_bytes());
     bytes.extend(key);
@@ -21,7 +21,7 @@ async fn cancel(address: SocketAddr, pid: i32, key: &[u8]) {
     assert_eq!(client.until_ready().await, ["closed"]);
 }
 
-async fn eventually(counter: &AtomicUsize, value: usize) {
+pub(super) async fn eventually(counter: &AtomicUsize, value: usize) {
     let start = Instant::now();
     while counter.load(Ordering::SeqCst) != value {
         assert!(start.elapsed() < Duration::from_secs(5), "{} is not {value}", counter.load(Ordering::SeqCst));

@@ -2,6 +2,7 @@
 
 mod auth;
 mod client;
+mod copy_in;
 mod extended;
 mod interruption;
 mod limits;

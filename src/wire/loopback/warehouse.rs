@@ -7,18 +7,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use datafusion::scalar::ScalarValue;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::verifier::Verifier;
 use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Change, NewPrincipal};
+use crate::command::{CopyColumn, CopyRows, CopyTarget};
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::outcome::{Column, Description, Notice, Outcome, RowStream, RowTag, TransactionStatus};
+use crate::session::outcome::{Column, CopyLayout, Description, Notice, Outcome, RowStream, RowTag, TransactionStatus};
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
-use crate::sql::statement::{CopyFormat, CopyOut, Parsed, SessionStatement, Statement, TransactionModes, TransactionStatement};
+use crate::sql::statement::{
+    CopyColumns, CopyForm, CopyFormat, CopyHeader, CopyIn, CopyTable, Name, Parsed, SessionStatement, Statement, TransactionModes,
+    TransactionStatement,
+};
 use crate::wire::backend::{Backend, BackendSession, ConnectRequest};
 
 /// Counts what tests ask about.
@@ -156,6 +160,41 @@ impl Session {
         Outcome::Rows { columns: vec![Column::computed(name, sql_type)], stream: counted.boxed(), tag: RowTag::Select }
     }
 
+    /// A table of one column, which counts its rows; a broken one fails at the first.
+    fn copy_target(&self, broken: bool) -> CopyTarget {
+        let counters = Arc::clone(&self.counters);
+        let load = move |mut rows: CopyRows| async move {
+            let mut count = 0;
+            while let Some(batch) = rows.next().await {
+                if broken {
+                    return Err(Error::new(ErrorKind::DiskFull, "no space left"));
+                }
+                count += batch?.num_rows() as u64;
+            }
+            counters.finished.fetch_add(1, Ordering::SeqCst);
+            Ok(count)
+        };
+        let options = CopyIn {
+            table: CopyTable { name: Name { parts: vec!["t".into()], position: None }, columns: vec![] },
+            form: CopyForm::of(CopyFormat::Text),
+            header: CopyHeader::None,
+            default: None,
+            force_null: CopyColumns::None,
+            force_not_null: CopyColumns::None,
+            skip_errors: false,
+            verbose: false,
+        };
+        let column =
+            CopyColumn { name: "n".into(), sql_type: SqlType::Int4, not_null: false, force_null: false, force_not_null: false };
+        CopyTarget {
+            relation: "t".into(),
+            columns: vec![column],
+            unfilled: None,
+            options,
+            load: Box::new(move |rows| load(rows).boxed()),
+        }
+    }
+
     fn end(&mut self, committed: bool) {
         self.status = TransactionStatus::Idle;
         self.implicit = false;
@@ -283,16 +322,12 @@ impl BackendSession for Session {
                 done("DISCARD ALL")
             }
             "copy" => {
-                let options = CopyOut {
-                    query: parse_query(),
-                    format: if words.get(1) == Some(&"binary") { CopyFormat::Binary } else { CopyFormat::Text },
-                    header: false,
-                    delimiter: b'\t',
-                    null: "\\N".into(),
-                };
+                let format = if words.get(1) == Some(&"binary") { CopyFormat::Binary } else { CopyFormat::Text };
+                let layout = CopyLayout { form: CopyForm::of(format), header: false, force_quote: vec![false] };
                 let stream = futures::stream::iter([integers(1..3)]).boxed();
-                Ok(Outcome::CopyOut { columns: vec![Column::computed("n", SqlType::Int4)], stream, options })
+                Ok(Outcome::CopyOut { columns: vec![Column::computed("n", SqlType::Int4)], stream, layout })
             }
+            "copyin" => Ok(Outcome::CopyIn(self.copy_target(words.get(1) == Some(&"broken")))),
             "user" => done(&format!("{} {}", self.request.principal.name, self.request.database)),
             other => Err(Error::new(ErrorKind::Syntax, format!("unknown statement {other}"))),
         }
@@ -320,6 +355,10 @@ impl BackendSession for Session {
         Ok(())
     }
 
+    fn notify(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
     fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
@@ -344,15 +383,5 @@ impl BackendSession for Session {
 
     fn portals(&mut self) -> &mut Portals {
         &mut self.portals
-    }
-}
-
-fn parse_query() -> Box<datafusion::sql::sqlparser::ast::Query> {
-    use datafusion::sql::sqlparser::ast::Statement;
-    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-    use datafusion::sql::sqlparser::parser::Parser;
-    match Parser::parse_sql(&PostgreSqlDialect {}, "select 1").unwrap().remove(0) {
-        Statement::Query(query) => query,
-        other => panic!("{other}"),
     }
 }
