@@ -4,8 +4,8 @@
 //!  COPY t FROM STDIN ─▶ authorised ─▶ CopyTarget ─ the door reads lines ─▶ batches ─▶ load: table order ─▶ lake.append: one commit
 //! ```
 //! The rows come long after the statement was authorised, so the target holds what it was authorised for: the table by its id and the
-//! version that it was checked against. A stream of rows that ends with an error, or is dropped, leaves the table as it was. In a transaction block the commit
-//! waits for the block's own (`block`).
+//! version that it was checked against. A stream of rows that ends with an error, or is dropped, leaves the table as it was. In a
+//! transaction block the commit waits for the block's own (`block`).
 
 use std::fmt;
 use std::sync::Arc;
