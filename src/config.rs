@@ -38,6 +38,8 @@ pub struct Config {
     pub limits: crate::sql::Limits,
     /// Planning and execution.
     pub engine: crate::engine::EngineOptions,
+    /// Sessions.
+    pub session: crate::session::SessionOptions,
     /// Delta tables.
     pub lake: crate::lake::LakeOptions,
     /// Object stores.

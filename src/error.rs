@@ -245,6 +245,8 @@ kinds! {
     InvalidEncoding = "22021", 400;
     /// A subquery that gave more than one row.
     Cardinality = "21000", 400;
+    /// NULL where a value is needed.
+    NullNotAllowed = "22004", 400;
     /// NOT NULL violated.
     NotNullViolation = "23502", 400;
     /// CHECK violated.
@@ -281,6 +283,8 @@ kinds! {
     UndefinedSavepoint = "3B001", 400;
     /// A commit lost against others, after the tries we have.
     SerializationFailure = "40001", 409;
+    /// Sessions that wait for each other.
+    Deadlock = "40P01", 409;
     /// The statement was cancelled or timed out.
     Cancelled = "57014", 499;
     /// The server is stopping.

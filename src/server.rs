@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::verifier::DEFAULT_ITERATIONS;
 use crate::catalog::Metastore;
+use crate::command::TemporaryStorage;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -197,10 +198,25 @@ pub async fn open(options: &ServerOptions, tasks: &Tasks) -> Result<Arc<Services
         functions: Functions::new(),
         limits: config.limits.clone(),
         managed_root: format!("file://{}", data_dir.join("tables").display()),
+        temporary: temporary_storage(data_dir, &config.session)?,
         tracker: tasks.tracker.clone(),
         sessions: crate::session::registry::Sessions::default(),
+        locks: crate::session::locks::Locks::default(),
+        channels: crate::session::channels::Channels::default(),
         postgres: std::sync::OnceLock::new(),
     }))
+}
+
+/// An empty directory for temporary tables: what an earlier process left there is nobody's.
+fn temporary_storage(data_dir: &std::path::Path, options: &crate::session::SessionOptions) -> Result<Arc<TemporaryStorage>> {
+    let directory = data_dir.join("temporary");
+    match std::fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::new(ErrorKind::Io, "cannot empty the directory for temporary tables").with_source(error));
+        }
+        _ => create_private_dir(&directory)?,
+    }
+    Ok(TemporaryStorage::new(format!("file://{}", directory.display()), options.temporary_tables))
 }
 
 /// The name of the first administrator.

@@ -25,4 +25,4 @@ mod store;
 pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
 pub use metastore::{CatalogOptions, DEFAULT_CATALOG, DEFAULT_SCHEMA, Metastore};
 pub use names::{quote_name, url_covers};
-pub use snapshot::{CatalogSnapshot, Orphan};
+pub use snapshot::{CatalogSnapshot, Orphan, SettingScope, Temporary};

@@ -156,6 +156,9 @@ pub struct Schema {
     pub comment: Option<String>,
 }
 
+/// Schema in which a session finds its temporary tables. No schema of the metastore has such a name.
+pub const TEMPORARY_SCHEMA: &str = "pg_temp";
+
 /// A table or a view.
 #[derive(Debug, Clone)]
 pub struct Relation {

@@ -118,6 +118,15 @@ pub struct Orphan {
     pub credential: Option<ObjectId>,
 }
 
+/// Whose sessions begin with a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SettingScope {
+    /// Those of a role; `None` for all.
+    pub principal: Option<ObjectId>,
+    /// Those on a catalog; `None` for all.
+    pub catalog: Option<ObjectId>,
+}
+
 /// One state of the metastore. Immutable; see [`super::Change`] for the next one.
 #[derive(Debug, Clone)]
 pub struct CatalogSnapshot {
@@ -138,6 +147,16 @@ pub struct CatalogSnapshot {
     pub(super) groups: Arc<BTreeMap<ObjectId, BTreeSet<ObjectId>>>,
     pub(super) grants: Arc<BTreeMap<ObjectId, Vec<Grant>>>,
     pub(super) orphans: Arc<BTreeMap<ObjectId, Orphan>>,
+    pub(super) settings: Arc<BTreeMap<SettingScope, BTreeMap<String, String>>>,
+}
+
+/// Tables of one session that nobody else sees, in a schema of their own.
+#[derive(Debug)]
+pub struct Temporary {
+    /// The schema.
+    pub schema: Arc<Schema>,
+    /// Its tables.
+    pub relations: Vec<Arc<Relation>>,
 }
 
 static PUBLIC_PRINCIPAL: LazyLock<Arc<Principal>> = LazyLock::new(|| {
@@ -170,6 +189,7 @@ impl Default for CatalogSnapshot {
             groups: Arc::default(),
             grants: Arc::default(),
             orphans: Arc::default(),
+            settings: Arc::default(),
         }
     }
 }
@@ -178,6 +198,16 @@ impl CatalogSnapshot {
     /// A metastore with nothing in it: no catalog, no principal.
     pub fn empty() -> Self {
         Self::default()
+    }
+
+    /// The same state with the temporary tables of a session, for that session's statements.
+    #[must_use]
+    pub fn with_temporary(&self, temporary: &Temporary) -> Self {
+        let mut own = self.clone();
+        Arc::make_mut(&mut own.schemas).put(Arc::clone(&temporary.schema));
+        let relations = Arc::make_mut(&mut own.relations);
+        temporary.relations.iter().for_each(|relation| relations.put(Arc::clone(relation)));
+        own
     }
 
     /// The snapshot's number; every change adds one.
@@ -228,6 +258,28 @@ impl CatalogSnapshot {
     /// The table or view of this name in a schema.
     pub fn relation(&self, schema: ObjectId, name: &str) -> Option<&Arc<Relation>> {
         self.relations.named(schema, name)
+    }
+
+    /// Every scope that has settings.
+    pub fn setting_scopes(&self) -> impl Iterator<Item = SettingScope> {
+        self.settings.keys().copied()
+    }
+
+    /// The settings of a scope: name and value.
+    pub fn settings_of(&self, scope: SettingScope) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.get(&scope).into_iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// What a session of `principal` on `catalog` begins with. The closer a scope, the later it comes.
+    pub fn initial_settings(&self, principal: ObjectId, catalog: ObjectId) -> impl Iterator<Item = (&str, &str)> {
+        let (principal, catalog) = (Some(principal), Some(catalog));
+        let scopes = [
+            SettingScope { principal: None, catalog: None },
+            SettingScope { principal: None, catalog },
+            SettingScope { principal, catalog: None },
+            SettingScope { principal, catalog },
+        ];
+        scopes.into_iter().flat_map(|scope| self.settings_of(scope))
     }
 
     /// The table or view of this id.

@@ -89,7 +89,11 @@ enum Step {
     /// It edited the catalog.
     Edit { command: Box<Command>, context: Box<CommandContext> },
     /// It wrote rows.
-    Append(Staged),
+    Append {
+        rows: Staged,
+        /// To a temporary table.
+        temporary: bool,
+    },
 }
 
 /// The effects of one transaction block.
@@ -128,7 +132,7 @@ impl Draft {
 /// What a command may do in a transaction block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InBlock {
-    /// It tells.
+    /// It tells, or changes the session only.
     Reads,
     /// It edits the catalog.
     Edits,
@@ -149,8 +153,11 @@ fn in_block(command: &Command) -> InBlock {
         | Command::ShowViews { .. }
         | Command::ShowColumns { .. }
         | Command::DescribeTable { .. }
+        | Command::Lock { .. }
         | Command::DescribeHistory { .. } => InBlock::Reads,
         Command::Insert { .. } | Command::CopyIn(_) => InBlock::Appends,
+        // The list of temporary tables has its own way back.
+        Command::CreateTable(create) if create.temporary.is_some() => InBlock::Reads,
         Command::CreateCatalog { .. }
         | Command::CreateSchema { .. }
         | Command::Drop { .. }
@@ -159,6 +166,7 @@ fn in_block(command: &Command) -> InBlock {
         | Command::CreateFunction { .. }
         | Command::CreatePrincipal { .. }
         | Command::AlterPrincipal { .. }
+        | Command::AlterSettings { .. }
         | Command::RenamePrincipal { .. }
         | Command::DropPrincipal { .. }
         | Command::DropToken { .. }
@@ -294,10 +302,10 @@ impl Block {
     }
 
     /// Takes in rows that a statement has written, and lets the statements after it see them.
-    pub(super) fn stage(&self, staged: Staged) -> Result<()> {
+    pub(super) fn stage(&self, rows: Staged, temporary: bool) -> Result<()> {
         let mut state = self.state.lock();
-        let table = staged.table();
-        state.steps.push(Step::Append(staged));
+        let table = rows.table();
+        state.steps.push(Step::Append { rows, temporary });
         let overlay = state.overlay(table)?;
         drop(state);
         if let Some(overlay) = overlay {
@@ -317,9 +325,9 @@ impl Block {
             state.steps.split_off(kept)
         };
         for step in undone.iter().rev() {
-            let Step::Append(staged) = step else { continue };
-            let left = self.state.lock().overlay(staged.table())?;
-            self.pins.advance(staged.table(), left.unwrap_or_else(|| Arc::clone(staged.base())));
+            let Step::Append { rows, .. } = step else { continue };
+            let left = self.state.lock().overlay(rows.table())?;
+            self.pins.advance(rows.table(), left.unwrap_or_else(|| Arc::clone(rows.base())));
         }
         self.remove_made(&undone);
         let edited = self.state.lock().draft.is_some();
@@ -332,15 +340,15 @@ impl Block {
     /// # Errors
     /// [`ErrorKind::SerializationFailure`] if others were faster. Nothing of the block is durable then.
     pub async fn commit(self: &Arc<Self>) -> Result<()> {
-        self.commit_appends().await?;
+        self.commit_appends(false).await?;
         for _ in 0..TRIES {
             self.refresh().await?;
-            let Some(draft) = self.state.lock().draft.clone() else { return Ok(()) };
+            let Some(draft) = self.state.lock().draft.clone() else { return self.commit_appends(true).await };
             if self.metastore.commit(draft.change).await? {
                 // From here on the tables that the block has made are no orphans.
-                *self.state.lock() = State::default();
+                self.state.lock().forget_edits();
                 table::remove_later(draft.dropped, &self.metastore, &self.lake, &self.tasks);
-                return Ok(());
+                return self.commit_appends(true).await;
             }
         }
         Err(Error::new(ErrorKind::SerializationFailure, "could not serialize access due to concurrent changes of the catalog")
@@ -348,10 +356,10 @@ impl Block {
     }
 
     /// Rows of tables that the block has made go first: nobody can see those tables yet. At most one other table has rows, and then there
-    /// is nothing else.
-    async fn commit_appends(&self) -> Result<()> {
+    /// is nothing else. Temporary tables come last: they are the session's own, and must not have what did not happen.
+    async fn commit_appends(&self, temporary: bool) -> Result<()> {
         loop {
-            let staged = self.state.lock().take_appends();
+            let staged = self.state.lock().take_appends(temporary);
             if staged.is_empty() {
                 return Ok(());
             }
@@ -366,7 +374,7 @@ impl Block {
             let stale = state.draft.take();
             let edits = state.steps.iter().filter_map(|step| match step {
                 Step::Edit { command, context } => Some((Command::clone(command), CommandContext::clone(context))),
-                Step::Append(_) => None,
+                Step::Append { .. } => None,
             });
             (stale, edits.collect())
         };
@@ -404,7 +412,7 @@ impl Step {
     fn made(&self) -> Option<&MadeTable> {
         match self {
             Step::Edit { context, .. } => context.made.get(),
-            Step::Append(_) => None,
+            Step::Append { .. } => None,
         }
     }
 }
@@ -414,34 +422,41 @@ impl State {
         self.steps.iter().filter_map(Step::made)
     }
 
-    fn appends(&self) -> impl Iterator<Item = &Staged> {
+    fn appends(&self) -> impl Iterator<Item = (&Staged, bool)> {
         self.steps.iter().filter_map(|step| match step {
-            Step::Append(staged) => Some(staged),
+            Step::Append { rows, temporary } => Some((rows, *temporary)),
             Step::Edit { .. } => None,
         })
     }
 
+    fn forget_edits(&mut self) {
+        self.draft = None;
+        self.steps.retain(|step| matches!(step, Step::Append { .. }));
+    }
+
     /// A table with rows of this block that others can see, too.
     fn foreign_append(&self) -> Option<ObjectId> {
-        self.appends().map(Staged::table).find(|table| !self.made().any(|made| made.id == *table))
+        let mut durable = self.appends().filter(|(_, temporary)| !temporary).map(|(rows, _)| rows.table());
+        durable.find(|table| !self.made().any(|made| made.id == *table))
     }
 
     /// The pinned version of a table with the block's own rows.
     fn overlay(&self, table: ObjectId) -> Result<Option<Arc<TableSnapshot>>> {
-        let own = || self.appends().filter(|staged| staged.table() == table);
+        let own = || self.appends().map(|(rows, _)| rows).filter(|rows| rows.table() == table);
         let Some(first) = own().next() else { return Ok(None) };
         Staged::overlay(first.base(), own()).map(Some)
     }
 
     /// All rows of one table.
-    fn take_appends(&mut self) -> Vec<Staged> {
-        let Some(table) = self.appends().next().map(Staged::table) else { return Vec::new() };
-        let is_own = |step: &mut Step| matches!(step, Step::Append(staged) if staged.table() == table);
+    fn take_appends(&mut self, temporary: bool) -> Vec<Staged> {
+        let first = self.appends().find(|(_, other)| *other == temporary).map(|(rows, _)| rows.table());
+        let Some(table) = first else { return Vec::new() };
+        let is_own = |step: &mut Step| matches!(step, Step::Append { rows, .. } if rows.table() == table);
         let taken: Vec<Step> = self.steps.extract_if(.., is_own).collect();
         taken
             .into_iter()
             .filter_map(|step| match step {
-                Step::Append(staged) => Some(staged),
+                Step::Append { rows, .. } => Some(rows),
                 Step::Edit { .. } => None,
             })
             .collect()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::tag;
-use super::{CommandContext, CommandOutcome, location, table};
+use super::{CommandContext, CommandOutcome, location, table, temporary};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::change::Dropped;
 use crate::catalog::securable::{ObjectId, PUBLIC, Relation, SecurableKind};
@@ -70,6 +70,15 @@ pub(super) async fn drop(
     cascade: bool,
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
+    let others;
+    let mut names = names;
+    if kind == SecurableKind::Table {
+        others = temporary::drop_tables(names, context);
+        if others.is_empty() {
+            return Ok(CommandOutcome::done(tag::drop(kind)));
+        }
+        names = &others;
+    }
     let (dropped, notices) = context
         .metastore
         .write(|change| {

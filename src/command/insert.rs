@@ -32,14 +32,17 @@ pub(super) async fn run(
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
     let target = Target::find(table, context).await?;
+    let temporary = context.temporary.as_ref().is_some_and(|tables| tables.contains(target.relation.id));
     if let Some(block) = context.metastore.block() {
-        block.check_append(target.relation.id)?;
+        if !temporary {
+            block.check_append(target.relation.id)?;
+        }
     }
     let Source { bound, columns } = target.bind(columns, by_name, query, context).await?;
     let rows = query::run(query::govern(bound, context).await?, context).await?;
     let assignment = Assignment::new(&target.snapshot.schema(), columns);
     let written = append(&target.table, &target.snapshot, rows, assignment, WriteKind::Insert, context).await?;
-    if context.metastore.block().is_none() {
+    if context.metastore.block().is_none() && !temporary {
         target.learn_columns(context).await;
     }
     Ok(CommandOutcome::done(format!("INSERT 0 {written}")))
@@ -72,8 +75,16 @@ pub(super) async fn append(
     context: &CommandContext,
 ) -> Result<u64> {
     let schema = assignment.schema();
+    let own = context.temporary.as_ref().filter(|tables| tables.contains(table.id)).map(Arc::clone);
+    let (own_rows, id) = (own.clone(), table.id);
     let batches = rows.map(move |batch| {
-        batch.and_then(|batch| assignment.apply(&batch)).map_err(|error| DataFusionError::External(Box::new(error)))
+        let assigned = batch.and_then(|batch| assignment.apply(&batch)).and_then(|batch| {
+            if let Some(own) = &own_rows {
+                own.reserve(id, batch.get_array_memory_size())?;
+            }
+            Ok(batch)
+        });
+        assigned.map_err(|error| DataFusionError::External(Box::new(error)))
     });
     let input: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(schema, batches));
     let user_name = context.snapshot().principal_by_id(context.caller()).map(|principal| principal.name.clone());
@@ -83,7 +94,7 @@ pub(super) async fn append(
         Some(block) if kind != WriteKind::CreateTableAs => {
             let staged = context.lake.stage(table, snapshot, input, operation).await?;
             let rows = staged.rows();
-            block.stage(staged)?;
+            block.stage(staged, own.is_some())?;
             Ok(rows)
         }
         _ => Ok(context.lake.append(table, snapshot, input, operation).await?.rows),

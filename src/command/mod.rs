@@ -24,16 +24,19 @@ mod describe;
 mod history;
 mod insert;
 mod location;
+mod lock;
 mod names;
 mod output;
 mod policy;
 mod principal;
 mod query;
 mod rows;
+mod setting;
 mod show;
 mod stored;
 mod table;
 mod tag;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -51,10 +54,10 @@ use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
 use crate::engine::{Engine, ExecutionSettings};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::governance;
 use crate::lake::Lake;
-use crate::sql::statement::Command;
+use crate::sql::statement::{Command, Name};
 use crate::sql::{Limits, Scope};
 
 use names::Names;
@@ -63,6 +66,7 @@ pub use block::{Block, CatalogWriter, MadeTable};
 pub use copy::{CopyColumn, CopyLoad, CopyRows, CopySource, CopyTarget};
 pub use table::remove_orphans;
 pub use tag::effect;
+pub use temporary::{TableList, TemporaryStorage, TemporaryTables, writes_temporary};
 
 /// What a command may use.
 #[derive(Debug, Clone)]
@@ -89,6 +93,8 @@ pub struct CommandContext {
     pub managed_root: String,
     /// Where background work is counted.
     pub tasks: TaskTracker,
+    /// The session's temporary tables; `None` where there are none to be made.
+    pub temporary: Option<Arc<TemporaryTables>>,
     /// The table that the command has made, once it has.
     pub made: Arc<OnceLock<MadeTable>>,
 }
@@ -122,7 +128,21 @@ impl CommandContext {
     /// Refuses what the caller may not do, by `snapshot`.
     fn authorize_in(&self, command: &Command, snapshot: &CatalogSnapshot) -> Result<()> {
         let names = self.names_in(snapshot);
-        governance::authorize_command(command, self.caller(), snapshot, &|name, kind| names.securable(name, kind))
+        let resolve = |name: &Name, kind| {
+            let found = names.securable(name, kind);
+            match found {
+                // The metastore does not know of it, so the command does not mean temporary tables.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::UndefinedRelation | ErrorKind::UndefinedSchema)
+                        && temporary::temporary(name, self).is_some() =>
+                {
+                    Err(Error::unsupported("this statement on a temporary table")
+                        .with_hint("Make a table in a schema, or make the temporary table anew."))
+                }
+                found => found,
+            }
+        };
+        governance::authorize_command(command, self.caller(), snapshot, &resolve)
     }
 }
 
@@ -233,6 +253,7 @@ async fn perform(command: &Command, context: &CommandContext) -> Result<CommandO
             principal::create(command, name, *if_not_exists, options, context).await
         }
         Command::AlterPrincipal { name, options } => principal::alter(command, name, options, context).await,
+        Command::AlterSettings { on, change } => setting::alter(command, on, change, context).await,
         Command::RenamePrincipal { name, to } => principal::rename(command, name, to, context).await,
         Command::DropPrincipal { names, if_exists } => principal::drop(names, *if_exists, context).await,
         Command::CreateToken { role, comment, lifetime } => {
@@ -268,6 +289,7 @@ async fn perform(command: &Command, context: &CommandContext) -> Result<CommandO
         Command::ShowViews { schema, like } => show::views(command, schema.as_ref(), like.as_deref(), context),
         Command::ShowColumns { table } => describe::columns(command, table, context).await,
         Command::DescribeTable { table, extended } => describe::table(command, table, *extended, context).await,
+        Command::Lock { names, mode, no_wait } => lock::run(command, names, *mode, *no_wait, context).await,
         Command::DescribeHistory { table } => history::run(command, table, context).await,
     }
 }

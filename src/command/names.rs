@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use crate::catalog::CatalogSnapshot;
-use crate::catalog::securable::{Catalog, Function, METASTORE, ObjectId, Principal, Relation, Schema, SecurableKind};
+use crate::catalog::securable::{
+    Catalog, Function, METASTORE, ObjectId, Principal, Relation, Schema, SecurableKind, TEMPORARY_SCHEMA,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
 use crate::sql::statement::Name;
@@ -118,6 +120,9 @@ impl<'a> Names<'a> {
     pub(super) fn any_relation(&self, name: &Name) -> Result<FoundRelation<'a>> {
         let found = match name.parts.as_slice() {
             [relation] => {
+                if let Some(temporary) = self.temporary(relation) {
+                    return Ok(temporary);
+                }
                 let implicit =
                     if self.path().any(|schema| schema == "pg_catalog") { None } else { system::relation("pg_catalog", relation) };
                 match implicit {
@@ -140,6 +145,15 @@ impl<'a> Names<'a> {
         found.ok_or_else(|| {
             at(name, Error::new(ErrorKind::UndefinedRelation, format!("relation \"{}\" does not exist", name.parts.join("."))))
         })
+    }
+
+    /// The temporary table of this name, which comes before all others unless the search path says where.
+    fn temporary(&self, relation: &str) -> Option<FoundRelation<'a>> {
+        let temporary = self.session.temporary.as_ref()?;
+        if self.path().any(|schema| schema == TEMPORARY_SCHEMA) {
+            return None;
+        }
+        self.snapshot.relation(temporary.schema.id, relation).map(FoundRelation::Relation)
     }
 
     /// The function of the metastore of this name.
@@ -346,6 +360,8 @@ mod tests {
             pid: 1,
             application_name: String::new(),
             client_address: None,
+            control: None,
+            temporary: None,
         }
     }
 

@@ -29,6 +29,7 @@ pub(super) fn columns(command: &Command) -> Option<SchemaRef> {
         | Command::CopyIn(_)
         | Command::CreatePrincipal { .. }
         | Command::AlterPrincipal { .. }
+        | Command::AlterSettings { .. }
         | Command::RenamePrincipal { .. }
         | Command::DropPrincipal { .. }
         | Command::DropToken { .. }
@@ -44,6 +45,7 @@ pub(super) fn columns(command: &Command) -> Option<SchemaRef> {
         | Command::SetMask { .. }
         | Command::DropMask { .. }
         | Command::Rename { .. }
+        | Command::Lock { .. }
         | Command::Comment { .. } => None,
     }
 }

@@ -18,7 +18,7 @@ use super::assign::Assignment;
 use super::block::MadeTable;
 use super::insert;
 use super::view::column_entries;
-use super::{CommandContext, CommandOutcome, describe, location, policy, query};
+use super::{CommandContext, CommandOutcome, describe, location, policy, query, temporary};
 use crate::catalog::securable::{ColumnEntry, ObjectId, Relation};
 use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Metastore, NewRelation, NewTable, Orphan};
@@ -29,6 +29,9 @@ use crate::lake::{AsOf, Lake, TableRef, WriteKind};
 use crate::sql::statement::{ColumnDefinition, Command, CreateTable};
 
 pub(super) async fn create(command: &Command, create: &CreateTable, context: &CommandContext) -> Result<CommandOutcome> {
+    if let Some(on_commit) = create.temporary {
+        return temporary::create(create, on_commit, context).await;
+    }
     context.authorize(command)?;
     if create.or_replace {
         return Err(Error::unsupported("CREATE OR REPLACE TABLE").with_hint("DROP TABLE and CREATE TABLE."));
@@ -215,7 +218,7 @@ fn skipped(create: &CreateTable) -> CommandOutcome {
 }
 
 /// PostgreSQL's tag: `SELECT n` for CREATE TABLE AS that made the table, `CREATE TABLE AS` where it was skipped.
-fn tag(create: &CreateTable, rows: Option<u64>) -> String {
+pub(super) fn tag(create: &CreateTable, rows: Option<u64>) -> String {
     match rows {
         Some(rows) => format!("SELECT {rows}"),
         None if create.query.is_some() => "CREATE TABLE AS".to_string(),
@@ -223,7 +226,7 @@ fn tag(create: &CreateTable, rows: Option<u64>) -> String {
     }
 }
 
-fn defined_columns(definitions: &[ColumnDefinition]) -> Result<Vec<ColumnEntry>> {
+pub(super) fn defined_columns(definitions: &[ColumnDefinition]) -> Result<Vec<ColumnEntry>> {
     for definition in definitions {
         let is_pseudo = matches!(definition.sql_type, SqlType::Unknown | SqlType::Void);
         if is_pseudo {
@@ -239,7 +242,7 @@ fn defined_columns(definitions: &[ColumnDefinition]) -> Result<Vec<ColumnEntry>>
     Ok(entries)
 }
 
-fn check_columns(columns: &[ColumnEntry], partitioned_by: &[String]) -> Result<()> {
+pub(super) fn check_columns(columns: &[ColumnEntry], partitioned_by: &[String]) -> Result<()> {
     if columns.is_empty() {
         return Err(Error::new(ErrorKind::InvalidTableDefinition, "a table needs at least one column"));
     }

@@ -62,6 +62,7 @@ pub const fn effect(command: &Command) -> Option<&'static str> {
         Command::CopyIn(_) => "COPY FROM",
         Command::CreatePrincipal { .. } => "CREATE ROLE",
         Command::AlterPrincipal { .. } | Command::RenamePrincipal { .. } => "ALTER ROLE",
+        Command::AlterSettings { on, .. } => on.tag(),
         Command::DropPrincipal { .. } => "DROP ROLE",
         Command::CreateToken { .. } => "CREATE TOKEN",
         Command::DropToken { .. } => "DROP TOKEN",
@@ -86,6 +87,7 @@ pub const fn effect(command: &Command) -> Option<&'static str> {
         | Command::ShowViews { .. }
         | Command::ShowColumns { .. }
         | Command::DescribeTable { .. }
+        | Command::Lock { .. }
         | Command::DescribeHistory { .. } => return None,
     })
 }

@@ -68,12 +68,15 @@ impl Warehouse {
             pid: 1,
             application_name: String::new(),
             client_address: None,
+            control: None,
+            temporary: None,
         });
         let system = SystemContext {
             functions: Arc::clone(&functions),
             activity: vec![],
             prepared: vec![],
             cursors: vec![],
+            locks: vec![],
             settings: vec![],
         };
         CommandContext {
@@ -88,6 +91,7 @@ impl Warehouse {
             cancel: CancellationToken::new(),
             managed_root: self.path().join("managed").to_str().unwrap().to_string(),
             tasks: self.tasks.clone(),
+            temporary: None,
             made: Arc::default(),
         }
     }

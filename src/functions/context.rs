@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::catalog::CatalogSnapshot;
+use super::session::SessionControl;
 use crate::catalog::securable::ObjectId;
+use crate::catalog::{CatalogSnapshot, Temporary};
 
 /// The statement's own view of the warehouse and of its session.
 #[derive(Debug, Clone)]
@@ -39,4 +40,8 @@ pub struct FunctionContext {
     pub application_name: String,
     /// Where the client connected from; `None` for a local socket.
     pub client_address: Option<IpAddr>,
+    /// The session's temporary tables, which the snapshot has, too.
+    pub temporary: Option<Arc<Temporary>>,
+    /// What functions may do to the session; `None` where nothing runs.
+    pub control: Option<Arc<dyn SessionControl>>,
 }

@@ -21,6 +21,7 @@ pub mod names;
 pub mod output;
 pub mod postgres;
 mod registry;
+pub mod session;
 pub mod time;
 #[cfg(test)]
 pub(crate) mod world;
@@ -28,3 +29,4 @@ pub(crate) mod world;
 pub use context::FunctionContext;
 pub use postgres::session::{SERVER_VERSION, SERVER_VERSION_NUMBER};
 pub use registry::{Functions, SetReturning};
+pub use session::SessionControl;

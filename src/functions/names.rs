@@ -9,7 +9,7 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use super::builtin;
 use super::context::FunctionContext;
 use super::datum::{self, Datum};
-use crate::catalog::securable::{ObjectId, Schema};
+use crate::catalog::securable::{ObjectId, Schema, TEMPORARY_SCHEMA};
 use crate::catalog::types::{RegKind, SqlType};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -159,14 +159,25 @@ pub fn require_object(context: &FunctionContext, kind: RegKind, text: &str) -> R
 pub fn find_relation(context: &FunctionContext, parts: &[String]) -> Option<u32> {
     let visible = |id: ObjectId| context.snapshot.visible(context.principal, id).then_some(id.0);
     match parts {
-        [name] => search_schemas(context).into_iter().find_map(|entry| match entry {
-            PathEntry::System(schema) => builtin::relation(schema, name).map(|relation| relation.oid),
-            PathEntry::User(schema) => context.snapshot.relation(schema.id, name).and_then(|relation| visible(relation.id)),
+        [name] => temporary_relation(context, name).or_else(|| {
+            search_schemas(context).into_iter().find_map(|entry| match entry {
+                PathEntry::System(schema) => builtin::relation(schema, name).map(|relation| relation.oid),
+                PathEntry::User(schema) => context.snapshot.relation(schema.id, name).and_then(|relation| visible(relation.id)),
+            })
         }),
         [schema, name] => find_in_schema(context, context.catalog, schema, name),
         [catalog, schema, name] => find_in_schema(context, context.snapshot.catalog(catalog)?.id, schema, name),
         _ => None,
     }
+}
+
+/// The temporary table of this name, which comes before all others unless the search path says where.
+fn temporary_relation(context: &FunctionContext, name: &str) -> Option<u32> {
+    let temporary = context.temporary.as_ref()?;
+    if context.search_path.iter().any(|schema| schema == TEMPORARY_SCHEMA) {
+        return None;
+    }
+    context.snapshot.relation(temporary.schema.id, name).map(|relation| relation.id.0)
 }
 
 fn find_in_schema(context: &FunctionContext, catalog: ObjectId, schema: &str, name: &str) -> Option<u32> {

@@ -14,6 +14,7 @@ use super::conditional::If;
 use super::context::FunctionContext;
 use super::databricks;
 use super::define::{self, Declaration};
+use super::postgres::advisory;
 use super::postgres::sleep::Sleep;
 use super::postgres::{self, Extract, Round};
 
@@ -127,6 +128,9 @@ impl Functions {
         if name == "extract" {
             return Some(Extract::function(context));
         }
+        if let Some(waiting) = advisory::function(name, context) {
+            return Some(waiting);
+        }
         if let Some(overloads) = self.ours.get(name) {
             let returns_one = overloads.iter().any(|overload| overload.set_columns().is_none());
             return returns_one.then(|| define::scalar(name, overloads, context));
@@ -157,6 +161,7 @@ impl Functions {
         let ours = self.ours.iter().filter(|(_, overloads)| overloads.iter().any(|overload| overload.set_columns().is_none()));
         let mut all: Vec<String> =
             ours.map(|(name, _)| name.clone()).chain(self.scalars.keys().cloned()).chain(["extract".to_string()]).collect();
+        all.extend(advisory::WAITING.iter().map(|(name, ..)| (*name).to_string()));
         all.sort();
         all.dedup();
         all

@@ -124,6 +124,8 @@ impl World {
             pid: 7,
             application_name: "test".to_string(),
             client_address: None,
+            control: None,
+            temporary: None,
         })
     }
 

@@ -14,6 +14,7 @@ use crate::catalog::CatalogSnapshot;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{METASTORE, ObjectId, SecurableKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::session::LockMode;
 use crate::sql::source::{Access, AccessBy};
 use crate::sql::statement::{Command, CommentTarget, CopyIn, CopyTable, CreateTable, GrantTarget, Name, PrincipalOptions};
 
@@ -118,12 +119,28 @@ impl Check<'_> {
                 self.privilege(Privilege::Insert, id)?;
                 self.privilege(Privilege::Select, id)
             }
+            Command::Lock { names, mode, no_wait: _ } => names.iter().try_for_each(|name| {
+                let id = self.find(SecurableKind::Table, name)?;
+                // What keeps out writers takes the right to write.
+                if *mode > LockMode::RowShare {
+                    self.privilege(Privilege::Insert, id)?;
+                }
+                self.privilege(Privilege::Select, id)
+            }),
             Command::CreatePrincipal { .. }
             | Command::RenamePrincipal { .. }
             | Command::DropPrincipal { .. }
             | Command::AddMember { .. }
             | Command::RemoveMember { .. }
             | Command::CreateStorageCredential { .. } => self.administrator(),
+            Command::AlterSettings { on, change: _ } => match (&on.role, &on.catalog) {
+                (Some(role), _) if matches!(role.as_str(), "current_user" | "current_role" | "session_user") => Ok(()),
+                (Some(role), _) if self.snapshot.principal(role).is_some_and(|principal| principal.id == self.caller) => Ok(()),
+                (None, Some(catalog)) if !on.of_role => {
+                    self.manages(SecurableKind::Catalog, &Name { parts: vec![catalog.clone()], position: None })
+                }
+                _ => self.administrator(),
+            },
             Command::AlterPrincipal { name, options } => self.alter_principal(name, options),
             Command::CreateToken { role, .. } | Command::ShowTokens { role } => {
                 role.as_deref().map_or(Ok(()), |role| self.own_or_administrator(role))
@@ -210,6 +227,10 @@ impl Check<'_> {
     }
 
     fn create_table(&self, table: &CreateTable) -> Result<()> {
+        // In no schema, seen by nobody else: its query passes the gate as any other.
+        if table.temporary.is_some() {
+            return Ok(());
+        }
         self.create_in(&table.name, SecurableKind::Schema, Privilege::CreateTable)?;
         self.location(table.location.as_deref())?;
         if table.or_replace

@@ -8,14 +8,18 @@
 //! Every door calls [`Session::execute`]. A prepared statement is text, not permission: each execution resolves, binds and governs
 //! again, so that a grant or policy that changed is in force at the next Execute.
 
+pub mod channels;
 pub mod cursor;
+pub mod locks;
 pub mod outcome;
 pub mod portal;
 pub mod prepared;
 pub mod registry;
 pub mod settings;
 
+mod control;
 mod cursors;
+mod options;
 mod path;
 mod services;
 mod statements;
@@ -27,17 +31,22 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::CatalogSnapshot;
 use crate::catalog::privilege::Privilege;
-use crate::catalog::securable::ObjectId;
+use crate::catalog::securable::{METASTORE, ObjectId};
 use crate::catalog::types::SqlType;
+use crate::catalog::{CatalogSnapshot, Temporary};
+use crate::command::TemporaryTables;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::Parsed;
 
+pub use options::SessionOptions;
 pub use services::Services;
 
+use channels::{Mailbox, Notification, Queue};
+use control::Deferred;
 use outcome::{Description, Notice, Outcome, Severity, TransactionStatus};
 use portal::Portals;
 use prepared::PreparedStatements;
@@ -62,6 +71,14 @@ pub struct SessionRequest {
     pub terminate: CancellationToken,
 }
 
+/// A state of the catalog, temporary tables, and both together.
+#[derive(Debug)]
+struct Overlay {
+    base: Arc<CatalogSnapshot>,
+    temporary: Arc<Temporary>,
+    snapshot: Arc<CatalogSnapshot>,
+}
+
 /// One client's session.
 #[derive(Debug)]
 pub struct Session {
@@ -76,6 +93,11 @@ pub struct Session {
     prepared: PreparedStatements,
     portals: Portals,
     notices: Vec<Notice>,
+    deferred: Arc<Mutex<Deferred>>,
+    mailbox: Arc<Mutex<Mailbox>>,
+    temporary: Arc<TemporaryTables>,
+    /// The newest state of the catalog with the session's temporary tables.
+    overlay: Mutex<Option<Overlay>>,
     cancel: CancellationToken,
     statement_started: DateTime<Utc>,
     registration: Registration,
@@ -93,6 +115,14 @@ impl Session {
         })?;
         enter_catalog(&snapshot, principal.id, &request.database)?;
         let mut settings = Settings::new(&request.user, principal.is_admin);
+        let mut notices = Vec::new();
+        let catalog = snapshot.catalog(&request.database).map_or(METASTORE, |catalog| catalog.id);
+        for (name, value) in snapshot.initial_settings(principal.id, catalog) {
+            // A later release may take fewer values: that must not lock anybody out.
+            if let Err(error) = settings.start_with(name, value) {
+                notices.push(Notice::warning(error.kind().sqlstate(), error.message()));
+            }
+        }
         for (name, value) in &request.parameters {
             settings.start_with(name, value)?;
         }
@@ -107,6 +137,7 @@ impl Session {
             statement_started: None,
             statement: String::new(),
             state: "idle",
+            cancel: CancellationToken::new(),
             terminate: request.terminate,
         });
         Ok(Session {
@@ -119,7 +150,16 @@ impl Session {
             transaction: Transaction::new(),
             prepared: PreparedStatements::default(),
             portals: Portals::default(),
-            notices: Vec::new(),
+            notices,
+            deferred: Arc::default(),
+            temporary: TemporaryTables::new(
+                Arc::clone(&services.temporary),
+                Arc::clone(&services.lake),
+                services.tracker.clone(),
+                principal.id,
+            ),
+            overlay: Mutex::default(),
+            mailbox: Arc::new(Mutex::new(Mailbox::new(services.channels.clone(), request.pid))),
             cancel: CancellationToken::new(),
             statement_started: now,
             registration,
@@ -188,6 +228,7 @@ impl Session {
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome> {
         self.check_alive(&parsed.statement)?;
+        self.take_deferred();
         self.statement_started = Utc::now();
         let (started, text) = (self.statement_started, parsed.log_text());
         self.registration.update(|activity| {
@@ -213,6 +254,7 @@ impl Session {
 
     /// A statement failed, wherever that was noticed: a block fails until it is rolled back, with its portals.
     pub fn fail_transaction(&mut self) {
+        self.forget_deferred();
         if self.transaction.in_block() {
             self.transaction.fail();
             self.portals.fail();
@@ -226,6 +268,7 @@ impl Session {
 
     /// Notices since the last call, those below `client_min_messages` left out.
     pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.take_deferred();
         let least = match self.settings.get("client_min_messages").unwrap_or_default() {
             "debug" | "debug1" | "debug2" | "debug3" | "debug4" | "debug5" => Severity::Debug,
             "log" => Severity::Log,
@@ -238,7 +281,18 @@ impl Session {
 
     /// Reported settings that changed since the last call: name in PostgreSQL's spelling, and value.
     pub fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
+        self.take_deferred();
         self.settings.take_reported_changes()
+    }
+
+    /// What other sessions have notified this one of, unless it is in a block.
+    pub fn take_notifications(&mut self) -> Vec<Notification> {
+        if self.transaction.in_block() { Vec::new() } else { self.mailbox.lock().queue().take() }
+    }
+
+    /// Where notifications arrive.
+    pub fn notifications(&self) -> Arc<Queue> {
+        Arc::clone(self.mailbox.lock().queue())
     }
 
     /// Value of a setting by its name.
@@ -249,7 +303,9 @@ impl Session {
     /// A fresh token for the statement that comes next.
     pub fn cancel_token(&mut self) -> CancellationToken {
         self.cancel = CancellationToken::new();
-        self.cancel.clone()
+        let token = self.cancel.clone();
+        self.registration.update(|activity| activity.cancel = token.clone());
+        token
     }
 
     /// Prepared statements of the session.
@@ -260,6 +316,12 @@ impl Session {
     /// Portals of the session.
     pub fn portals(&mut self) -> &mut Portals {
         &mut self.portals
+    }
+
+    /// The current catalog.
+    fn catalog_id(&self) -> ObjectId {
+        let snapshot = self.services.metastore.snapshot();
+        snapshot.catalog(&self.catalog).map_or(METASTORE, |catalog| catalog.id)
     }
 
     fn idle_state(&self) -> &'static str {
@@ -280,4 +342,10 @@ fn enter_catalog(snapshot: &CatalogSnapshot, principal: ObjectId, catalog: &str)
     }
     Err(Error::new(ErrorKind::Denied, format!("permission denied for database \"{catalog}\""))
         .with_detail("User does not have the USE CATALOG (CONNECT) privilege."))
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.services.locks.release_all(self.pid);
+    }
 }

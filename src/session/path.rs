@@ -9,19 +9,23 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 
-use super::Session;
+use super::locks::LockTarget;
 use super::outcome::{Column, CopyLayout, Description, Notice, Outcome, RowStream, RowTag};
 use super::portal::Portal;
 use super::prepared::Prepared;
+use super::{Overlay, Session};
 use crate::catalog::types::SqlType;
+use crate::catalog::{CatalogSnapshot, Temporary};
 use crate::command::{self, CatalogWriter, CommandContext, CommandOutcome, CopySource};
 use crate::engine::{ExecutionSettings, ExplainRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
 use crate::governance::{self, GovernedQuery};
-use crate::sql::statement::{Command, CopyOut, Explain, ExplainFormat, Parsed, Statement};
+use crate::sql::statement::{
+    Command, CopyOut, CursorStatement, Explain, ExplainFormat, Parsed, PreparedStatement, SettingChange, Statement,
+};
 use crate::sql::{self, BoundQuery, Scope};
-use crate::system::{Activity, CursorRow, PreparedRow, SettingRow, SystemContext};
+use crate::system::{Activity, CursorRow, LockRow, LockedObject, PreparedRow, SettingRow, SystemContext};
 
 /// Columns and rows of a query.
 pub(super) type Rows = (Vec<Column>, RowStream);
@@ -121,24 +125,32 @@ impl Session {
     }
 
     async fn explain(&mut self, explain: &Explain, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> Result<Outcome> {
-        let Statement::Query(query) = explain.statement.as_ref() else {
+        let (prepared, types, parameters) = match explain.statement.as_ref() {
+            Statement::Prepared(PreparedStatement::Execute { name, arguments }) => self.prepared_call(name, arguments).await?,
+            _ => (None, types.to_vec(), parameters.to_vec()),
+        };
+        let explained = prepared.as_ref().map_or(explain.statement.as_ref(), |parsed| &parsed.statement);
+        let (Statement::Query(query) | Statement::Cursor(CursorStatement::Declare { query, .. })) = explained else {
             return Err(Error::unsupported("EXPLAIN of this statement").with_hint("Explain a query: EXPLAIN SELECT ..."));
         };
         let scope = self.scope();
-        let bound = self.bind(query, &scope, types).await?;
+        let bound = self.bind(query, &scope, &types).await?;
         let governed = self.govern(bound, &scope).await?;
         let settings = self.execution_settings();
         let request = ExplainRequest { analyze: explain.analyze, format: explain.format };
-        let stream = self.services.engine.explain(governed, &settings, parameters, request, &self.cancel).await?;
+        let stream = self.services.engine.explain(governed, &settings, &parameters, request, &self.cancel).await?;
         Ok(Outcome::Rows { columns: explain_columns(explain), stream: stream.boxed(), tag: RowTag::Plain("EXPLAIN") })
     }
 
     async fn run_command(&mut self, command: &Command, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> Result<Outcome> {
-        if let Some(tag) = command::effect(command) {
+        if let Command::AlterSettings { change: SettingChange::Set { name, values }, .. } = command {
+            self.settings.check_stored(name, values)?;
+        }
+        let context = self.command_context(types, parameters);
+        if let Some(tag) = command::effect(command).filter(|_| !command::writes_temporary(command, &context)) {
             self.check_writable(tag)?;
         }
         self.transaction.note_query();
-        let context = self.command_context(types, parameters);
         match command::run(command, &context).await? {
             CommandOutcome::Done { tag, notices } => {
                 self.notices.extend(notices.into_iter().map(Notice::notice));
@@ -169,6 +181,7 @@ impl Session {
             cancel: self.cancel.clone(),
             managed_root: self.services.managed_root.clone(),
             tasks: self.services.tracker.clone(),
+            temporary: Some(Arc::clone(&self.temporary)),
             made: Arc::default(),
         }
     }
@@ -211,6 +224,8 @@ impl Session {
         let own = self.transaction.effects().and_then(|effects| effects.catalog());
         let snapshot = own.unwrap_or_else(|| self.services.metastore.snapshot());
         let catalog = snapshot.catalog(&self.catalog).map_or(crate::catalog::securable::METASTORE, |catalog| catalog.id);
+        let temporary = self.temporary.view(catalog);
+        let snapshot = self.with_temporary(snapshot, temporary.as_ref());
         let functions = Arc::new(FunctionContext {
             principal: self.principal,
             current_user: self.principal,
@@ -223,6 +238,8 @@ impl Session {
             pid: self.pid,
             application_name: self.settings.get("application_name").unwrap_or_default().to_string(),
             client_address: self.client_address,
+            control: Some(self.control(catalog)),
+            temporary,
             snapshot,
         });
         let system = Arc::new(SystemContext {
@@ -230,9 +247,25 @@ impl Session {
             prepared: self.prepared.iter().map(|prepared| prepared_row(prepared)).collect(),
             cursors: self.portals.iter().map(cursor_row).collect(),
             settings: self.setting_rows(),
+            locks: self.visible_locks(&functions),
             functions: Arc::clone(&functions),
         });
         Scope { functions, registry: Arc::clone(&self.services.functions), system, pins: self.transaction.pins() }
+    }
+
+    /// The catalog with the session's temporary tables. Made once for each state of either.
+    fn with_temporary(&self, base: Arc<CatalogSnapshot>, temporary: Option<&Arc<Temporary>>) -> Arc<CatalogSnapshot> {
+        let Some(temporary) = temporary else { return base };
+        let mut overlay = self.overlay.lock();
+        if let Some(known) = overlay.as_ref()
+            && Arc::ptr_eq(&known.base, &base)
+            && Arc::ptr_eq(&known.temporary, temporary)
+        {
+            return Arc::clone(&known.snapshot);
+        }
+        let snapshot = Arc::new(base.with_temporary(temporary));
+        *overlay = Some(Overlay { base, temporary: Arc::clone(temporary), snapshot: Arc::clone(&snapshot) });
+        snapshot
     }
 
     /// Sessions that the caller may see: its own, or all for an administrator.
@@ -263,18 +296,42 @@ impl Session {
             .collect()
     }
 
+    /// Locks of the sessions that the caller may see.
+    fn visible_locks(&self, functions: &FunctionContext) -> Vec<LockRow> {
+        let sees_all = functions.snapshot.is_admin(self.principal);
+        let own = |pid: i32| self.services.sessions.get(pid).is_some_and(|session| session.principal == self.principal);
+        let visible = self.services.locks.list().into_iter().filter(|entry| sees_all || own(entry.pid));
+        visible
+            .map(|entry| LockRow {
+                pid: entry.pid,
+                mode: entry.mode.name(),
+                granted: entry.granted,
+                object: match entry.target {
+                    LockTarget::Advisory { catalog, class, object, numbers } => {
+                        LockedObject::Advisory { catalog, class, object, numbers }
+                    }
+                    LockTarget::Relation { catalog, relation } => LockedObject::Relation { catalog, relation },
+                },
+            })
+            .collect()
+    }
+
     fn setting_rows(&self) -> Vec<SettingRow> {
         use super::settings::{Access, Kind, SETTINGS};
         let row = |setting: &'static super::settings::Setting| SettingRow {
             name: setting.name.to_string(),
             setting: self.settings.get(setting.name).unwrap_or_default().to_string(),
-            unit: matches!(setting.kind, Kind::Milliseconds).then_some("ms"),
+            unit: match setting.kind {
+                Kind::Milliseconds => Some("ms"),
+                Kind::Kilobytes => Some("kB"),
+                _ => None,
+            },
             category: "Lakehold",
             description: setting.description,
             context: if setting.access == Access::Fixed { "internal" } else { "user" },
             value_type: match setting.kind {
                 Kind::Bool => "bool",
-                Kind::Integer { .. } | Kind::Milliseconds => "integer",
+                Kind::Integer { .. } | Kind::Milliseconds | Kind::Kilobytes => "integer",
                 Kind::Enum(_) => "enum",
                 Kind::TimeZone | Kind::DateStyle | Kind::Encoding | Kind::SearchPath | Kind::Text => "string",
             },

@@ -34,6 +34,8 @@ pub struct SessionActivity {
     pub statement: String,
     /// `active`, `idle`, `idle in transaction`, ..
     pub state: &'static str,
+    /// Cancelled to stop the running statement.
+    pub cancel: CancellationToken,
     /// Cancelled to end the connection.
     pub terminate: CancellationToken,
 }
@@ -50,6 +52,11 @@ impl Sessions {
         let pid = activity.pid;
         self.live.lock().insert(pid, activity);
         Registration { pid, sessions: self.clone() }
+    }
+
+    /// The session with this process id.
+    pub fn get(&self, pid: i32) -> Option<SessionActivity> {
+        self.live.lock().get(&pid).cloned()
     }
 
     /// A copy of all entries.

@@ -6,10 +6,13 @@ use std::sync::{Arc, OnceLock};
 use tokio_util::task::TaskTracker;
 
 use crate::catalog::Metastore;
+use crate::command::TemporaryStorage;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::functions::Functions;
 use crate::lake::{Lake, TableRef};
+use crate::session::channels::Channels;
+use crate::session::locks::Locks;
 use crate::session::registry::Sessions;
 use crate::sql::Limits;
 
@@ -28,10 +31,16 @@ pub struct Services {
     pub limits: Limits,
     /// URL below which managed tables lie if their catalog and schema name no other place.
     pub managed_root: String,
+    /// Where temporary tables lie, and how much of them a user may have.
+    pub temporary: Arc<TemporaryStorage>,
     /// Where background work is counted.
     pub tracker: TaskTracker,
     /// The live sessions.
     pub sessions: Sessions,
+    /// What sessions have locked.
+    pub locks: Locks,
+    /// Who listens to what.
+    pub channels: Channels,
     /// Where the PostgreSQL door listens, once it does.
     pub postgres: OnceLock<SocketAddr>,
 }

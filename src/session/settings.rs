@@ -31,6 +31,8 @@ pub enum Kind {
     },
     /// A span of time in milliseconds; text may carry a unit. 0 turns it off.
     Milliseconds,
+    /// An amount of memory in kB; text may carry a unit.
+    Kilobytes,
     /// One of some words, compared without case.
     Enum(&'static [&'static str]),
     /// A time zone.
@@ -87,7 +89,6 @@ const ISOLATION: Kind = Kind::Enum(&["serializable", "repeatable read", "read co
 const MESSAGES: Kind = Kind::Enum(&[
     "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error", "info", "fatal", "panic",
 ]);
-const ANY_INTEGER: Kind = Kind::Integer { min: 0, max: i32::MAX as i64 };
 
 /// Every setting, in the order of `SHOW ALL`.
 pub const SETTINGS: &[Setting] = &[
@@ -165,7 +166,7 @@ pub const SETTINGS: &[Setting] = &[
     user("transaction_isolation", "repeatable read", ISOLATION, "Shows the current transaction's isolation level."),
     user("transaction_read_only", "off", Kind::Bool, "Sets the current transaction's read-only status."),
     user("transaction_timeout", "0", Kind::Milliseconds, "Sets the maximum allowed duration of any transaction."),
-    user("work_mem", "4096", ANY_INTEGER, "Accepted for clients that set it; memory is governed by the server."),
+    user("work_mem", "4096", Kind::Kilobytes, "Accepted for clients that set it; memory is governed by the server."),
     user("xmlbinary", "base64", Kind::Enum(&["base64", "hex"]), "Accepted for clients that set it; has no effect."),
     user("xmloption", "content", Kind::Enum(&["content", "document"]), "Accepted for clients that set it; has no effect."),
 ];
@@ -226,7 +227,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::set`].
     pub fn start_with(&mut self, name: &str, value: &str) -> Result<()> {
-        let (key, value) = checked(name, &[value.to_string()], &self.initial)?;
+        let (key, value) = checked(name, &[value.to_string()], self)?;
         self.session.remove(&key);
         self.initial.insert(key, value);
         Ok(())
@@ -237,7 +238,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::set`].
     pub fn check(&self, name: &str, values: &[String]) -> Result<()> {
-        if values.is_empty() { known(name).map(drop) } else { checked(name, values, &self.initial).map(drop) }
+        if values.is_empty() { known(name).map(drop) } else { checked(name, values, self).map(drop) }
     }
 
     /// SET; an empty list is DEFAULT.
@@ -248,7 +249,7 @@ impl Settings {
         if values.is_empty() {
             return self.reset(name, local);
         }
-        let (key, value) = checked(name, values, &self.initial)?;
+        let (key, value) = checked(name, values, self)?;
         if local {
             self.local.insert(key, value);
         } else {
@@ -256,6 +257,26 @@ impl Settings {
             self.session.insert(key, value);
         }
         Ok(())
+    }
+
+    /// What `set_config` does: the value as one text, `None` for the default.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub fn assign(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<()> {
+        let values: Vec<String> = value.map(str::to_string).into_iter().collect();
+        self.set(name, &values, local || is_transaction_mode(name))
+    }
+
+    /// Whether the values can be what a session begins with.
+    ///
+    /// # Errors
+    /// As [`Settings::set`]; [`ErrorKind::CannotChangeNow`] for what is of one transaction or one identity only.
+    pub fn check_stored(&self, name: &str, values: &[String]) -> Result<()> {
+        if is_transaction_mode(name) || matches!(name, "role" | "session_authorization") {
+            return Err(cannot_change(name));
+        }
+        self.check(name, values)
     }
 
     fn reset(&mut self, name: &str, local: bool) -> Result<()> {
@@ -299,15 +320,15 @@ impl Settings {
         self.local.get(&key).map(String::as_str).or_else(outside)
     }
 
-    /// SHOW.
+    /// SHOW: the value with its unit.
     ///
     /// # Errors
     /// 42704 unknown setting.
-    pub fn show(&self, name: &str) -> Result<&str> {
-        self.get(name).ok_or_else(|| unknown(name))
+    pub fn show(&self, name: &str) -> Result<String> {
+        self.get(name).map(|value| with_unit(&name.to_lowercase(), value)).ok_or_else(|| unknown(name))
     }
 
-    /// Current values by lower-case name.
+    /// Current values by lower-case name, as SHOW writes them.
     pub fn current(&self) -> BTreeMap<String, String> {
         let mut all: Values = BY_KEY.iter().map(|(key, setting)| (key.clone(), setting.default.to_string())).collect();
         for values in [&self.initial, &self.session, &self.local] {
@@ -315,6 +336,9 @@ impl Settings {
         }
         for mode in TRANSACTION_MODES {
             all.insert(mode.to_string(), self.get(mode).unwrap_or_default().to_string());
+        }
+        for (name, value) in &mut all {
+            *value = with_unit(name, value);
         }
         all
     }
@@ -406,15 +430,21 @@ fn invalid(name: &str, value: &str) -> Error {
     Error::new(ErrorKind::InvalidParameter, format!("invalid value for parameter \"{name}\": \"{value}\""))
 }
 
-fn checked(name: &str, values: &[String], initial: &Values) -> Result<(String, String)> {
+fn checked(name: &str, values: &[String], current: &Settings) -> Result<(String, String)> {
     let key = known(name)?;
     let joined = values.join(", ");
     let Some(setting) = definition(&key) else { return Ok((key, joined)) };
     if setting.access == Access::Fixed {
         return Err(cannot_change(setting.name));
     }
-    check_identity(setting, &joined, initial)?;
-    let value = canonical(setting, values, &joined)?;
+    check_identity(setting, &joined, &current.initial)?;
+    let value = match setting.kind {
+        Kind::DateStyle => {
+            let style = current.get(setting.name).unwrap_or(setting.default);
+            date_style(values, style).ok_or_else(|| invalid(setting.name, &joined))?
+        }
+        _ => canonical(setting, values, &joined)?,
+    };
     if let Some((_, only)) = ONLY_VALUE.iter().find(|(only, _)| *only == setting.name)
         && value != *only
     {
@@ -444,12 +474,16 @@ fn canonical(setting: &Setting, values: &[String], joined: &str) -> Result<Strin
             Error::new(ErrorKind::InvalidParameter, format!("parameter \"{}\" requires a Boolean value", setting.name))
         }),
         Kind::Integer { min, max } => {
-            let number: i64 = integer_with_memory_unit(joined).ok_or_else(refused)?;
+            let number: i64 = joined.trim().parse().map_err(|_| refused())?;
             if (min..=max).contains(&number) {
                 return Ok(number.to_string());
             }
             let message = format!("{number} is outside the valid range for parameter \"{}\" ({min} .. {max})", setting.name);
             Err(Error::new(ErrorKind::InvalidParameter, message))
+        }
+        Kind::Kilobytes => {
+            let number = integer_with_memory_unit(joined).ok_or_else(refused)?;
+            if (0..=i64::from(i32::MAX)).contains(&number) { Ok(number.to_string()) } else { Err(refused()) }
         }
         Kind::Milliseconds => milliseconds(joined).map(|millis| millis.to_string()).ok_or_else(refused),
         Kind::Enum(words) => {
@@ -458,11 +492,10 @@ fn canonical(setting: &Setting, values: &[String], joined: &str) -> Result<Strin
                 .ok_or_else(|| refused().with_hint(format!("Available values: {}.", words.join(", "))))
         }
         Kind::TimeZone => time_zone(joined).ok_or_else(refused),
-        Kind::DateStyle => date_style(values).ok_or_else(refused),
         Kind::Encoding => encoding(joined)
             .ok_or_else(|| invalid(setting.name, joined).with_hint("Use UTF8: text is sent and stored as UTF-8 only.")),
         Kind::SearchPath => Ok(values.iter().map(|value| search_path_entry(value)).collect::<Vec<_>>().join(", ")),
-        Kind::Text => Ok(joined.to_string()),
+        Kind::Text | Kind::DateStyle => Ok(joined.to_string()),
     }
 }
 
@@ -486,6 +519,20 @@ fn integer_with_memory_unit(text: &str) -> Option<i64> {
         _ => return None,
     };
     number.checked_mul(factor)
+}
+
+/// A number in the largest unit of which it is a multiple.
+fn with_unit(key: &str, value: &str) -> String {
+    let units: &[(&str, u64)] = match definition(key).map(|setting| setting.kind) {
+        Some(Kind::Milliseconds) => &[("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)],
+        Some(Kind::Kilobytes) => &[("TB", 1 << 30), ("GB", 1 << 20), ("MB", 1 << 10), ("kB", 1)],
+        _ => return value.to_string(),
+    };
+    let Some(number) = value.parse::<u64>().ok().filter(|number| *number > 0) else { return value.to_string() };
+    match units.iter().find(|(_, size)| number % size == 0) {
+        Some((unit, size)) => format!("{}{unit}", number / size),
+        None => value.to_string(),
+    }
 }
 
 fn milliseconds(text: &str) -> Option<i64> {
@@ -558,17 +605,22 @@ fn offset_minutes(text: &str) -> Option<i32> {
     (minutes.abs() <= 16 * 60 && !digits.is_empty()).then_some(sign * minutes)
 }
 
-fn date_style(values: &[String]) -> Option<String> {
-    let (mut style, mut order) = ("ISO", "MDY");
+/// What is not said stays as it is in `current`.
+fn date_style(values: &[String], current: &str) -> Option<String> {
+    let (mut style, mut order) = current.split_once(", ").unwrap_or(("ISO", "MDY"));
+    let mut has_order = false;
     let words: Vec<String> = values.iter().flat_map(|value| value.split(',')).map(|word| word.trim().to_lowercase()).collect();
     for word in &words {
         match word.as_str() {
             "iso" => style = "ISO",
             "sql" => style = "SQL",
-            "german" => (style, order) = ("German", "DMY"),
-            "mdy" | "us" | "noneuro" | "noneuropean" => order = "MDY",
-            "dmy" | "euro" | "european" => order = "DMY",
-            "ymd" => order = "YMD",
+            "german" => {
+                style = "German";
+                order = if has_order { order } else { "DMY" };
+            }
+            "mdy" | "us" | "noneuro" | "noneuropean" => (order, has_order) = ("MDY", true),
+            "dmy" | "euro" | "european" => (order, has_order) = ("DMY", true),
+            "ymd" => (order, has_order) = ("YMD", true),
             "default" => (style, order) = ("ISO", "MDY"),
             postgres if postgres.starts_with("postgres") => style = "Postgres",
             _ => return None,
@@ -611,7 +663,7 @@ mod tests {
 
     fn set(settings: &mut Settings, name: &str, value: &str) -> Result<String> {
         settings.set(name, &[value.to_string()], false)?;
-        Ok(settings.show(name)?.to_string())
+        settings.show(name)
     }
 
     #[test]
@@ -622,10 +674,15 @@ mod tests {
             ("timezone", "+02", "<+02>-02"),
             ("timezone", "+05:30", "<+05:30>-05:30"),
             ("timezone", "utc", "UTC"),
-            ("statement_timeout", "2s", "2000"),
-            ("statement_timeout", "1min", "60000"),
+            ("statement_timeout", "2s", "2s"),
+            ("statement_timeout", "1500", "1500ms"),
+            ("statement_timeout", "60000", "1min"),
+            ("statement_timeout", "0", "0"),
+            ("work_mem", "64MB", "64MB"),
+            ("work_mem", "4097", "4097kB"),
             ("datestyle", "german", "German, DMY"),
             ("datestyle", "iso, ymd", "ISO, YMD"),
+            ("datestyle", "sql", "SQL, YMD"),
             ("client_encoding", "'utf-8'", "UTF8"),
             ("extra_float_digits", "3", "3"),
             ("jit", "no", "off"),

@@ -9,13 +9,14 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use futures::{StreamExt, TryStreamExt};
 
+use super::channels;
 use super::outcome::{Column, Description, Notice, Outcome, RowTag};
 use super::prepared::Prepared;
 use super::settings::{self, SETTINGS};
 use super::{Session, enter_catalog};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::statement::{Name, PreparedStatement, SessionStatement, Statement};
+use crate::sql::statement::{Discarded, Name, Parsed, PreparedStatement, SessionStatement, Statement};
 
 impl Session {
     /// In a failed block only its end may run.
@@ -46,14 +47,20 @@ impl Session {
             SessionStatement::Show { name: Some(name) } => self.show(name),
             SessionStatement::Show { name: None } => self.show_all(),
             SessionStatement::Use { catalog, name } => self.use_namespace(*catalog, name),
-            SessionStatement::Discard { all } => {
-                if *all {
-                    self.discard_all()?;
-                    return Ok(Outcome::done("DISCARD ALL"));
-                }
-                Ok(Outcome::done("DISCARD"))
+            SessionStatement::Discard(discarded) => self.discard(*discarded),
+            SessionStatement::Listen(channel) => {
+                channels::check(channel, "")?;
+                self.mailbox.lock().listen(self.catalog_id(), channel);
+                Ok(Outcome::done("LISTEN"))
             }
-            SessionStatement::Unlisten => Ok(Outcome::done("UNLISTEN")),
+            SessionStatement::Unlisten(channel) => {
+                self.mailbox.lock().unlisten(self.catalog_id(), channel.as_deref());
+                Ok(Outcome::done("UNLISTEN"))
+            }
+            SessionStatement::Notify { channel, payload } => {
+                self.mailbox.lock().notify(self.catalog_id(), channel, payload)?;
+                Ok(Outcome::done("NOTIFY"))
+            }
         }
     }
 
@@ -74,12 +81,12 @@ impl Session {
     }
 
     fn show(&self, name: &str) -> Result<Outcome> {
-        let value = self.settings.show(name)?.to_string();
+        let value = self.settings.show(name)?;
         rows(vec![(setting_column(name), vec![Some(value)])], RowTag::Plain("SHOW"))
     }
 
     fn show_all(&self) -> Result<Outcome> {
-        let value = |name: &str| Some(self.settings.get(name).unwrap_or_default().to_string());
+        let value = |name: &str| Some(self.settings.show(name).unwrap_or_default());
         let columns = vec![
             ("name".to_string(), SETTINGS.iter().map(|setting| Some(setting.name.to_string())).collect()),
             ("setting".to_string(), SETTINGS.iter().map(|setting| value(setting.name)).collect()),
@@ -112,6 +119,21 @@ impl Session {
         Ok(Outcome::done("USE"))
     }
 
+    fn discard(&mut self, discarded: Discarded) -> Result<Outcome> {
+        match discarded {
+            Discarded::All => {
+                self.discard_all()?;
+                Ok(Outcome::done("DISCARD ALL"))
+            }
+            Discarded::Plans => Ok(Outcome::done("DISCARD PLANS")),
+            Discarded::Sequences => Ok(Outcome::done("DISCARD SEQUENCES")),
+            Discarded::Temp => {
+                self.temporary.drop_all();
+                Ok(Outcome::done("DISCARD TEMP"))
+            }
+        }
+    }
+
     fn discard_all(&mut self) -> Result<()> {
         if self.transaction.in_transaction() {
             return Err(Error::new(ErrorKind::ActiveTransaction, "DISCARD ALL cannot run inside a transaction block"));
@@ -119,6 +141,9 @@ impl Session {
         self.settings.reset_to_initial(None)?;
         self.prepared.clear();
         self.portals.clear();
+        self.mailbox.lock().clear();
+        self.temporary.drop_all();
+        self.services.locks.release_session(self.pid);
         Ok(())
     }
 
@@ -154,16 +179,27 @@ impl Session {
     }
 
     async fn execute_prepared(&mut self, name: &str, arguments: &[ast::Expr]) -> Result<Outcome> {
+        match self.prepared_call(name, arguments).await? {
+            (Some(parsed), types, parameters) => Box::pin(self.dispatch(&parsed, &types, parameters)).await,
+            (None, ..) => Ok(Outcome::Empty),
+        }
+    }
+
+    /// The statement behind EXECUTE, `None` if it is an empty one, with the types and values of its parameters.
+    pub(super) async fn prepared_call(
+        &mut self,
+        name: &str,
+        arguments: &[ast::Expr],
+    ) -> Result<(Option<Arc<Parsed>>, Vec<Option<SqlType>>, Vec<ScalarValue>)> {
         let prepared = self.prepared.get(name)?;
         let expected = prepared.description.parameters.len();
         if arguments.len() != expected {
             return Err(Error::new(ErrorKind::Syntax, format!("wrong number of parameters for prepared statement \"{name}\""))
                 .with_detail(format!("Expected {expected} parameters but got {}.", arguments.len())));
         }
-        let Some(parsed) = &prepared.parsed else { return Ok(Outcome::Empty) };
         let parameters = self.evaluate(arguments, &prepared.description.parameters).await?;
-        let types: Vec<_> = prepared.description.parameters.iter().cloned().map(Some).collect();
-        Box::pin(self.dispatch(parsed, &types, parameters)).await
+        let types = prepared.description.parameters.iter().cloned().map(Some).collect();
+        Ok((prepared.parsed.as_ref().map(Arc::clone), types, parameters))
     }
 
     /// Values of constant expressions: one row of a query without tables.

@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use super::Session;
 use super::outcome::{Notice, Outcome, TransactionStatus};
 use super::settings::Settings;
-use crate::command::Block;
+use crate::command::{Block, TableList};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::Pins;
 use crate::sql::statement::{TransactionModes, TransactionStatement};
@@ -39,6 +39,8 @@ struct Open {
     pins: Arc<Pins>,
     effects: Arc<Block>,
     savepoints: Vec<Savepoint>,
+    /// Temporary tables at its start.
+    temporary: TableList,
     /// A statement has read or changed something: its modes are fixed.
     queried: bool,
 }
@@ -48,6 +50,9 @@ struct Savepoint {
     name: String,
     settings_depth: usize,
     steps: usize,
+    /// Pending notifications.
+    said: usize,
+    temporary: TableList,
 }
 
 impl Transaction {
@@ -110,16 +115,16 @@ impl Transaction {
         Err(Error::new(ErrorKind::InFailedTransaction, message))
     }
 
-    fn open(&mut self, pins: Arc<Pins>, effects: Arc<Block>, settings: &mut Settings) {
+    fn open(&mut self, pins: Arc<Pins>, effects: Arc<Block>, temporary: TableList, settings: &mut Settings) {
         if self.open.is_none() {
             settings.save();
-            self.open = Some(Open { started: Utc::now(), pins, effects, savepoints: Vec::new(), queried: false });
+            self.open = Some(Open { started: Utc::now(), pins, effects, savepoints: Vec::new(), temporary, queried: false });
         }
     }
 
-    fn savepoint(&mut self, name: String, settings: &mut Settings) -> Result<()> {
+    fn savepoint(&mut self, name: String, settings: &mut Settings, said: usize, temporary: TableList) -> Result<()> {
         let open = self.block("SAVEPOINT")?;
-        open.savepoints.push(Savepoint { name, settings_depth: settings.save(), steps: open.effects.steps() });
+        open.savepoints.push(Savepoint { name, settings_depth: settings.save(), steps: open.effects.steps(), said, temporary });
         Ok(())
     }
 
@@ -131,15 +136,16 @@ impl Transaction {
         Ok(())
     }
 
-    /// Goes back to a savepoint; what the block had changed since is still to be undone, to the number of steps that comes back.
-    fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> Result<usize> {
+    /// Goes back to a savepoint; what the block has changed and said since is still to be undone, to what comes back.
+    fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> Result<(usize, usize, TableList)> {
         let open = self.block("ROLLBACK TO SAVEPOINT")?;
         let index = open.find(name)?;
         settings.restore(open.savepoints[index].settings_depth);
         open.savepoints.truncate(index + 1);
-        let steps = open.savepoints[index].steps;
+        let Savepoint { steps, said, temporary, .. } = &open.savepoints[index];
+        let undone_to = (*steps, *said, temporary.clone());
         self.status = TransactionStatus::InBlock;
-        Ok(steps)
+        Ok(undone_to)
     }
 
     fn block(&mut self, what: &str) -> Result<&mut Open> {
@@ -167,7 +173,8 @@ impl Session {
             TransactionStatement::Commit { chain } => self.end_block(true, *chain).await,
             TransactionStatement::Rollback { chain } => self.end_block(false, *chain).await,
             TransactionStatement::Savepoint(name) => {
-                self.transaction.savepoint(name.clone(), &mut self.settings)?;
+                let said = self.mailbox.lock().steps();
+                self.transaction.savepoint(name.clone(), &mut self.settings, said, self.temporary.list())?;
                 Ok(Outcome::done("SAVEPOINT"))
             }
             TransactionStatement::Release(name) => {
@@ -175,7 +182,9 @@ impl Session {
                 Ok(Outcome::done("RELEASE"))
             }
             TransactionStatement::RollbackTo(name) => {
-                let steps = self.transaction.rollback_to(name, &mut self.settings)?;
+                let (steps, said, temporary) = self.transaction.rollback_to(name, &mut self.settings)?;
+                self.temporary.restore(temporary);
+                self.mailbox.lock().rollback_to(said);
                 if let Some(effects) = self.transaction.effects() {
                     Arc::clone(effects).rollback_to(steps).await?;
                 }
@@ -200,7 +209,7 @@ impl Session {
         let pins: Arc<Pins> = Arc::default();
         let effects =
             Block::new(Arc::clone(&services.metastore), Arc::clone(&services.lake), services.tracker.clone(), Arc::clone(&pins));
-        self.transaction.open(pins, effects, &mut self.settings);
+        self.transaction.open(pins, effects, self.temporary.list(), &mut self.settings);
     }
 
     fn set_modes(&mut self, modes: &TransactionModes) -> Result<()> {
@@ -268,28 +277,42 @@ impl Session {
 
     /// Ends whatever transaction is open. After an error it is over as well, and nothing of it is left.
     async fn end_transaction(&mut self, commit: bool) -> Result<()> {
+        if commit {
+            self.take_deferred()
+        } else {
+            self.forget_deferred()
+        }
         let Transaction { open, .. } = std::mem::replace(&mut self.transaction, Transaction::new());
         let ended = match &open {
             _ if !commit => Ok(()),
-            Some(open) => self.commit(open).await,
-            None => self.keep_held().await,
+            _ => self.commit(open.as_ref()).await,
         };
         let committed = commit && ended.is_ok();
+        if let (false, Some(open)) = (committed, &open) {
+            self.temporary.restore(open.temporary.clone());
+        }
+        let ended = ended.and(self.temporary.end_transaction(committed).await);
         if open.is_some() {
             self.settings.end_transaction(committed);
         }
         self.portals.end_transaction(committed);
+        if committed {
+            self.mailbox.lock().commit();
+        } else {
+            self.mailbox.lock().rollback_to(0);
+        }
+        self.services.locks.release_transaction(self.pid);
         ended
     }
 
-    async fn commit(&mut self, open: &Open) -> Result<()> {
-        self.keep_held().await?;
-        open.effects.commit().await
-    }
-
-    async fn keep_held(&mut self) -> Result<()> {
+    async fn commit(&mut self, open: Option<&Open>) -> Result<()> {
+        self.mailbox.lock().check_room()?;
         let engine = &self.services.engine;
-        self.portals.keep_held(|| engine.spool()).await
+        self.portals.keep_held(|| engine.spool()).await?;
+        match open {
+            Some(open) => open.effects.commit().await,
+            None => Ok(()),
+        }
     }
 
     /// Refuses a statement with an effect where nothing may be changed.

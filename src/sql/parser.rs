@@ -120,6 +120,7 @@ fn statement(reader: &mut Reader) -> Result<Statement> {
         "insert" => insert::insert(reader).map(Statement::Command),
         "grant" => grant::grant(reader).map(Statement::Command),
         "revoke" => grant::revoke(reader).map(Statement::Command),
+        "lock" => session::lock(reader).map(Statement::Command),
         "describe" | "desc" => describe::describe(reader).map(Statement::Command),
         "" if *reader.peek_token(0) == Token::LParen => query(reader),
         word => match refusal(word) {
@@ -129,8 +130,13 @@ fn statement(reader: &mut Reader) -> Result<Statement> {
     }
 }
 
+/// A query, or SELECT .. INTO, which is another way to write CREATE TABLE AS.
 fn query(reader: &mut Reader) -> Result<Statement> {
-    reader.query().map(Statement::Query)
+    let (query, into) = reader.query_into()?;
+    Ok(match into {
+        Some(into) => Statement::Command(table::select_into(into, query)?),
+        None => Statement::Query(query),
+    })
 }
 
 /// Statements of PostgreSQL and Databricks that are known by name and not (yet) there.
@@ -153,7 +159,6 @@ fn refusal(first_word: &str) -> Option<Error> {
         "deny" => ("DENY", "Privileges are granted, never denied: REVOKE what was granted."),
         "call" => ("CALL", "There are no procedures; call a function with SELECT."),
         "do" => ("DO", "There are no anonymous code blocks."),
-        "lock" => ("LOCK", "Tables are read from a snapshot; there are no locks."),
         "cluster" | "reindex" | "checkpoint" => ("this maintenance statement", "There are no indexes and no heap to maintain."),
         "security" => ("SECURITY LABEL", "Use row filters and column masks."),
         "reassign" => ("REASSIGN OWNED", "Use ALTER .. OWNER TO for each object."),
@@ -178,6 +183,7 @@ impl Command {
             | Command::ShowViews { .. }
             | Command::ShowColumns { .. }
             | Command::DescribeTable { .. }
+            | Command::Lock { .. }
             | Command::DescribeHistory { .. } => true,
             Command::CreateCatalog { .. }
             | Command::CreateSchema { .. }
@@ -189,6 +195,7 @@ impl Command {
             | Command::CopyIn(_)
             | Command::CreatePrincipal { .. }
             | Command::AlterPrincipal { .. }
+            | Command::AlterSettings { .. }
             | Command::RenamePrincipal { .. }
             | Command::DropPrincipal { .. }
             | Command::CreateToken { .. }

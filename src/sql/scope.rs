@@ -34,6 +34,10 @@ impl Scope {
     /// The same surroundings in another state of the catalog.
     #[must_use]
     pub fn on(&self, snapshot: Arc<CatalogSnapshot>) -> Scope {
+        let snapshot = match &self.functions.temporary {
+            Some(temporary) => Arc::new(snapshot.with_temporary(temporary)),
+            None => snapshot,
+        };
         let functions = Arc::new(FunctionContext { snapshot, ..FunctionContext::clone(&self.functions) });
         let system = Arc::new(SystemContext { functions: Arc::clone(&functions), ..SystemContext::clone(&self.system) });
         Scope { functions, system, ..self.clone() }

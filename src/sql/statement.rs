@@ -9,6 +9,7 @@ use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::SecurableKind;
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::session::LockMode;
 
 /// A name as written: one to three parts, already folded (unquoted parts are lower case).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -128,12 +129,31 @@ pub enum SessionStatement {
         name: Name,
     },
     /// DISCARD ALL | PLANS | SEQUENCES | TEMP.
-    Discard {
-        /// DISCARD ALL.
-        all: bool,
+    Discard(Discarded),
+    /// LISTEN channel.
+    Listen(String),
+    /// UNLISTEN channel; `None` for `*`.
+    Unlisten(Option<String>),
+    /// NOTIFY channel [, 'payload'].
+    Notify {
+        /// Channel.
+        channel: String,
+        /// Payload, maybe empty.
+        payload: String,
     },
-    /// LISTEN/UNLISTEN *: only UNLISTEN is accepted (drivers reset with it); there is no NOTIFY.
-    Unlisten,
+}
+
+/// What DISCARD lets go of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discarded {
+    /// Everything that the session holds.
+    All,
+    /// Cached plans: there are none.
+    Plans,
+    /// Cached values of sequences: there are none.
+    Sequences,
+    /// Temporary tables.
+    Temp,
 }
 
 /// Transaction control.
@@ -437,6 +457,8 @@ pub enum Command {
     CreatePrincipal { name: String, if_not_exists: bool, options: PrincipalOptions },
     /// ALTER {USER | ROLE} name [options]
     AlterPrincipal { name: String, options: PrincipalOptions },
+    /// ALTER ROLE {name | ALL} [IN DATABASE name] and ALTER DATABASE name {SET setting TO values | RESET {setting | ALL}}
+    AlterSettings { on: SettingTarget, change: SettingChange },
     /// ALTER ROLE name RENAME TO other
     RenamePrincipal { name: String, to: String },
     /// DROP {USER | ROLE | GROUP} names
@@ -492,6 +514,8 @@ pub enum Command {
     ShowColumns { table: Name },
     /// DESCRIBE [TABLE] [EXTENDED] name
     DescribeTable { table: Name, extended: bool },
+    /// LOCK [TABLE] names [IN mode MODE] [NOWAIT]
+    Lock { names: Vec<Name>, mode: LockMode, no_wait: bool },
     /// DESCRIBE HISTORY name
     DescribeHistory { table: Name },
 }
@@ -501,6 +525,8 @@ pub enum Command {
 #[expect(missing_docs, reason = "the fields carry the words of the statement")]
 pub struct CreateTable {
     pub name: Name,
+    /// CREATE TEMPORARY TABLE .. ON COMMIT ..
+    pub temporary: Option<OnCommit>,
     pub if_not_exists: bool,
     pub or_replace: bool,
     pub columns: Vec<ColumnDefinition>,
@@ -509,6 +535,17 @@ pub struct CreateTable {
     pub location: Option<String>,
     pub properties: Vec<(String, String)>,
     pub comment: Option<String>,
+}
+
+/// What becomes of a temporary table when a transaction commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCommit {
+    /// It stays as it is.
+    PreserveRows,
+    /// It is empty.
+    DeleteRows,
+    /// It is gone.
+    Drop,
 }
 
 /// A column of CREATE TABLE.
@@ -540,6 +577,38 @@ pub struct PrincipalOptions {
     pub member_of: Vec<String>,
     /// USER, ROLE: members of the new group.
     pub members: Vec<String>,
+}
+
+/// Whose sessions begin with a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingTarget {
+    /// A role; `None` for ALL, and for ALTER DATABASE.
+    pub role: Option<String>,
+    /// A catalog; `None` for all.
+    pub catalog: Option<String>,
+    /// ALTER ROLE, not ALTER DATABASE.
+    pub of_role: bool,
+}
+
+impl SettingTarget {
+    /// The command's tag.
+    pub const fn tag(&self) -> &'static str {
+        if self.of_role { "ALTER ROLE" } else { "ALTER DATABASE" }
+    }
+}
+
+/// What becomes of a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingChange {
+    /// It has these values.
+    Set {
+        /// Name, lower case.
+        name: String,
+        /// Values, unquoted.
+        values: Vec<String>,
+    },
+    /// It is forgotten; `None` for all of them.
+    Reset(Option<String>),
 }
 
 /// What a grant is on.

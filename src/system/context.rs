@@ -19,6 +19,8 @@ pub struct SystemContext {
     pub prepared: Vec<PreparedRow>,
     /// Cursors and named portals of this session.
     pub cursors: Vec<CursorRow>,
+    /// Locks of the sessions that the caller may see.
+    pub locks: Vec<LockRow>,
     /// Settings, for `pg_settings` and `SHOW ALL`.
     pub settings: Vec<SettingRow>,
 }
@@ -101,6 +103,29 @@ pub struct CursorRow {
     pub is_scrollable: bool,
     /// When.
     pub created_at: DateTime<Utc>,
+}
+
+/// A lock, for `pg_locks`.
+#[derive(Debug, Clone)]
+pub struct LockRow {
+    /// The backend's number.
+    pub pid: i32,
+    /// `ShareLock`, for example.
+    pub mode: &'static str,
+    /// Held, not waited for.
+    pub granted: bool,
+    /// What is locked.
+    pub object: LockedObject,
+}
+
+/// What is locked.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the fields are the columns of pg_locks")]
+pub enum LockedObject {
+    /// A number that clients agreed on.
+    Advisory { catalog: ObjectId, class: u32, object: u32, numbers: u16 },
+    /// A table or view.
+    Relation { catalog: ObjectId, relation: ObjectId },
 }
 
 /// A setting, for `pg_settings`.

@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 
-pub use context::{Activity, CursorRow, PreparedRow, SettingRow, SystemContext, TlsSession};
+pub use context::{Activity, CursorRow, LockRow, LockedObject, PreparedRow, SettingRow, SystemContext, TlsSession};
 
 use crate::error::Result;
 use crate::functions::builtin::{self, BuiltinRelation};
@@ -120,7 +120,14 @@ mod tests {
     use crate::functions::world::{World, world};
 
     fn context(world: &World, principal: ObjectId) -> SystemContext {
-        SystemContext { functions: world.context(principal), activity: vec![], prepared: vec![], cursors: vec![], settings: vec![] }
+        SystemContext {
+            functions: world.context(principal),
+            activity: vec![],
+            prepared: vec![],
+            cursors: vec![],
+            locks: vec![],
+            settings: vec![],
+        }
     }
 
     /// Values of some columns of a relation, as text.
@@ -355,6 +362,7 @@ mod tests {
             activity,
             prepared: vec![],
             cursors: vec![],
+            locks: vec![],
             settings: vec![],
         };
         assert_eq!(

@@ -20,6 +20,7 @@ use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::Principal;
 use crate::catalog::types::SqlType;
 use crate::error::Result;
+use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Description, Notice, Outcome, TransactionStatus};
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
@@ -96,6 +97,12 @@ pub trait BackendSession: Send {
 
     /// Reported settings that changed since the last call: name in PostgreSQL's spelling, and value.
     fn take_parameter_changes(&mut self) -> Vec<(String, String)>;
+
+    /// Notifications since the last call; none in a transaction block.
+    fn take_notifications(&mut self) -> Vec<Notification>;
+
+    /// Where notifications arrive.
+    fn notifications(&self) -> Arc<Queue>;
 
     /// Value of a setting by its lower-case name.
     fn setting(&self, name: &str) -> Option<String>;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use metrics::counter;
-use pgwire::messages::response::{ReadyForQuery, TransactionStatus as WireStatus};
+use pgwire::messages::response::{NotificationResponse, ReadyForQuery, TransactionStatus as WireStatus};
 use pgwire::messages::startup::ParameterStatus;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ use super::limits::Resident;
 use super::listener::Shared;
 use super::transport::{Frame, Input, Output};
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::channels::Notification;
 use crate::session::outcome::TransactionStatus;
 use crate::sql::statement::Statement;
 
@@ -58,6 +59,12 @@ pub(super) struct Connection {
 enum Flow {
     Next,
     End,
+}
+
+/// What a wait has ended with.
+enum Waited {
+    Ready,
+    Notified,
 }
 
 impl Connection {
@@ -200,6 +207,7 @@ impl Connection {
         for (name, value) in self.session.take_parameter_changes() {
             self.output.message(&ParameterStatus::new(name, value))?;
         }
+        self.send_notifications()?;
         let status = match self.session.transaction_status() {
             TransactionStatus::Idle => WireStatus::Idle,
             TransactionStatus::InBlock => WireStatus::Transaction,
@@ -214,6 +222,13 @@ impl Connection {
     pub(super) fn send_notices(&mut self) -> Result<()> {
         for notice in self.session.take_notices() {
             self.output.message(&notice_response(&notice))?;
+        }
+        Ok(())
+    }
+
+    fn send_notifications(&mut self) -> Result<()> {
+        for Notification { pid, channel, payload } in self.session.take_notifications() {
+            self.output.message(&NotificationResponse::new(pid, channel, payload))?;
         }
         Ok(())
     }
@@ -254,9 +269,20 @@ impl Connection {
         }
     }
 
-    /// Waits for the next message to begin.
+    /// Waits for the next message to begin. A client that only listens is told at once.
     async fn wait(&mut self) -> Result<(), Halt> {
+        while let Waited::Notified = self.wait_once().await? {
+            self.send_notifications()?;
+            self.output.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_once(&mut self) -> Result<Waited, Halt> {
         let limit = self.idle_limit();
+        let listens = self.idle && self.session.transaction_status() == TransactionStatus::Idle;
+        let queue = self.session.notifications();
+        let notified = async { if listens { queue.arrived().await } else { std::future::pending().await } };
         let too_long = async {
             match limit {
                 Some((limit, _)) => sleep(limit).await,
@@ -267,7 +293,8 @@ impl Connection {
             biased;
             () = self.shared.shutdown.cancelled() => Err(Halt::Fatal(shutdown_error())),
             () = self.terminate.cancelled() => Err(Halt::Fatal(shutdown_error())),
-            ready = first_byte(&mut self.input, &mut self.output) => ready,
+            ready = first_byte(&mut self.input, &mut self.output) => ready.map(|()| Waited::Ready),
+            () = notified => Ok(Waited::Notified),
             () = too_long => Err(Halt::Fatal(limit.map_or_else(shutdown_error, |(_, error)| error()))),
         }
     }

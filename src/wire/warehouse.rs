@@ -10,6 +10,7 @@ use super::backend::{Backend, BackendSession, ConnectRequest};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::types::SqlType;
 use crate::error::Result;
+use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Description, Notice, Outcome, TransactionStatus};
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
@@ -84,6 +85,14 @@ impl BackendSession for Session {
 
     fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
         Session::take_parameter_changes(self)
+    }
+
+    fn take_notifications(&mut self) -> Vec<Notification> {
+        Session::take_notifications(self)
+    }
+
+    fn notifications(&self) -> Arc<Queue> {
+        Session::notifications(self)
     }
 
     fn setting(&self, name: &str) -> Option<String> {

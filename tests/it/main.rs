@@ -19,5 +19,6 @@ mod lock_file;
 mod login;
 mod queries;
 mod server;
+mod sessions;
 mod statements;
 mod twin;

@@ -124,6 +124,7 @@ impl Change {
         } else if self.snapshot.schema_by_id(id).is_some() {
             self.record(Write::RemoveSchema(id));
         } else if self.snapshot.catalog_by_id(id).is_some() {
+            self.forget_settings(|scope| scope.catalog == Some(id));
             self.record(Write::RemoveCatalog(id));
         } else if self.snapshot.external_location_by_id(id).is_some() {
             self.record(Write::RemoveExternalLocation(id));

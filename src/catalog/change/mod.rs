@@ -11,6 +11,7 @@ mod grants;
 mod objects;
 mod policies;
 mod principals;
+mod settings;
 mod tokens;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use super::securable::{
     Catalog, ExternalLocation, Function, Grant, ObjectId, Principal, Relation, Schema, StorageCredential, TableEntry, Token,
 };
-use super::snapshot::{CatalogSnapshot, Orphan};
+use super::snapshot::{CatalogSnapshot, Orphan, SettingScope};
 use super::types::SqlType;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ColumnEntry, RelationKind};
@@ -126,6 +127,7 @@ pub(super) enum Write {
     PutMember { group: ObjectId, member: ObjectId },
     PutGrant(Grant),
     PutOrphan(Orphan),
+    PutSetting { scope: SettingScope, name: String, value: String },
     RemoveCatalog(ObjectId),
     RemoveSchema(ObjectId),
     RemoveRelation(ObjectId),
@@ -137,6 +139,7 @@ pub(super) enum Write {
     RemoveMember { group: ObjectId, member: ObjectId },
     RemoveGrant { grantee: ObjectId, securable: ObjectId, privilege: Privilege },
     RemoveOrphan(ObjectId),
+    RemoveSetting { scope: SettingScope, name: String },
 }
 
 /// Edits that become durable, and visible to others, together.
@@ -257,6 +260,18 @@ impl CatalogSnapshot {
             }
             Write::PutOrphan(orphan) => {
                 Arc::make_mut(&mut self.orphans).insert(orphan.id, orphan.clone());
+            }
+            Write::PutSetting { scope, name, value } => {
+                Arc::make_mut(&mut self.settings).entry(*scope).or_default().insert(name.clone(), value.clone());
+            }
+            Write::RemoveSetting { scope, name } => {
+                let settings = Arc::make_mut(&mut self.settings);
+                if let Some(of_scope) = settings.get_mut(scope) {
+                    of_scope.remove(name);
+                    if of_scope.is_empty() {
+                        settings.remove(scope);
+                    }
+                }
             }
             Write::RemoveOrphan(id) => {
                 Arc::make_mut(&mut self.orphans).remove(id);

@@ -128,6 +128,7 @@ impl Change {
         for token in self.tokens_of(id) {
             self.record(Write::RemoveToken(token));
         }
+        self.forget_settings(|scope| scope.principal == Some(id));
         self.record(Write::RemovePrincipal(id));
         self.check_administrator_left()
     }

@@ -59,11 +59,12 @@ pub(super) mod tests {
     use crate::catalog::change::Write;
     use crate::catalog::privilege::Privilege;
     use crate::catalog::securable::*;
-    use crate::catalog::snapshot::Orphan;
+    use crate::catalog::snapshot::{Orphan, SettingScope};
     use crate::catalog::types::SqlType;
 
     const USER: ObjectId = ObjectId(16384);
     const GROUP: ObjectId = ObjectId(16385);
+    const SCOPE: SettingScope = SettingScope { principal: Some(USER), catalog: None };
     const CREDENTIAL: ObjectId = ObjectId(16386);
     const LOCATION: ObjectId = ObjectId(16387);
     const CATALOG: ObjectId = ObjectId(16388);
@@ -192,6 +193,7 @@ pub(super) mod tests {
                 location: "s3://bucket/gone".to_string(),
                 credential: Some(CREDENTIAL),
             }),
+            Write::PutSetting { scope: SCOPE, name: "datestyle".to_string(), value: "SQL, DMY".to_string() },
         ]
     }
 
@@ -238,6 +240,7 @@ pub(super) mod tests {
             Write::RemoveMember { group: GROUP, member: USER },
             Write::RemoveToken(TOKEN),
             Write::RemoveOrphan(ObjectId(16393)),
+            Write::RemoveSetting { scope: SCOPE, name: "datestyle".to_string() },
             Write::RemoveRelation(VIEW),
             Write::RemoveRelation(TABLE),
             Write::RemoveFunction(FUNCTION),

@@ -14,7 +14,7 @@ use crate::catalog::securable::{
     Catalog, ColumnEntry, ColumnMask, ExternalLocation, Function, Grant, ObjectId, PolicyArgument, Principal, Relation,
     RelationKind, RowFilter, Schema, Secret, StorageCredential, TableEntry, Token, TokenDigest, ViewEntry,
 };
-use crate::catalog::snapshot::Orphan;
+use crate::catalog::snapshot::{Orphan, SettingScope};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -32,6 +32,7 @@ pub(in crate::catalog) enum Table {
     Function,
     Grant,
     Orphan,
+    Setting,
 }
 
 impl Table {
@@ -48,6 +49,7 @@ impl Table {
         Table::Function,
         Table::Grant,
         Table::Orphan,
+        Table::Setting,
     ];
 
     /// Name in the store.
@@ -64,6 +66,7 @@ impl Table {
             Table::Function => "function",
             Table::Grant => "privilege_grant",
             Table::Orphan => "orphan",
+            Table::Setting => "role_setting",
         }
     }
 
@@ -97,6 +100,7 @@ impl Table {
             Table::Function => &["id", "schema", "name", "owner", "parameters", "returns", "body", "uses", "comment"],
             Table::Grant => &["grantee", "securable", "privilege", "grantor", "grantable"],
             Table::Orphan => &["id", "location", "credential"],
+            Table::Setting => &["principal", "catalog", "name", "value"],
         }
     }
 
@@ -104,7 +108,7 @@ impl Table {
     pub(super) const fn key_length(self) -> usize {
         match self {
             Table::Membership => 2,
-            Table::Grant => 3,
+            Table::Grant | Table::Setting => 3,
             Table::Principal
             | Table::Token
             | Table::StorageCredential
@@ -317,6 +321,13 @@ pub(in crate::catalog) fn of(write: &Write) -> Result<RowWrite> {
         Write::PutOrphan(orphan) => {
             put(Table::Orphan, vec![integer(orphan.id), text(&orphan.location), orphan.credential.map_or(Cell::Null, integer)])
         }
+        Write::PutSetting { scope, name, value } => {
+            let [principal, catalog, name] = setting_key(*scope, name);
+            put(Table::Setting, vec![principal, catalog, name, text(value)])
+        }
+        Write::RemoveSetting { scope, name } => {
+            Ok(RowWrite::Remove { table: Table::Setting, key: setting_key(*scope, name).to_vec() })
+        }
         Write::RemovePrincipal(id) => remove(Table::Principal, id),
         Write::RemoveToken(id) => remove(Table::Token, id),
         Write::RemoveStorageCredential(id) => remove(Table::StorageCredential, id),
@@ -333,6 +344,11 @@ pub(in crate::catalog) fn of(write: &Write) -> Result<RowWrite> {
             Ok(RowWrite::Remove { table: Table::Grant, key: vec![integer(*grantee), integer(*securable), text(privilege.name())] })
         }
     }
+}
+
+fn setting_key(scope: SettingScope, name: &str) -> [Cell; 3] {
+    let number = |id: Option<ObjectId>| Cell::Integer(id.map_or(0, |id| id.0.into()));
+    [number(scope.principal), number(scope.catalog), text(name)]
 }
 
 fn relation_cells(relation: &Relation) -> Result<Vec<Cell>> {
@@ -508,6 +524,11 @@ pub(in crate::catalog) fn read(row: Row) -> Result<Write> {
             grantor: cells.id()?,
             grantable: cells.boolean()?,
         }),
+        Table::Setting => {
+            let some = |id: ObjectId| (id.0 != 0).then_some(id);
+            let scope = SettingScope { principal: some(cells.id()?), catalog: some(cells.id()?) };
+            Write::PutSetting { scope, name: cells.text()?, value: cells.text()? }
+        }
         Table::Orphan => Write::PutOrphan(Orphan { id: cells.id()?, location: cells.text()?, credential: cells.optional_id()? }),
     })
 }

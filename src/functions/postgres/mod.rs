@@ -1,5 +1,6 @@
 //! PostgreSQL's functions that the engine does not have, or has with another meaning.
 
+pub(crate) mod advisory;
 mod array;
 pub mod catalog;
 mod datetime;

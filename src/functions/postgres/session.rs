@@ -10,6 +10,7 @@ use crate::functions::context::FunctionContext;
 use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, immutable, stable, volatile};
 use crate::functions::names::{self, PathEntry};
+use crate::functions::session::{AdvisoryKey, AdvisoryRequest, SessionControl};
 use crate::functions::time::{self, Zone};
 
 /// `server_version`: the PostgreSQL release whose catalog and wire behaviour clients may expect, and ours.
@@ -30,6 +31,7 @@ pub(crate) fn declarations() -> Vec<Declaration> {
     all.extend(clock());
     all.extend(settings());
     all.extend(server());
+    all.extend(effects());
     all
 }
 
@@ -75,7 +77,9 @@ fn identity() -> Vec<Declaration> {
         stable("inet_server_addr() -> text", |_| Ok(Datum::Null)),
         stable("inet_client_port() -> int4", |_| Ok(Datum::Null)),
         stable("inet_server_port() -> int4", |_| Ok(Datum::Null)),
-        stable("pg_my_temp_schema() -> oid", |_| Ok(Datum::Int(0))),
+        stable("pg_my_temp_schema() -> oid", |call| {
+            Ok(Datum::Int(call.context()?.temporary.as_ref().map_or(0, |temporary| i64::from(temporary.schema.id.0))))
+        }),
         immutable("pg_is_other_temp_schema(oid) -> bool", |_| Ok(Datum::Bool(false))),
         stable("pg_conf_load_time() -> timestamptz", |_| Ok(Datum::Timestamptz(time::instant(*STARTED)))),
     ]
@@ -153,11 +157,10 @@ fn settings() -> Vec<Declaration> {
                 None => Err(unknown_setting(name)),
             }
         }),
-        stable("set_config(text, text, bool) -> text", |call| {
-            let name = call.text(0)?;
-            let Some(value) = call.get(1).as_text() else { return Err(cannot_set(name)) };
-            let current = setting(call.context()?, name).ok_or_else(|| unknown_setting(name))?;
-            if current.eq_ignore_ascii_case(value) { Ok(Datum::from(current)) } else { Err(cannot_set(name)) }
+        volatile("set_config(text, text, bool) -> text", |call| {
+            let name = call.get(0).as_text().ok_or_else(|| Error::new(ErrorKind::NullNotAllowed, "SET requires parameter name"))?;
+            let local = call.get(2).as_bool().unwrap_or(false);
+            control(call)?.set_config(name, call.get(1).as_text(), local).map(Datum::from)
         })
         .called_on_null(),
         stable(
@@ -211,9 +214,63 @@ fn unknown_setting(name: &str) -> Error {
     Error::new(ErrorKind::UndefinedObject, format!("unrecognized configuration parameter \"{name}\""))
 }
 
-fn cannot_set(name: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("set_config cannot change \"{name}\" inside a query"))
-        .with_hint("Use SET, or SELECT set_config('name', 'value', false) as a statement of its own.")
+/// The session that the statement may change.
+fn control<'a>(call: &Call<'a>) -> Result<&'a dyn SessionControl> {
+    let refused = || Error::new(ErrorKind::ObjectNotInPrerequisiteState, "there is no session here that could be changed");
+    call.context()?.control.as_deref().ok_or_else(refused)
+}
+
+/// Functions that lock, notify and signal.
+fn effects() -> Vec<Declaration> {
+    let mut all = vec![
+        volatile("pg_notify(text, text) -> void", |call| {
+            let (channel, payload) = (call.get(0).as_text().unwrap_or_default(), call.get(1).as_text().unwrap_or_default());
+            control(call)?.notify(channel, payload)?;
+            Ok(Datum::Null)
+        })
+        .called_on_null(),
+        volatile("pg_listening_channels() -> setof text", |call| {
+            Ok(Datum::List(control(call)?.listening().into_iter().map(Datum::from).collect()))
+        }),
+        volatile("pg_cancel_backend(int4) -> bool", |call| Ok(Datum::Bool(control(call)?.cancel(pid(call)?)))),
+        volatile("pg_terminate_backend(int4) -> bool", |call| Ok(Datum::Bool(control(call)?.terminate(pid(call)?)))),
+        volatile("pg_advisory_unlock_all() -> void", |call| {
+            control(call)?.unlock_all();
+            Ok(Datum::Null)
+        }),
+    ];
+    all.extend([
+        volatile("pg_try_advisory_lock(int8) -> bool", |call| try_lock(call, false, false)),
+        volatile("pg_try_advisory_lock(int4, int4) -> bool", |call| try_lock(call, false, false)),
+        volatile("pg_try_advisory_lock_shared(int8) -> bool", |call| try_lock(call, true, false)),
+        volatile("pg_try_advisory_lock_shared(int4, int4) -> bool", |call| try_lock(call, true, false)),
+        volatile("pg_try_advisory_xact_lock(int8) -> bool", |call| try_lock(call, false, true)),
+        volatile("pg_try_advisory_xact_lock(int4, int4) -> bool", |call| try_lock(call, false, true)),
+        volatile("pg_try_advisory_xact_lock_shared(int8) -> bool", |call| try_lock(call, true, true)),
+        volatile("pg_try_advisory_xact_lock_shared(int4, int4) -> bool", |call| try_lock(call, true, true)),
+        volatile("pg_advisory_unlock(int8) -> bool", |call| unlock(call, false)),
+        volatile("pg_advisory_unlock(int4, int4) -> bool", |call| unlock(call, false)),
+        volatile("pg_advisory_unlock_shared(int8) -> bool", |call| unlock(call, true)),
+        volatile("pg_advisory_unlock_shared(int4, int4) -> bool", |call| unlock(call, true)),
+    ]);
+    all
+}
+
+fn pid(call: &Call<'_>) -> Result<i32> {
+    Ok(i32::try_from(call.int(0)?).unwrap_or(-1))
+}
+
+fn key(call: &Call<'_>) -> Result<AdvisoryKey> {
+    let numbers = (0..call.arguments.len()).map(|index| call.int(index)).collect::<Result<Vec<_>>>()?;
+    AdvisoryKey::of(&numbers)
+}
+
+fn try_lock(call: &Call<'_>, shared: bool, transaction: bool) -> Result<Datum> {
+    Ok(Datum::Bool(control(call)?.try_lock(AdvisoryRequest { key: key(call)?, shared, transaction })))
+}
+
+fn unlock(call: &Call<'_>, shared: bool) -> Result<Datum> {
+    Ok(Datum::Bool(control(call)?.unlock(key(call)?, shared)))
 }
 
 fn server() -> Vec<Declaration> {
@@ -240,20 +297,6 @@ fn server() -> Vec<Declaration> {
         sizeless("pg_last_xact_replay_timestamp() -> timestamptz"),
         stable("pg_blocking_pids(int4) -> int4[]", |_| Ok(Datum::List(vec![]))),
         stable("pg_safe_snapshot_blocking_pids(int4) -> int4[]", |_| Ok(Datum::List(vec![]))),
-        // There are no advisory locks to wait for: releasing them all is true of a session that holds none, taking one would be a lie.
-        volatile("pg_advisory_unlock_all() -> void", |_| Ok(Datum::Null)),
-        volatile("pg_advisory_unlock(int8) -> bool", |_| Ok(Datum::Bool(false))),
-        volatile("pg_advisory_unlock(int4, int4) -> bool", |_| Ok(Datum::Bool(false))),
-        volatile("pg_advisory_lock(int8) -> void", no_locks),
-        volatile("pg_advisory_lock(int4, int4) -> void", no_locks),
-        volatile("pg_try_advisory_lock(int8) -> bool", no_locks),
-        volatile("pg_try_advisory_lock(int4, int4) -> bool", no_locks),
-        volatile("pg_advisory_xact_lock(int8) -> void", no_locks),
-        volatile("pg_try_advisory_xact_lock(int8) -> bool", no_locks),
-        volatile("pg_cancel_backend(int4) -> bool", no_signals),
-        volatile("pg_terminate_backend(int4) -> bool", no_signals),
-        volatile("pg_terminate_backend(int4, int8) -> bool", no_signals),
-        volatile("pg_notify(text, text) -> void", |_| Err(Error::unsupported("NOTIFY"))),
         stable("getdatabaseencoding() -> name", |_| Ok(Datum::from("UTF8"))),
         stable("pg_client_encoding() -> name", |_| Ok(Datum::from("UTF8"))),
         stable("pg_encoding_to_char(int4) -> name", |call| {
@@ -287,13 +330,4 @@ fn server() -> Vec<Declaration> {
             Ok(Datum::List(crate::functions::builtin::keywords().iter().map(row).collect()))
         }),
     ]
-}
-
-fn no_signals(_call: &Call<'_>) -> Result<Datum> {
-    Err(Error::unsupported("signalling another session from a query")
-        .with_hint("Cancel from the client that runs the statement, or close its connection."))
-}
-
-fn no_locks(_call: &Call<'_>) -> Result<Datum> {
-    Err(Error::unsupported("taking advisory locks"))
 }

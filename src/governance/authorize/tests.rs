@@ -9,7 +9,7 @@ use super::*;
 use crate::catalog::securable::{Grant, PUBLIC, RelationKind, RowFilter, TokenDigest, ViewEntry};
 use crate::catalog::types::SqlType;
 use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
-use crate::sql::statement::{ColumnDefinition, CopyColumns, CopyForm, CopyFormat, CopyHeader};
+use crate::sql::statement::{ColumnDefinition, CopyColumns, CopyForm, CopyFormat, CopyHeader, SettingChange, SettingTarget};
 
 const ROLES: [&str; 10] =
     ["admin", "owner_c", "owner_s", "owner_t", "manager", "creator", "writer", "reader", "browser", "stranger"];
@@ -130,11 +130,17 @@ fn expression() -> Box<ast::Expr> {
     Box::new(Parser::new(&PostgreSqlDialect {}).try_with_sql("true").unwrap().parse_expr().unwrap())
 }
 
+fn setting(role: Option<&str>, catalog: Option<&str>) -> Command {
+    let on = SettingTarget { role: role.map(str::to_string), catalog: catalog.map(str::to_string), of_role: catalog.is_none() };
+    Command::AlterSettings { on, change: SettingChange::Reset(None) }
+}
+
 fn table(or_replace: bool, location: Option<&str>, masked: bool) -> Command {
     let mask = masked.then(|| (name("c.s.f"), vec![]));
     let column = ColumnDefinition { name: "a".into(), sql_type: SqlType::Int4, nullable: true, comment: None, mask };
     Command::CreateTable(CreateTable {
         name: if or_replace { name("c.s.t") } else { name("c.s.new") },
+        temporary: None,
         if_not_exists: false,
         or_replace,
         columns: vec![column],
@@ -324,6 +330,14 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("SHOW COLUMNS IN t", Command::ShowColumns { table: name("c.s.t") }),
         ("DESCRIBE TABLE t", Command::DescribeTable { table: name("c.s.t"), extended: false }),
         ("DESCRIBE HISTORY t", Command::DescribeHistory { table: name("c.s.t") }),
+        (
+            "LOCK TABLE t IN ACCESS SHARE MODE",
+            Command::Lock { names: vec![name("c.s.t")], mode: LockMode::AccessShare, no_wait: false },
+        ),
+        ("LOCK TABLE t", Command::Lock { names: vec![name("c.s.t")], mode: LockMode::AccessExclusive, no_wait: false }),
+        ("ALTER ROLE reader SET", setting(Some("reader"), None)),
+        ("ALTER ROLE ALL SET", setting(None, None)),
+        ("ALTER DATABASE c SET", setting(None, Some("c"))),
         ("DESCRIBE HISTORY p", Command::DescribeHistory { table: name("c.s.p") }),
     ]
 }

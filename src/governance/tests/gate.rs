@@ -86,12 +86,15 @@ impl World {
             pid: 1,
             application_name: String::new(),
             client_address: None,
+            control: None,
+            temporary: None,
         };
         Arc::new(SystemContext {
             functions: Arc::new(functions),
             activity: vec![],
             prepared: vec![],
             cursors: vec![],
+            locks: vec![],
             settings: vec![],
         })
     }

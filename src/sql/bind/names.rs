@@ -1,7 +1,7 @@
 //! Names to objects: search path, catalogs, system schemas.
 //!
 //! ```text
-//!  t          pg_catalog (first, unless the path names it), then the schemas of the search path in the current catalog
+//!  t          the session's temporary tables, pg_catalog (first, unless the path names it), then the schemas of the search path in the current catalog
 //!  s.t        pg_catalog, information_schema, or schema s of the current catalog
 //!  c.s.t      schema s of catalog c
 //! ```
@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use crate::catalog::CatalogSnapshot;
-use crate::catalog::securable::{Catalog, Function, ObjectId, Relation, Schema};
+use crate::catalog::securable::{Catalog, Function, ObjectId, Relation, Schema, TEMPORARY_SCHEMA};
 use crate::functions::FunctionContext;
 use crate::system::{self, SystemRelation};
 
@@ -25,6 +25,8 @@ pub struct SearchPath {
     snapshot: Arc<CatalogSnapshot>,
     catalog: ObjectId,
     schemas: Vec<String>,
+    /// Temporary tables come first.
+    temporary: bool,
 }
 
 /// What a relation's name stands for.
@@ -44,13 +46,14 @@ impl SearchPath {
             .search_path
             .iter()
             .filter_map(|schema| if schema == "$user" { user.clone() } else { Some(schema.clone()) })
-            .collect();
-        Self { snapshot: Arc::clone(&context.snapshot), catalog: context.catalog, schemas }
+            .collect::<Vec<String>>();
+        let temporary = context.temporary.is_some() && !schemas.iter().any(|schema| schema == TEMPORARY_SCHEMA);
+        Self { snapshot: Arc::clone(&context.snapshot), catalog: context.catalog, schemas, temporary }
     }
 
     /// The empty path, for stored text: only qualified names and system relations are found.
     pub fn empty(context: &FunctionContext) -> Self {
-        Self { snapshot: Arc::clone(&context.snapshot), catalog: context.catalog, schemas: vec![] }
+        Self { snapshot: Arc::clone(&context.snapshot), catalog: context.catalog, schemas: vec![], temporary: false }
     }
 
     /// The current catalog.
@@ -98,6 +101,11 @@ impl SearchPath {
     }
 
     fn unqualified_relation(&self, name: &str) -> Option<FoundRelation> {
+        if self.temporary
+            && let Some(found) = self.relation_in(self.catalog, TEMPORARY_SCHEMA, name)
+        {
+            return Some(found);
+        }
         let listed = self.schemas.iter().any(|schema| schema == PG_CATALOG);
         let implicit = if listed { None } else { system::relation(PG_CATALOG, name).map(FoundRelation::System) };
         implicit.or_else(|| self.schemas.iter().find_map(|schema| self.relation_in(self.catalog, schema, name)))

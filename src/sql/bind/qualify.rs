@@ -6,10 +6,10 @@
 use datafusion::sql::sqlparser::ast;
 
 use super::names::{FoundRelation, SearchPath};
-use super::undefined_relation;
+use super::{at, undefined_relation};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql::references::{CteScopes, Renamer};
 use crate::sql::scope::Scope;
 
@@ -50,6 +50,13 @@ fn renamer(
                 Ok(Some(vec![relation.schema_name().to_string(), relation.name().to_string()]))
             }
             Some(FoundRelation::Relation(relation)) if path.may_see(caller, relation.id) => {
+                if scope.functions.temporary.as_ref().is_some_and(|temporary| temporary.schema.id == relation.schema) {
+                    return Err(at(
+                        Error::unsupported("a temporary table in a view or function")
+                            .with_hint("Make a table in a schema for what is stored."),
+                        span,
+                    ));
+                }
                 Ok(full_name(snapshot, relation.schema, &relation.name))
             }
             _ => Err(undefined_relation(parts, span)),

@@ -139,12 +139,15 @@ impl Warehouse {
             pid: 1,
             application_name: String::new(),
             client_address: None,
+            control: None,
+            temporary: None,
         });
         let system = Arc::new(SystemContext {
             functions: Arc::clone(&functions),
             activity: vec![],
             prepared: vec![],
             cursors: vec![],
+            locks: vec![],
             settings: vec![],
         });
         Scope { functions, registry: Functions::new(), system, pins: None }

@@ -4,10 +4,11 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::create::{comment, if_not_exists};
 use super::reader::{Reader, refused};
+use super::session;
 use crate::catalog::securable::Secret;
 use crate::catalog::values::{IntervalStyle, parse_interval};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::statement::{Command, PrincipalOptions};
+use crate::sql::statement::{Command, PrincipalOptions, SettingTarget};
 
 /// CREATE {USER | ROLE | GROUP} name [WITH] options.
 pub(super) fn create(reader: &mut Reader) -> Result<Command> {
@@ -25,16 +26,22 @@ pub(super) fn create(reader: &mut Reader) -> Result<Command> {
 /// ALTER {USER | ROLE | GROUP} name .., behind ALTER.
 pub(super) fn alter(reader: &mut Reader) -> Result<Command> {
     let kind = reader.label()?;
-    let per_role = || refused("a setting of a role", "Set them in the client's connection options.");
-    if reader.word("all") || reader.peek_word(0) == "mapping" {
-        return Err(per_role());
+    if reader.peek_word(0) == "mapping" {
+        return Err(refused("ALTER USER MAPPING", "There are no foreign servers."));
+    }
+    if reader.word("all") {
+        return settings(reader, None);
+    }
+    let sets = matches!(reader.peek_word(1), "set" | "reset" | "in");
+    if sets && let Some(own) = reader.one_of(&["current_user", "current_role", "session_user"]) {
+        return settings(reader, Some(own.to_string()));
     }
     let name = role(reader)?;
     if reader.words(&["rename", "to"]) {
         return Ok(Command::RenamePrincipal { name, to: role(reader)? });
     }
     if matches!(reader.peek_word(0), "set" | "reset") || (reader.peek_word(0) == "in" && reader.peek_word(1) == "database") {
-        return Err(per_role());
+        return settings(reader, Some(name));
     }
     if kind == "group" && matches!(reader.peek_word(0), "add" | "drop") {
         let adds = reader.one_of(&["add", "drop"]) == Some("add");
@@ -51,6 +58,13 @@ pub(super) fn alter(reader: &mut Reader) -> Result<Command> {
         return Err(refused("membership in ALTER ROLE", "Use GRANT group TO member and REVOKE group FROM member."));
     }
     Ok(Command::AlterPrincipal { name, options })
+}
+
+/// [IN DATABASE name] SET .. | RESET .., behind the role.
+fn settings(reader: &mut Reader, role: Option<String>) -> Result<Command> {
+    let catalog = if reader.words(&["in", "database"]) { Some(reader.identifier()?) } else { None };
+    let change = session::setting_change(reader)?;
+    Ok(Command::AlterSettings { on: SettingTarget { role, catalog, of_role: true }, change })
 }
 
 /// The name of a role, in any statement; PUBLIC and `account users` are `public`.

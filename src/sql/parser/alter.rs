@@ -5,10 +5,11 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::account::{self, role};
 use super::grant;
 use super::reader::{Reader, refused};
+use super::session;
 use super::table::mask;
 use crate::catalog::securable::SecurableKind;
 use crate::error::{Error, Result};
-use crate::sql::statement::{Command, CommentTarget, Name};
+use crate::sql::statement::{Command, CommentTarget, Name, SettingTarget};
 
 /// The kind of securable that comes next, in the words of DROP, ALTER, COMMENT and GRANT.
 pub(super) fn securable_kind(reader: &mut Reader) -> Option<SecurableKind> {
@@ -123,6 +124,11 @@ pub(super) fn alter(reader: &mut Reader) -> Result<Command> {
             Some(last) if keeps_parents => Ok(Command::Rename { kind, name, to: last.clone() }),
             _ => Err(refused("RENAME into another schema", "Create it there anew.")),
         };
+    }
+    let sets = reader.peek_word(0) == "set" && !matches!(reader.peek_word(1), "owner" | "tag" | "tags" | "managed");
+    if kind == SecurableKind::Catalog && (sets || reader.peek_word(0) == "reset") {
+        let on = SettingTarget { role: None, catalog: name.parts.into_iter().next(), of_role: false };
+        return Ok(Command::AlterSettings { on, change: session::setting_change(reader)? });
     }
     if reader.words(&["set", "owner", "to"]) || reader.words(&["owner", "to"]) {
         return Ok(Command::SetOwner { kind, name, owner: role(reader)? });

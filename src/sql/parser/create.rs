@@ -22,16 +22,17 @@ pub(super) fn create(reader: &mut Reader) -> Result<Command> {
     reader.expect_word("create")?;
     let modifiers = modifiers(reader)?;
     let kind = reader.peek_word(0);
-    if modifiers.temporary && matches!(kind, "table" | "view" | "function") {
-        let hint = "Use a common table expression (WITH), or a table in a schema of your own.";
+    if modifiers.temporary && matches!(kind, "view" | "function") {
+        let hint = "Use a common table expression (WITH), or a temporary table.";
         return Err(refused(format!("a temporary {kind}"), hint));
     }
     if modifiers.or_replace && !matches!(kind, "table" | "view" | "function") {
         return Err(refuse_kind(reader).unwrap_or_else(|| reader.unexpected()));
     }
-    let Modifiers { or_replace, external, temporary: _ } = modifiers;
+    let Modifiers { or_replace, external, temporary } = modifiers;
     match kind {
-        "table" => table::create_table(reader, or_replace, external),
+        "table" => table::create_table(reader, or_replace, external, temporary),
+        _ if temporary => Err(reader.unexpected()),
         _ if external && kind != "location" => Err(reader.unexpected()),
         "location" if external => create_external_location(reader),
         "view" => create_view(reader, or_replace),

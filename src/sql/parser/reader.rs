@@ -266,6 +266,17 @@ impl<'a> Reader<'a> {
         Ok(query)
     }
 
+    /// A query that may say into which new table its rows go.
+    pub(super) fn query_into(&mut self) -> Result<(Box<ast::Query>, Option<ast::SelectInto>)> {
+        let mut query = self.parser.parse_query().map_err(|error| self.translate(error))?;
+        let into = match query.body.as_mut() {
+            ast::SetExpr::Select(select) => select.into.take(),
+            _ => None,
+        };
+        check::query(&query).map_err(|error| self.locate(error))?;
+        Ok((query, into))
+    }
+
     /// A query with its text.
     pub(super) fn query_with_text(&mut self) -> Result<(Box<ast::Query>, String)> {
         let from = self.index();

@@ -1,4 +1,4 @@
-//! SET, SHOW, RESET, USE, DISCARD, UNLISTEN.
+//! SET, SHOW, RESET, USE, DISCARD, LISTEN, UNLISTEN, NOTIFY, LOCK.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -6,7 +6,8 @@ use super::describe;
 use super::reader::{Reader, refused};
 use super::transaction::modes;
 use crate::error::Result;
-use crate::sql::statement::{Name, SessionStatement, Statement, TransactionModes};
+use crate::functions::session::LockMode;
+use crate::sql::statement::{Command, Discarded, Name, SessionStatement, SettingChange, Statement, TransactionModes};
 
 /// A statement that starts with one of those words.
 pub(super) fn session(reader: &mut Reader) -> Result<Statement> {
@@ -15,9 +16,10 @@ pub(super) fn session(reader: &mut Reader) -> Result<Statement> {
         "reset" => reset(reader)?,
         "use" => use_name(reader)?,
         "discard" => discard(reader)?,
+        "listen" => listen(reader)?,
         "unlisten" => unlisten(reader)?,
-        "show" => return show(reader),
-        _ => return Err(refused("notification by LISTEN or NOTIFY", "There are no notifications.")),
+        "notify" => notify(reader)?,
+        _ => return show(reader),
     };
     Ok(Statement::Session(statement))
 }
@@ -74,6 +76,18 @@ fn set(reader: &mut Reader) -> Result<SessionStatement> {
             let values = if reader.word("default") { vec![] } else { reader.list(value)? };
             Ok(SessionStatement::Set { local, name, values })
         }
+    }
+}
+
+/// SET setting {TO | =} values | SET setting FROM CURRENT | RESET {setting | ALL}, of ALTER ROLE and ALTER DATABASE.
+pub(super) fn setting_change(reader: &mut Reader) -> Result<SettingChange> {
+    if reader.peek_word(0) == "reset" {
+        return reset_name(reader).map(SettingChange::Reset);
+    }
+    match set(reader)? {
+        SessionStatement::Set { local: false, name, values } if values.is_empty() => Ok(SettingChange::Reset(Some(name))),
+        SessionStatement::Set { local: false, name, values } => Ok(SettingChange::Set { name, values }),
+        _ => Err(refused("this form of SET in ALTER", "Write SET setting TO value.")),
     }
 }
 
@@ -224,8 +238,12 @@ fn show(reader: &mut Reader) -> Result<Statement> {
 }
 
 fn reset(reader: &mut Reader) -> Result<SessionStatement> {
+    Ok(SessionStatement::Reset { name: reset_name(reader)? })
+}
+
+fn reset_name(reader: &mut Reader) -> Result<Option<String>> {
     reader.expect_word("reset")?;
-    Ok(SessionStatement::Reset { name: shown_setting(reader)? })
+    shown_setting(reader)
 }
 
 /// USE DATABASE means the catalog, as CREATE DATABASE does.
@@ -238,16 +256,67 @@ fn use_name(reader: &mut Reader) -> Result<SessionStatement> {
 
 fn discard(reader: &mut Reader) -> Result<SessionStatement> {
     reader.expect_word("discard")?;
-    match reader.one_of(&["all", "plans", "sequences", "temp", "temporary"]) {
-        Some(what) => Ok(SessionStatement::Discard { all: what == "all" }),
-        None => Err(reader.unexpected()),
-    }
+    Ok(SessionStatement::Discard(match reader.one_of(&["all", "plans", "sequences", "temp", "temporary"]) {
+        Some("all") => Discarded::All,
+        Some("plans") => Discarded::Plans,
+        Some("sequences") => Discarded::Sequences,
+        Some(_) => Discarded::Temp,
+        None => return Err(reader.unexpected()),
+    }))
+}
+
+fn listen(reader: &mut Reader) -> Result<SessionStatement> {
+    reader.expect_word("listen")?;
+    reader.identifier().map(SessionStatement::Listen)
 }
 
 fn unlisten(reader: &mut Reader) -> Result<SessionStatement> {
     reader.expect_word("unlisten")?;
-    if !reader.token(&Token::Mul) {
-        reader.identifier()?;
+    let channel = if reader.token(&Token::Mul) { None } else { Some(reader.identifier()?) };
+    Ok(SessionStatement::Unlisten(channel))
+}
+
+fn notify(reader: &mut Reader) -> Result<SessionStatement> {
+    reader.expect_word("notify")?;
+    let channel = reader.identifier()?;
+    let payload = if reader.token(&Token::Comma) { reader.string()? } else { String::new() };
+    Ok(SessionStatement::Notify { channel, payload })
+}
+
+/// LOCK [TABLE] [ONLY] name [, ..] [IN mode MODE] [NOWAIT]
+pub(super) fn lock(reader: &mut Reader) -> Result<Command> {
+    reader.expect_word("lock")?;
+    reader.word("table");
+    let names = reader.list(|reader| {
+        reader.word("only");
+        let name = reader.name()?;
+        reader.token(&Token::Mul);
+        Ok(name)
+    })?;
+    let mode = if reader.word("in") {
+        let mode = lock_mode(reader)?;
+        reader.expect_word("mode")?;
+        mode
+    } else {
+        LockMode::AccessExclusive
+    };
+    let no_wait = reader.word("nowait");
+    Ok(Command::Lock { names, mode, no_wait })
+}
+
+fn lock_mode(reader: &mut Reader) -> Result<LockMode> {
+    let modes: [(&[&str], LockMode); 8] = [
+        (&["access", "share"], LockMode::AccessShare),
+        (&["row", "share"], LockMode::RowShare),
+        (&["row", "exclusive"], LockMode::RowExclusive),
+        (&["share", "update", "exclusive"], LockMode::ShareUpdateExclusive),
+        (&["share", "row", "exclusive"], LockMode::ShareRowExclusive),
+        (&["share"], LockMode::Share),
+        (&["exclusive"], LockMode::Exclusive),
+        (&["access", "exclusive"], LockMode::AccessExclusive),
+    ];
+    match modes.into_iter().find(|(words, _)| reader.words(words)) {
+        Some((_, mode)) => Ok(mode),
+        None => Err(reader.unexpected()),
     }
-    Ok(SessionStatement::Unlisten)
 }

@@ -1,15 +1,16 @@
 //! CREATE TABLE in PostgreSQL's and Databricks' clauses.
 
+use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::create::{comment, if_not_exists, option};
 use super::reader::{Reader, refused};
-use crate::catalog::securable::PolicyArgument;
+use crate::catalog::securable::{PolicyArgument, TEMPORARY_SCHEMA};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::statement::{ColumnDefinition, Command, CreateTable, Name};
+use crate::sql::statement::{ColumnDefinition, Command, CreateTable, Name, OnCommit};
 
 /// CREATE [OR REPLACE] [EXTERNAL] TABLE, behind the modifiers.
-pub(super) fn create_table(reader: &mut Reader, or_replace: bool, external: bool) -> Result<Command> {
+pub(super) fn create_table(reader: &mut Reader, or_replace: bool, external: bool, temporary: bool) -> Result<Command> {
     reader.expect_word("table")?;
     let if_not_exists = if_not_exists(reader);
     let name = reader.name()?;
@@ -17,8 +18,10 @@ pub(super) fn create_table(reader: &mut Reader, or_replace: bool, external: bool
         Token::LParen => columns(reader)?,
         _ => vec![],
     };
+    let temporary = temporary || matches!(name.parts.as_slice(), [schema, _] if schema == TEMPORARY_SCHEMA);
     let mut table = CreateTable {
         name,
+        temporary: temporary.then_some(OnCommit::PreserveRows),
         if_not_exists,
         or_replace,
         columns,
@@ -45,6 +48,28 @@ pub(super) fn create_table(reader: &mut Reader, or_replace: bool, external: bool
         return Err(refused("a column list together with AS SELECT", hint));
     }
     Ok(Command::CreateTable(table))
+}
+
+/// SELECT .. INTO [TEMPORARY] [TABLE] name.
+pub(super) fn select_into(into: ast::SelectInto, query: Box<ast::Query>) -> Result<Command> {
+    if into.unlogged {
+        return Err(refused("an unlogged table", "Leave UNLOGGED out."));
+    }
+    let parts: Vec<String> =
+        into.name.0.iter().filter_map(|part| part.as_ident()).map(|identifier| identifier.value.clone()).collect();
+    let temporary = into.temporary || matches!(parts.as_slice(), [schema, _] if schema == TEMPORARY_SCHEMA);
+    Ok(Command::CreateTable(CreateTable {
+        name: Name { parts, position: None },
+        temporary: temporary.then_some(OnCommit::PreserveRows),
+        if_not_exists: false,
+        or_replace: false,
+        columns: vec![],
+        query: Some(query),
+        partitioned_by: vec![],
+        location: None,
+        properties: vec![],
+        comment: None,
+    }))
 }
 
 fn clause(reader: &mut Reader, table: &mut CreateTable) -> Result<()> {
@@ -90,12 +115,33 @@ fn clause(reader: &mut Reader, table: &mut CreateTable) -> Result<()> {
             reader.skip(1);
             table.properties = reader.parenthesized(option)?;
         }
+        "on" if reader.peek_word(1) == "commit" => {
+            let position = reader.position();
+            reader.skip(2);
+            let on_commit = on_commit(reader)?;
+            if table.temporary.is_none() {
+                let message = "ON COMMIT can only be used on temporary tables";
+                return Err(Error::new(ErrorKind::InvalidTableDefinition, message).with_position(position));
+            }
+            table.temporary = Some(on_commit);
+        }
         "select" | "values" if table.query.is_none() => {
             return Err(reader.unexpected());
         }
         _ => return Err(refuse_clause(reader)),
     }
     Ok(())
+}
+
+fn on_commit(reader: &mut Reader) -> Result<OnCommit> {
+    if reader.words(&["preserve", "rows"]) {
+        Ok(OnCommit::PreserveRows)
+    } else if reader.words(&["delete", "rows"]) {
+        Ok(OnCommit::DeleteRows)
+    } else {
+        reader.expect_word("drop")?;
+        Ok(OnCommit::Drop)
+    }
 }
 
 fn partition_column(reader: &mut Reader) -> Result<String> {

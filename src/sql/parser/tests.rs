@@ -68,11 +68,21 @@ fn show_command(command: &Command) -> String {
             name.parts
         ),
         Command::CreateTable(table) => {
-            let CreateTable { name, if_not_exists, or_replace, columns, query, partitioned_by, location, properties, comment } =
-                table;
+            let CreateTable {
+                name,
+                temporary,
+                if_not_exists,
+                or_replace,
+                columns,
+                query,
+                partitioned_by,
+                location,
+                properties,
+                comment,
+            } = table;
             let query = query.as_ref().map(ToString::to_string);
             format!(
-                "create table {:?} if_not_exists={if_not_exists} or_replace={or_replace} {columns:?} partitioned_by={partitioned_by:?} location={location:?} properties={properties:?} comment={comment:?} query={query:?}",
+                "create table {:?} temporary={temporary:?} if_not_exists={if_not_exists} or_replace={or_replace} {columns:?} partitioned_by={partitioned_by:?} location={location:?} properties={properties:?} comment={comment:?} query={query:?}",
                 name.parts
             )
         }

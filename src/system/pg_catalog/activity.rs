@@ -1,11 +1,11 @@
-//! Live sessions, and what this one holds: prepared statements, cursors, settings.
+//! Live sessions and their locks, and what this one holds: prepared statements, cursors, settings.
 
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
 use crate::functions::datum::Datum;
 use crate::functions::time::instant;
-use crate::system::context::{Activity, SystemContext};
+use crate::system::context::{Activity, LockedObject, SystemContext};
 use crate::system::rows::Rows;
 use crate::system::{Source, visible};
 
@@ -15,6 +15,7 @@ pub(super) const SOURCES: &[(&str, Source)] = &[
     ("pg_stat_gssapi", gss),
     ("pg_prepared_statements", prepared),
     ("pg_cursors", cursors),
+    ("pg_locks", locks),
     ("pg_settings", settings),
 ];
 
@@ -104,6 +105,25 @@ fn cursors(context: &SystemContext, rows: &mut Rows) -> Result<()> {
             .set("is_binary", cursor.is_binary)
             .set("is_scrollable", cursor.is_scrollable)
             .set("creation_time", moment(cursor.created_at));
+    }
+    Ok(())
+}
+
+fn locks(context: &SystemContext, rows: &mut Rows) -> Result<()> {
+    for lock in &context.locks {
+        let row = rows.row();
+        let row = match lock.object {
+            LockedObject::Relation { catalog, relation } => {
+                row.set("locktype", "relation").set("database", catalog.0).set("relation", relation.0)
+            }
+            LockedObject::Advisory { catalog, class, object, numbers } => row
+                .set("locktype", "advisory")
+                .set("database", catalog.0)
+                .set("classid", class)
+                .set("objid", object)
+                .set("objsubid", i32::from(numbers)),
+        };
+        row.set("pid", lock.pid).set("mode", lock.mode).set("granted", lock.granted).set("fastpath", false);
     }
     Ok(())
 }

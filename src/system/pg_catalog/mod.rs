@@ -88,7 +88,6 @@ pub(super) const EMPTY: &[&str] = &[
     "pg_init_privs",
     "pg_parameter_acl",
     "pg_shdepend",
-    "pg_db_role_setting",
     "pg_statistic_ext",
     "pg_statistic_ext_data",
     "pg_stats_ext",
@@ -96,8 +95,7 @@ pub(super) const EMPTY: &[&str] = &[
     // Statistics of columns would tell about rows that a policy hides.
     "pg_statistic",
     "pg_stats",
-    // No locks are held, no transaction is prepared.
-    "pg_locks",
+    // No transaction is prepared.
     "pg_prepared_xacts",
     // The server's files, memory and build are nobody's business.
     "pg_config",

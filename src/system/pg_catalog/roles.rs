@@ -16,7 +16,27 @@ pub(super) const SOURCES: &[(&str, Source)] = &[
     ("pg_user", users),
     ("pg_shadow", users),
     ("pg_group", groups),
+    ("pg_db_role_setting", settings),
 ];
+
+/// What sessions begin with: that of all, one's own, and everything for administrators.
+fn settings(context: &SystemContext, rows: &mut Rows) -> Result<()> {
+    let snapshot = visible::snapshot(context);
+    let caller = context.functions.principal;
+    for scope in snapshot.setting_scopes() {
+        let of_others = scope.principal.is_some_and(|principal| principal != caller);
+        let hidden = scope.catalog.is_some_and(|catalog| !snapshot.visible(caller, catalog));
+        if (of_others || hidden) && !snapshot.is_admin(caller) {
+            continue;
+        }
+        let texts: Vec<String> = snapshot.settings_of(scope).map(|(name, value)| format!("{name}={value}")).collect();
+        rows.row()
+            .set("setdatabase", scope.catalog.map_or(0, |id| id.0))
+            .set("setrole", scope.principal.map_or(0, |id| id.0))
+            .set("setconfig", texts);
+    }
+    Ok(())
+}
 
 /// What PostgreSQL shows in place of a password.
 const HIDDEN: &str = "********";

@@ -16,6 +16,7 @@ use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Change, NewPrincipal};
 use crate::command::{CopyColumn, CopyRows, CopyTarget};
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Column, CopyLayout, Description, Notice, Outcome, RowStream, RowTag, TransactionStatus};
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
@@ -99,6 +100,7 @@ impl Backend for Warehouse {
             changes: vec![],
             prepared: PreparedStatements::default(),
             portals: Portals::default(),
+            queue: Arc::default(),
         }))
     }
 }
@@ -113,6 +115,7 @@ struct Session {
     changes: Vec<(String, String)>,
     prepared: PreparedStatements,
     portals: Portals,
+    queue: Arc<Queue>,
 }
 
 impl Drop for Session {
@@ -235,7 +238,7 @@ impl BackendSession for Session {
                     "commit" => Statement::Transaction(TransactionStatement::Commit { chain: false }),
                     "rollback" => Statement::Transaction(TransactionStatement::Rollback { chain: false }),
                     "selec" => return Err(Error::new(ErrorKind::Syntax, "syntax error at or near \"selec\"").with_position(1)),
-                    _ => Statement::Session(SessionStatement::Unlisten),
+                    _ => Statement::Session(SessionStatement::Unlisten(None)),
                 };
                 Ok(Parsed { statement, text: text.into(), parameters: 0 })
             })
@@ -365,6 +368,14 @@ impl BackendSession for Session {
 
     fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
         std::mem::take(&mut self.changes)
+    }
+
+    fn take_notifications(&mut self) -> Vec<Notification> {
+        self.queue.take()
+    }
+
+    fn notifications(&self) -> Arc<Queue> {
+        Arc::clone(&self.queue)
     }
 
     fn setting(&self, name: &str) -> Option<String> {
