@@ -224,10 +224,15 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::new(ErrorKind::Config, format!("{}: {error}", path.display())))
 }
 
+/// Stack of an I/O thread: statements are copied and dropped there, recursively, as deep as the limits let them be. Memory is only
+/// taken as it is used.
+const IO_STACK: usize = 64 << 20;
+
 /// The I/O runtime: accept, messages, health, object stores. Queries run on the engine's own.
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("lakehold-io")
+        .thread_stack_size(IO_STACK)
         .enable_all()
         .build()
         .map_err(|error| Error::new(ErrorKind::Io, "the runtime cannot start").with_source(error))
