@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::{DataType, i256};
 use datafusion::common::ScalarValue;
 
 use crate::catalog::types::SqlType;
+use crate::catalog::values::canonical_jsonb;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A constant of type `sql_type` from its text form; zoned timestamps without an offset are in `time_zone`.
@@ -215,8 +216,11 @@ fn truncated_bytes(text: &str, length: usize) -> String {
 }
 
 fn json(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
-    let parsed: serde_json::Value = serde_json::from_str(text).map_err(|_| invalid(text, sql_type))?;
-    Ok(ScalarValue::Utf8(Some(if *sql_type == SqlType::Jsonb { parsed.to_string() } else { text.to_string() })))
+    let kept = match sql_type {
+        SqlType::Jsonb => canonical_jsonb(text),
+        _ => serde_json::from_str::<serde::de::IgnoredAny>(text).ok().map(|_| text.to_string()),
+    };
+    Ok(ScalarValue::Utf8(Some(kept.ok_or_else(|| invalid(text, sql_type))?)))
 }
 
 fn bytea(text: &str) -> Result<Vec<u8>> {

@@ -16,8 +16,9 @@ use super::parameter_binary as binary;
 use super::{EncodeSettings, Format};
 use crate::catalog::types::{RegKind, SqlType};
 use crate::catalog::values::{
-    self, IntervalValue, NumericValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4,
-    parse_int8, parse_interval, parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
+    self, IntervalValue, NumericValue, canonical_jsonb, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8,
+    parse_int2, parse_int4, parse_int8, parse_interval, parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz,
+    parse_uuid,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -109,7 +110,10 @@ pub(super) fn string(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
     const NAME_LENGTH: usize = 63;
     let value = match sql_type {
         SqlType::Uuid => values::format_uuid(&parse_uuid(text)?).to_string(),
-        SqlType::Json | SqlType::Jsonb => {
+        SqlType::Jsonb => {
+            canonical_jsonb(text).ok_or_else(|| Error::new(ErrorKind::InvalidText, "invalid input syntax for type json"))?
+        }
+        SqlType::Json => {
             serde_json::from_str::<serde::de::IgnoredAny>(text)
                 .map_err(|error| Error::new(ErrorKind::InvalidText, "invalid input syntax for type json").with_source(error))?;
             text.to_string()
