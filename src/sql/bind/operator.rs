@@ -474,9 +474,9 @@ impl Binder<'_> {
             }
             (None | Some("\\"), _) => pattern.expr,
             (Some(escape), Some(text)) => lit(escaped_pattern(text, escape)?),
-            (Some(_), None) => {
-                return Err(Error::unsupported("ESCAPE with a pattern that is not constant")
-                    .with_hint("Use the default escape character, backslash, or a constant pattern."));
+            (Some(escape), None) => {
+                let escape = Typed::constant(ScalarValue::from(escape), SqlType::Text);
+                self.call_builtin("like_escape", vec![pattern, escape])?.expr
             }
         };
         let like = Like::new(negated, Box::new(value.expr), Box::new(pattern), None, case_insensitive);
