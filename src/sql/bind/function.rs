@@ -231,6 +231,11 @@ impl Binder<'_> {
             return Ok(None);
         }
         let arguments = self.plain_arguments(name, call, place)?;
+        if arguments.is_empty() && matches!(name, "coalesce" | "greatest" | "least") {
+            // In PostgreSQL's grammar their list cannot be empty.
+            return Err(Error::new(ErrorKind::Syntax, "syntax error at or near \")\"")
+                .with_detail(format!("{name} needs at least one argument.")));
+        }
         Ok(match name {
             "coalesce" => {
                 let nullable = arguments.iter().all(|argument| argument.nullable);
