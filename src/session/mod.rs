@@ -237,10 +237,9 @@ impl Session {
             activity.statement = text;
         });
         let outcome = Box::pin(self.dispatch(parsed, parameter_types, parameters)).await;
-        let (state, catalog) = (self.idle_state(), self.catalog.clone());
+        let catalog = self.catalog.clone();
         let application_name = self.settings.get("application_name").unwrap_or_default().to_string();
         self.registration.update(|activity| {
-            activity.state = state;
             activity.catalog = catalog;
             activity.application_name = application_name;
         });

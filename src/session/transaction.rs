@@ -235,15 +235,16 @@ impl Session {
         }
     }
 
-    /// Ends the implicit transaction, if that is what is open, and drops its portals.
+    /// Ends the implicit transaction, if that is what is open, and drops its portals. The client has all that it asked for: from now
+    /// on the session waits.
     ///
     /// # Errors
     /// As COMMIT; nothing of the transaction is left then.
     pub async fn end_implicit(&mut self, committed: bool) -> Result<()> {
-        if self.transaction.in_block() {
-            return Ok(());
-        }
-        self.end_transaction(committed).await
+        let ended = if self.transaction.in_block() { Ok(()) } else { self.end_transaction(committed).await };
+        let state = self.idle_state();
+        self.registration.update(|activity| activity.state = state);
+        ended
     }
 
     /// COMMIT and ROLLBACK.

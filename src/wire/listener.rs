@@ -104,6 +104,8 @@ pub async fn serve(listener: TcpListener, door: Door) {
     if let Some(tls) = &shared.tls {
         door.tracker.spawn(watch_certificate(Arc::clone(tls), shared.options.tls.reload_interval.0, shared.shutdown.clone()));
     }
+    // Counted from the start, so that who watches it can tell "none" from "not watched".
+    counter!("lakehold_wire_panics_total").absolute(0);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt;
+use metrics::counter;
 use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 use pgwire::messages::data::{FieldDescription, RowDescription};
 use tokio::time::timeout;
@@ -96,7 +97,10 @@ impl Sink<'_> {
                 let before = buffer.len();
                 let rows_left = sent..batch.num_rows();
                 let encoded = std::panic::catch_unwind(AssertUnwindSafe(|| encode(&batch, rows_left, buffer)));
-                match encoded.unwrap_or_else(|_| Err(Error::internal("panic while encoding rows"))) {
+                match encoded.unwrap_or_else(|_| {
+                    counter!("lakehold_wire_panics_total").increment(1);
+                    Err(Error::internal("panic while encoding rows"))
+                }) {
                     Ok(encoded) => sent += encoded.max(1),
                     Err(error) => {
                         // Half a row would take the client's place in the protocol.
