@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::interruption::until_running;
 use crate::server::{ADMIN_PASSWORD, Server, binary, rows, run, sqlstate};
 
 #[test]
@@ -87,10 +88,9 @@ async fn sigterm_lets_a_running_statement_finish_and_tells_idle_sessions() {
     let admin = server.admin().await;
     run(&admin, "CREATE TABLE numbers AS SELECT value AS n FROM generate_series(1, 200000) AS g(value)").await;
     let (busy, idle) = (server.admin().await, server.admin().await);
-    let running = tokio::spawn(async move {
-        rows(&busy, "SELECT count(*) FROM numbers a JOIN numbers b ON a.n % 1000 = b.n % 1000 WHERE a.n < 20000").await
-    });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let long = "SELECT count(*) FROM numbers a JOIN numbers b ON a.n % 1000 = b.n % 1000 WHERE a.n < 20000";
+    let running = tokio::spawn(async move { rows(&busy, long).await });
+    until_running(&admin, long, 1).await;
     server.signal("TERM");
     assert_eq!(running.await.unwrap().len(), 1);
     assert!(idle.simple_query("SELECT 1").await.is_err());

@@ -13,6 +13,7 @@ mod differential;
 mod fuzz;
 mod governance;
 mod hostile;
+mod interruption;
 mod layers;
 mod lifecycle;
 mod lock_file;

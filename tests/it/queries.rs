@@ -1,41 +1,11 @@
-//! Streaming, cancelling and pinning: what needs two connections or a clock.
+//! Streaming and pinning: what needs two connections or a look at the process.
 
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, pin_mut};
 
-use crate::server::{Server, rows, run, sqlstate};
-
-const ENDLESS: &str =
-    "SELECT count(*) FROM generate_series(1, 3000000) a(n) JOIN generate_series(1, 3000000) b(n) ON a.n % 7 = b.n % 7";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancel_request_ends_a_running_query() {
-    let server = Server::start();
-    let busy = server.admin().await;
-    let token = busy.cancel_token();
-    let started = Instant::now();
-    let running = tokio::spawn(async move {
-        let code = sqlstate(&busy, ENDLESS).await;
-        (code, rows(&busy, "SELECT 1").await)
-    });
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    token.cancel_query(tokio_postgres::NoTls).await.unwrap();
-    let (code, after) = running.await.unwrap();
-    assert_eq!(code, "57014");
-    assert_eq!(after.len(), 1, "the session lives on");
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn statement_timeout_ends_a_running_query() {
-    let server = Server::start();
-    let admin = server.admin().await;
-    run(&admin, "SET statement_timeout = '300ms'").await;
-    assert_eq!(sqlstate(&admin, ENDLESS).await, "57014");
-    run(&admin, "RESET statement_timeout").await;
-    assert_eq!(rows(&admin, "SELECT 1").await.len(), 1);
-}
+use crate::interruption::{ENDLESS, until_running};
+use crate::server::{Server, rows, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_row_leaves_before_the_last_is_computed() {
@@ -46,7 +16,7 @@ async fn the_first_row_leaves_before_the_last_is_computed() {
     pin_mut!(stream);
     let before = server.resident_bytes();
     assert!(stream.next().await.unwrap().is_ok());
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let server = tokio::task::spawn_blocking(move || server.until_quiet()).await.unwrap();
     let held = server.resident_bytes().saturating_sub(before);
     assert!(held < 192 << 20, "a reader that waits holds {held} bytes");
     let rest: usize = stream.try_fold(1, |count, _| async move { Ok(count + 1) }).await.unwrap();
@@ -92,6 +62,7 @@ async fn concurrent_inserts_lose_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_answers_while_every_core_is_busy() {
     let server = Server::start();
+    let other = server.admin().await;
     let mut tokens = Vec::new();
     for _ in 0..3 {
         let busy = server.admin().await;
@@ -100,14 +71,14 @@ async fn the_server_answers_while_every_core_is_busy() {
             let _ = busy.simple_query(ENDLESS).await;
         });
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until_running(&other, ENDLESS, 3).await;
     let started = Instant::now();
     assert_eq!(server.get("/health").0, 200);
-    let other = server.admin().await;
+    let newcomer = server.admin().await;
     let answered = started.elapsed();
     assert!(answered < Duration::from_secs(5), "{answered:?}");
     for token in tokens {
         token.cancel_query(tokio_postgres::NoTls).await.unwrap();
     }
-    assert_eq!(rows(&other, "SELECT 1").await.len(), 1);
+    assert_eq!(rows(&newcomer, "SELECT 1").await.len(), 1);
 }

@@ -103,6 +103,38 @@ impl Server {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    /// Waits until the process computes nothing: everything that it could do without further orders is done.
+    pub(crate) fn until_quiet(self) -> Server {
+        let ticks = |server: &Server| -> u64 {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.child.id())).unwrap();
+            let numbers = stat.rsplit_once(')').unwrap().1;
+            // utime and stime.
+            numbers.split_whitespace().skip(11).take(2).map(|number| number.parse::<u64>().unwrap()).sum()
+        };
+        self.eventually("the server is quiet", |server| {
+            let before = ticks(server);
+            std::thread::sleep(Duration::from_millis(150));
+            ticks(server) == before
+        });
+        self
+    }
+
+    /// A number of `/metrics`; zero if nothing has counted there.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics");
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        lines.next().unwrap_or_default()
+    }
+
+    /// Waits until something holds; a test fails if it does not within half a minute.
+    pub(crate) fn eventually(&self, what: &str, holds: impl Fn(&Server) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !holds(self) {
+            assert!(Instant::now() < deadline, "not in time: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A session of the administrator on catalog `main`.
     pub(crate) async fn admin(&self) -> Client {
         self.connect("admin", ADMIN_PASSWORD).await.unwrap()
