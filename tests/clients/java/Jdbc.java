@@ -1,18 +1,38 @@
-import java.math.BigDecimal;
+import com.google.gson.*;
+import java.io.*;
+import java.nio.file.*;
 import java.sql.*;
-import java.time.*;
 import java.util.*;
+import org.postgresql.*;
 
-/** pgjdbc: connect, introspect, parameters, every type both ways, fetch size, a cancelled query, errors. */
+/** pgjdbc: all query modes, binary transfer, fetch size, batches, autosave, meta data, COPY, cancel, errors. */
 public class Jdbc {
+    static JsonObject matrix;
+
     static void check(boolean condition, String what) {
         if (!condition) throw new AssertionError("pgjdbc: " + what);
     }
 
+    static void equal(Object read, Object expected, String what) {
+        check(Objects.equals(read, expected), what + ": read " + read + ", expected " + expected);
+    }
+
     static Connection connect(String more) throws SQLException {
+        return connect(more, System.getenv("PGPASSWORD"));
+    }
+
+    static Connection connect(String more, String password) throws SQLException {
         var env = System.getenv();
-        var url = "jdbc:postgresql://%s:%s/%s?%s".formatted(env.get("PGHOST"), env.get("PGPORT"), env.get("PGDATABASE"), more);
-        return DriverManager.getConnection(url, env.get("PGUSER"), env.get("PGPASSWORD"));
+        var url = "jdbc:postgresql://%s:%s/%s?sslmode=require&%s".formatted(env.get("PGHOST"), env.get("PGPORT"), env.get("PGDATABASE"), more);
+        return DriverManager.getConnection(url, env.get("PGUSER"), password);
+    }
+
+    static String text(JsonElement element) {
+        return element.isJsonNull() ? null : element.getAsString();
+    }
+
+    static String field(JsonElement object, String name) {
+        return text(object.getAsJsonObject().get(name));
     }
 
     static Object one(Connection connection, String sql, Object... parameters) throws SQLException {
@@ -34,62 +54,161 @@ public class Jdbc {
         }
     }
 
-    static void types(Connection connection) throws SQLException {
-        var values = new LinkedHashMap<String, Object>();
-        values.put("boolean", true);
-        values.put("int4", Integer.MIN_VALUE);
-        values.put("int8", Long.MAX_VALUE);
-        values.put("float4", 1.5f);
-        values.put("float8", -0.1);
-        values.put("numeric(30,5)", new BigDecimal("1234567890123456789.12345"));
-        values.put("text", "naïve – ☃ 'quoted' \\ back");
-        values.put("date", java.sql.Date.valueOf("2024-02-29"));
-        values.put("timestamp", Timestamp.valueOf("1999-12-31 23:59:59.123456"));
-        values.put("uuid", UUID.fromString("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"));
-        for (var entry : values.entrySet()) {
-            // Past the prepare threshold results come in binary form.
-            try (var statement = connection.prepareStatement("SELECT ?::" + entry.getKey() + " AS v")) {
+    static Object comparable(Object value) throws SQLException {
+        if (value instanceof byte[] bytes) return HexFormat.of().formatHex(bytes);
+        if (value instanceof java.sql.Array array) return Arrays.asList((Object[]) array.getArray());
+        return value;
+    }
+
+    /** Each value is read, sent back as it was read, and must come out the same; the prepare threshold of 5 lies in between. */
+    static void values(Connection connection) throws SQLException {
+        for (var value : matrix.getAsJsonArray("values")) {
+            String type = field(value, "type"), text = field(value, "text");
+            var read = one(connection, "SELECT '" + text.replace("'", "''") + "'::" + type);
+            // java.sql.Time ends at milliseconds; java.time has them all.
+            if (type.equals("time")) read = java.time.LocalTime.parse(text);
+            try (var statement = connection.prepareStatement("SELECT ?::" + type + ", ?::" + type + "::text, ?::" + type)) {
                 for (int run = 0; run < 8; run++) {
-                    statement.setObject(1, entry.getValue());
+                    statement.setObject(1, read);
+                    statement.setObject(2, read);
+                    statement.setNull(3, Types.OTHER);
                     try (var rows = statement.executeQuery()) {
                         rows.next();
-                        check(entry.getValue().equals(rows.getObject(1)), entry.getKey() + ": " + rows.getObject(1));
+                        var again = type.equals("time") ? rows.getObject(1, java.time.LocalTime.class) : rows.getObject(1);
+                        equal(comparable(again), comparable(read), type);
+                        if (!type.startsWith("interval")) equal(rows.getString(2), text, type + " as text");
+                        equal(rows.getObject(3), null, type + ": NULL");
                     }
-                }
-                statement.setNull(1, Types.OTHER);
-                try (var rows = statement.executeQuery()) {
-                    rows.next();
-                    check(rows.getObject(1) == null, entry.getKey() + ": NULL");
                 }
             }
         }
-        check(Arrays.equals(new byte[] {0, 1, -2}, (byte[]) one(connection, "SELECT ?::bytea", (Object) new byte[] {0, 1, -2})), "bytea");
-        var array = (Array) one(connection, "SELECT ARRAY[1,2,3]::int[]");
-        check(Arrays.equals(new Integer[] {1, 2, 3}, (Integer[]) array.getArray()), "array");
-        var instant = one(connection, "SELECT TIMESTAMPTZ '2024-06-01 12:00:00+00'");
-        check(Instant.parse("2024-06-01T12:00:00Z").equals(((Timestamp) instant).toInstant()), "timestamptz");
     }
 
-    static void introspect(Connection connection) throws SQLException {
+    static void queries(Connection connection) throws SQLException {
+        for (var query : matrix.getAsJsonArray("queries")) {
+            var expected = new ArrayList<List<String>>();
+            for (var row : query.getAsJsonObject().getAsJsonArray("rows")) {
+                var cells = new ArrayList<String>();
+                for (var cell : row.getAsJsonArray()) cells.add(text(cell));
+                expected.add(cells);
+            }
+            try (var statement = connection.prepareStatement(field(query, "sql").replaceAll("\\$\\d+", "?"))) {
+                int index = 1;
+                for (var parameter : query.getAsJsonObject().getAsJsonArray("parameters")) {
+                    if (field(parameter, "type").equals("bigint")) statement.setLong(index++, Long.parseLong(field(parameter, "text")));
+                    else statement.setString(index++, field(parameter, "text"));
+                }
+                for (int run = 0; run < 6; run++) {
+                    var read = new ArrayList<List<String>>();
+                    try (var rows = statement.executeQuery()) {
+                        while (rows.next()) {
+                            var cells = new ArrayList<String>();
+                            for (int i = 1; i <= rows.getMetaData().getColumnCount(); i++) cells.add(rows.getString(i));
+                            read.add(cells);
+                        }
+                    }
+                    equal(read, expected, field(query, "what"));
+                }
+            }
+        }
+    }
+
+    static List<String> list(ResultSet rows, String... names) throws SQLException {
+        var read = new ArrayList<String>();
+        try (rows) {
+            while (rows.next()) {
+                var cells = new ArrayList<String>();
+                for (var name : names) cells.add(rows.getString(name));
+                read.add(String.join(" ", cells));
+            }
+        }
+        return read;
+    }
+
+    static void metaData(Connection connection) throws SQLException {
         var meta = connection.getMetaData();
-        check(meta.getDatabaseMajorVersion() == 17, "version " + meta.getDatabaseProductVersion());
-        var tables = new TreeSet<String>();
-        try (var rows = meta.getTables(null, "jdbc", "%", new String[] {"TABLE", "VIEW"})) {
-            while (rows.next()) tables.add(rows.getString("TABLE_NAME") + ":" + rows.getString("TABLE_TYPE"));
+        equal(meta.getDatabaseProductName(), "PostgreSQL", "product");
+        var tables = list(meta.getTables(null, "matrix", "%", new String[] {"TABLE", "VIEW"}), "TABLE_NAME", "TABLE_TYPE");
+        equal(new TreeSet<>(tables), new TreeSet<>(List.of("kinds TABLE", "named VIEW")), "getTables");
+        check(list(meta.getTables(null, null, "kinds", null), "REMARKS").contains("one column a type"), "remarks");
+        var columns = list(meta.getColumns(null, "matrix", "kinds", "%"), "COLUMN_NAME", "TYPE_NAME", "NULLABLE", "COLUMN_SIZE");
+        equal(columns.size(), matrix.getAsJsonObject("described").getAsJsonArray("columns").size(), "getColumns");
+        equal(columns.get(0), "id int8 0 19", "getColumns");
+        equal(columns.get(6), "amount numeric 1 12", "getColumns");
+        var schemas = list(meta.getSchemas(), "TABLE_SCHEM");
+        check(schemas.containsAll(List.of("matrix", "public", "pg_catalog", "information_schema")), "schemas " + schemas);
+        equal(list(meta.getPrimaryKeys(null, "matrix", "kinds"), "COLUMN_NAME"), List.of(), "getPrimaryKeys");
+        equal(list(meta.getImportedKeys(null, "matrix", "kinds"), "FKCOLUMN_NAME"), List.of(), "getImportedKeys");
+        equal(list(meta.getExportedKeys(null, "matrix", "kinds"), "FKCOLUMN_NAME"), List.of(), "getExportedKeys");
+        equal(list(meta.getIndexInfo(null, "matrix", "kinds", false, false), "INDEX_NAME"), List.of(), "getIndexInfo");
+        check(list(meta.getTypeInfo(), "TYPE_NAME").contains("int8"), "getTypeInfo");
+        check(list(meta.getCatalogs(), "TABLE_CAT").contains(System.getenv("PGDATABASE")), "getCatalogs");
+        list(meta.getTablePrivileges(null, "matrix", "kinds"), "GRANTEE");
+        list(meta.getFunctions(null, "pg_catalog", "abs"), "FUNCTION_NAME");
+        list(meta.getProcedures(null, "matrix", "%"), "PROCEDURE_NAME");
+        try (var statement = connection.prepareStatement(field(matrix.get("described"), "sql"))) {
+            var described = statement.getMetaData();
+            equal(described.getColumnName(7), "amount", "column name");
+            equal(described.getPrecision(7), 12, "precision");
+            equal(described.getScale(7), 2, "scale");
+            equal(described.getColumnTypeName(12), "timestamptz", "type name");
         }
-        check(tables.equals(Set.of("t:TABLE", "v:VIEW")), "tables " + tables);
-        var columns = new ArrayList<String>();
-        try (var rows = meta.getColumns(null, "jdbc", "t", "%")) {
-            while (rows.next()) columns.add(rows.getString("COLUMN_NAME") + ":" + rows.getString("TYPE_NAME") + ":" + rows.getInt("NULLABLE"));
+    }
+
+    static void fetchSize(Connection connection) throws SQLException {
+        connection.setAutoCommit(false);
+        try (var statement = connection.createStatement()) {
+            statement.setFetchSize(100);
+            int count = 0;
+            try (var rows = statement.executeQuery("SELECT n FROM generate_series(1, 1050) AS g(n)")) {
+                while (rows.next()) equal(rows.getInt(1), ++count, "fetch size");
+            }
+            equal(count, 1050, "fetch size");
         }
-        check(columns.equals(List.of("id:int8:0", "name:text:1", "amount:numeric:1")), "columns " + columns);
-        try (var rows = meta.getSchemas()) {
-            var schemas = new HashSet<String>();
-            while (rows.next()) schemas.add(rows.getString("TABLE_SCHEM"));
-            check(schemas.containsAll(Set.of("jdbc", "public", "pg_catalog", "information_schema")), "schemas " + schemas);
+        connection.commit();
+        connection.setAutoCommit(true);
+    }
+
+    static void written(Connection connection) throws SQLException {
+        try (var statement = connection.createStatement()) {
+            statement.execute("DROP SCHEMA IF EXISTS matrix_java CASCADE");
+            statement.execute("CREATE SCHEMA matrix_java");
+            statement.execute("CREATE TABLE matrix_java.t (id bigint NOT NULL, name text)");
+            equal(statement.executeUpdate("INSERT INTO matrix_java.t VALUES (1, 'one'), (2, NULL)"), 2, "update count");
+            try (var insert = connection.prepareStatement("INSERT INTO matrix_java.t VALUES (?, ?)")) {
+                for (long id = 3; id < 6; id++) {
+                    insert.setLong(1, id);
+                    insert.setString(2, "row " + id);
+                    insert.addBatch();
+                }
+                equal(Arrays.toString(insert.executeBatch()), "[1, 1, 1]", "batch");
+            }
+            statement.addBatch("INSERT INTO matrix_java.t VALUES (6, 'six')");
+            statement.addBatch("INSERT INTO matrix_java.t VALUES (7, 'seven'), (8, 'eight')");
+            equal(Arrays.toString(statement.executeBatch()), "[1, 2]", "batch of texts");
+            equal(one(connection, "SELECT count(*) FROM matrix_java.t WHERE name LIKE ?", "%e%"), 3L, "what was written");
+            statement.execute("DROP SCHEMA matrix_java CASCADE");
         }
-        try (var rows = meta.getPrimaryKeys(null, "jdbc", "t")) {
-            check(!rows.next(), "no primary key");
+    }
+
+    static void transaction(Connection connection) throws SQLException {
+        connection.setAutoCommit(false);
+        fails(connection, "SELECT 1/0", "22012");
+        fails(connection, "SELECT 1", "25P02");
+        connection.rollback();
+        equal(one(connection, "SELECT 1"), 1, "after the rollback");
+        connection.rollback();
+        connection.setAutoCommit(true);
+    }
+
+    /** With autosave the driver sets a savepoint before each statement and takes a failed one back. */
+    static void autosave() throws SQLException {
+        try (var connection = connect("autosave=always")) {
+            connection.setAutoCommit(false);
+            equal(one(connection, "SELECT 1"), 1, "autosave");
+            fails(connection, "SELECT 1/0", "22012");
+            equal(one(connection, "SELECT 2"), 2, "after an error with autosave");
+            connection.commit();
         }
     }
 
@@ -104,45 +223,54 @@ public class Jdbc {
                     }
                 }
             }, 500);
-            statement.executeQuery("SELECT count(*) FROM generate_series(1,3000000) a(n) JOIN generate_series(1,3000000) b(n) ON a.n % 7 = b.n % 7");
+            statement.executeQuery(matrix.get("endless").getAsString());
             check(false, "the query was not cancelled");
         } catch (SQLException error) {
             check("57014".equals(error.getSQLState()), "cancel: " + error.getMessage());
         }
-        check(one(connection, "SELECT 1").equals(1), "after the cancel");
+        try (var statement = connection.createStatement()) {
+            statement.setQueryTimeout(1);
+            statement.executeQuery(matrix.get("endless").getAsString());
+            check(false, "no query timeout");
+        } catch (SQLException error) {
+            check("57014".equals(error.getSQLState()), "query timeout: " + error.getMessage());
+        }
+        equal(one(connection, "SELECT 1"), 1, "after the cancel");
+    }
+
+    static void copy(Connection connection) throws Exception {
+        var out = new StringWriter();
+        var rows = connection.unwrap(PGConnection.class).getCopyAPI().copyOut("COPY (SELECT id FROM matrix.kinds ORDER BY id) TO STDOUT", out);
+        equal(out.toString() + rows, "1\n2\n3\n3", "COPY TO");
     }
 
     public static void main(String[] arguments) throws Exception {
-        try (var connection = connect("sslmode=require")) {
-            try (var statement = connection.createStatement()) {
-                statement.execute("DROP SCHEMA IF EXISTS jdbc CASCADE");
-                statement.execute("CREATE SCHEMA jdbc");
-                statement.execute("CREATE TABLE jdbc.t (id bigint NOT NULL, name text, amount numeric(10,2))");
-                check(statement.executeUpdate("INSERT INTO jdbc.t VALUES (1, 'one', 1.50), (2, NULL, NULL)") == 2, "update count");
-                statement.execute("CREATE VIEW jdbc.v AS SELECT id FROM jdbc.t");
-            }
-            types(connection);
-            introspect(connection);
-            fails(connection, "SELECT nothing", "42703");
-            fails(connection, "SELECT * FROM missing", "42P01");
-            fails(connection, "SELECT 1/0", "22012");
-            fails(connection, "SELEC 1", "42601");
+        matrix = JsonParser.parseString(Files.readString(Path.of("../matrix.json"))).getAsJsonObject();
+        try (var connection = connect("")) {
+            values(connection);
+            queries(connection);
+            for (var error : matrix.getAsJsonArray("errors")) fails(connection, field(error, "sql"), field(error, "sqlstate"));
+            metaData(connection);
+            fetchSize(connection);
+            written(connection);
+            transaction(connection);
+            copy(connection);
             cancel(connection);
-
-            connection.setAutoCommit(false);
-            try (var statement = connection.createStatement()) {
-                statement.setFetchSize(100);
-                int count = 0;
-                try (var rows = statement.executeQuery("SELECT n FROM generate_series(1, 1050) AS g(n)")) {
-                    while (rows.next()) count++;
-                }
-                check(count == 1050, "fetch size: " + count);
+        }
+        autosave();
+        for (var mode : List.of("preferQueryMode=simple", "preferQueryMode=extendedForPrepared", "preferQueryMode=extendedCacheEverything",
+                "binaryTransfer=false", "prepareThreshold=-1", "prepareThreshold=0")) {
+            try (var connection = connect(mode)) {
+                queries(connection);
+                if (!mode.endsWith("simple")) values(connection);
             }
-            connection.commit();
         }
-        try (var simple = connect("preferQueryMode=simple")) {
-            check(one(simple, "SELECT ?::int + 1", 41).equals(42), "simple mode");
+        try {
+            connect("", "wrong");
+            check(false, "a wrong password was let in");
+        } catch (SQLException error) {
+            equal(error.getSQLState(), "28P01", "a wrong password");
         }
-        System.out.println("pgjdbc passed");
+        System.out.println("pgjdbc passed " + org.postgresql.util.DriverInfo.DRIVER_VERSION);
     }
 }
