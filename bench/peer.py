@@ -50,23 +50,23 @@ def plain(schema):
 
 
 class Server:
-    """The release binary on a fresh data directory, with the tables registered in main.tpch."""
+    """The release binary on a fresh data directory, with the tables below `root` registered in main.tpch."""
 
-    def __init__(self, binary: str, tables: pathlib.Path):
+    def __init__(self, binary: str, root: pathlib.Path, tables: list[str] = TABLES, settings: list[str] = []):
         self.data = tempfile.mkdtemp(prefix="lakehold-bench-")
         environment = dict(os.environ, LAKEHOLD_ADMIN_PASSWORD=PASSWORD)
         self.process = subprocess.Popen(
             [binary, "serve", "--data-dir", self.data]
-            + ["--set", "listen.postgres=127.0.0.1:0", "--set", "listen.http=127.0.0.1:0"],
+            + [part for setting in ["listen.postgres=127.0.0.1:0", "listen.http=127.0.0.1:0", *settings] for part in ("--set", setting)],
             stdout=subprocess.PIPE, text=True, env=environment,
         )
         line = next(line for line in self.process.stdout if line.startswith("lakehold ready"))
         self.port = int(line.split("postgres=")[1].split()[0].rsplit(":", 1)[1])
         with self.connect() as admin:
-            admin.execute(f"CREATE EXTERNAL LOCATION bench URL 'file://{tables}'")
+            admin.execute(f"CREATE EXTERNAL LOCATION bench URL 'file://{root}'")
             admin.execute("CREATE SCHEMA tpch")
-            for table in TABLES:
-                admin.execute(f"CREATE TABLE tpch.{table} USING DELTA LOCATION 'file://{tables}/delta/{table}'")
+            for table in tables:
+                admin.execute(f"CREATE TABLE tpch.{table} USING DELTA LOCATION 'file://{root}/delta/{table}'")
 
     def connect(self, user: str = "admin", password: str = PASSWORD) -> psycopg.Connection:
         return psycopg.connect(
