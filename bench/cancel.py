@@ -49,7 +49,7 @@ def run(connection, statement, ended):
 def cancelled(server, observer, statement):
     with server.connect() as connection:
         ended = []
-        thread = threading.Thread(target=run, args=(connection, statement, ended))
+        thread = threading.Thread(target=run, daemon=True, args=(connection, statement, ended))
         thread.start()
         until(lambda: running(observer, connection.info.backend_pid))
         started = time.perf_counter()
@@ -61,7 +61,7 @@ def cancelled(server, observer, statement):
 def vanished(server, observer, statement):
     connection = server.connect()
     pid = connection.info.backend_pid
-    thread = threading.Thread(target=run, args=(connection, statement, []))
+    thread = threading.Thread(target=run, daemon=True, args=(connection, statement, []))
     thread.start()
     until(lambda: running(observer, pid))
     # The other end sees a connection that ends in the middle of a statement.
