@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod conformance;
 mod differential;
 mod fuzz;
 mod governance;
@@ -18,7 +19,9 @@ mod layers;
 mod lifecycle;
 mod lock_file;
 mod login;
+mod prepared;
 mod queries;
+mod raw;
 mod server;
 mod sessions;
 mod statements;
