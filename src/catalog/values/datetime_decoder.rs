@@ -30,7 +30,7 @@ impl Fault {
         match self {
             Fault::Syntax => invalid_datetime(type_name, text),
             Fault::Overflow => overflow(),
-            Fault::MonthDayOverflow => overflow().with_hint("Perhaps you need a different \"datestyle\" setting."),
+            Fault::MonthDayOverflow => overflow().with_hint("Perhaps you need a different \"DateStyle\" setting."),
             Fault::ZoneOverflow => {
                 Error::new(ErrorKind::InvalidTimeZone, format!("time zone displacement out of range: \"{text}\""))
             }

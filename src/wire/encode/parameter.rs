@@ -16,7 +16,7 @@ use super::parameter_binary as binary;
 use super::{EncodeSettings, Format};
 use crate::catalog::types::{RegKind, SqlType};
 use crate::catalog::values::{
-    self, IntervalValue, NumericValue, canonical_jsonb, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8,
+    self, IntervalValue, NumericValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8,
     parse_int2, parse_int4, parse_int8, parse_interval, parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz,
     parse_uuid,
 };
@@ -110,12 +110,9 @@ pub(super) fn string(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
     const NAME_LENGTH: usize = 63;
     let value = match sql_type {
         SqlType::Uuid => values::format_uuid(&parse_uuid(text)?).to_string(),
-        SqlType::Jsonb => {
-            canonical_jsonb(text).ok_or_else(|| Error::new(ErrorKind::InvalidText, "invalid input syntax for type json"))?
-        }
+        SqlType::Jsonb => values::canonical_jsonb(text)?,
         SqlType::Json => {
-            serde_json::from_str::<serde::de::IgnoredAny>(text)
-                .map_err(|error| Error::new(ErrorKind::InvalidText, "invalid input syntax for type json").with_source(error))?;
+            values::check_json(text)?;
             text.to_string()
         }
         SqlType::Name => text[..text.floor_char_boundary(NAME_LENGTH)].to_string(),
