@@ -1,7 +1,7 @@
 //! Prepared statements of one session. Protocol (`Parse`) and SQL (`PREPARE`) share the names, as PostgreSQL does.
 //!
-//! A prepared statement is text, its parsed form and a description; it is no permission and no plan: every execution resolves,
-//! binds and governs again.
+//! A prepared statement is text, its parsed form, a description and what it was bound to last; it is no permission and no plan: every
+//! execution resolves and governs again, and binds again where anything has changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

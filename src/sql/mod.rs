@@ -6,6 +6,7 @@ pub mod limits;
 pub mod parser;
 pub mod redact;
 mod references;
+mod remembered;
 pub mod resolve;
 mod rewrite;
 pub mod scope;
@@ -21,6 +22,7 @@ pub use bind::{
 pub use limits::Limits;
 pub use parser::parse;
 pub use redact::redact;
+pub use remembered::Remembered;
 pub use resolve::{Resolved, resolve, resolve_expression, table_ref};
 pub use scope::{Pins, Scope};
 pub use source::{Access, AccessBy, BoundPolicies, BoundQuery, SecurableSource, SourceRelation};

@@ -29,6 +29,8 @@ pub struct Parsed {
     pub text: String,
     /// Number of `$n` parameters: the highest n.
     pub parameters: usize,
+    /// What it was bound to last.
+    pub remembered: super::Remembered,
 }
 
 impl Parsed {
@@ -40,7 +42,7 @@ impl Parsed {
 
 impl fmt::Debug for Parsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { statement, text: _, parameters } = self;
+        let Self { statement, text: _, parameters, remembered: _ } = self;
         f.debug_struct("Parsed")
             .field("statement", statement)
             .field("text", &self.log_text())

@@ -6,6 +6,7 @@ use super::reader::{Reader, refused};
 use super::session::isolation_level;
 use super::{insert, query};
 use crate::error::Result;
+use crate::sql::Remembered;
 use crate::sql::statement::{Parsed, PreparedStatement, Statement, TransactionModes, TransactionStatement};
 
 /// BEGIN and what belongs to it.
@@ -129,7 +130,7 @@ fn prepare(reader: &mut Reader) -> Result<PreparedStatement> {
     Ok(PreparedStatement::Prepare {
         name,
         types,
-        statement: Box::new(Parsed { statement, text: reader.text_since(from), parameters }),
+        statement: Box::new(Parsed { statement, text: reader.text_since(from), parameters, remembered: Remembered::default() }),
     })
 }
 

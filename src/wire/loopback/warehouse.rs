@@ -20,6 +20,7 @@ use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Column, CopyLayout, Description, Notice, Outcome, RowStream, RowTag, TransactionStatus};
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
+use crate::sql::Remembered;
 use crate::sql::statement::{
     CopyColumns, CopyForm, CopyFormat, CopyHeader, CopyIn, CopyTable, Name, Parsed, SessionStatement, Statement, TransactionModes,
     TransactionStatement,
@@ -240,7 +241,7 @@ impl BackendSession for Session {
                     "selec" => return Err(Error::new(ErrorKind::Syntax, "syntax error at or near \"selec\"").with_position(1)),
                     _ => Statement::Session(SessionStatement::Unlisten(None)),
                 };
-                Ok(Parsed { statement, text: text.into(), parameters: 0 })
+                Ok(Parsed { statement, text: text.into(), parameters: 0, remembered: Remembered::default() })
             })
             .collect()
     }
