@@ -237,6 +237,8 @@ kinds! {
     StringTooLong = "22001", 400;
     /// A regular expression that does not compile.
     InvalidRegex = "2201B", 400;
+    /// A power or root that does not exist.
+    InvalidPower = "2201F", 400;
     /// A value that a function cannot take, or another data fault.
     DataException = "22000", 400;
     /// A negative LIMIT.

@@ -48,11 +48,13 @@ struct Told {
     value: Option<String>,
     /// True when the template is fit for the client although it is not ours: names and types of the statement.
     hint: Option<&'static str>,
+    /// About types of the statement, never about data.
+    detail: Option<String>,
 }
 
 impl Told {
     fn new(kind: ErrorKind, template: impl Into<String>) -> Self {
-        Self { kind, template: template.into(), value: None, hint: None }
+        Self { kind, template: template.into(), value: None, hint: None, detail: None }
     }
 
     fn quoting(mut self, value: &str) -> Self {
@@ -76,6 +78,10 @@ fn finish(told: Told, redacted: bool, variant: String, source: Box<dyn StdError 
     }
     let error = Error::new(told.kind, message);
     let error = if redacted { error.with_source(variant) } else { error.with_source(source) };
+    let error = match told.detail {
+        Some(detail) => error.with_detail(detail),
+        None => error,
+    };
     match told.hint {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -122,7 +128,11 @@ impl Told {
 fn classify_arrow(error: &ArrowError) -> Told {
     match error {
         ArrowError::DivideByZero => Told::new(ErrorKind::DivisionByZero, "division by zero"),
-        ArrowError::ArithmeticOverflow(_) => Told::new(ErrorKind::NumericOutOfRange, "numeric value out of range"),
+        ArrowError::ArithmeticOverflow(text) => Told::new(
+            ErrorKind::NumericOutOfRange,
+            overflowed_integer(text)
+                .map_or_else(|| "numeric value out of range".to_string(), |name| format!("{name} out of range")),
+        ),
         ArrowError::CastError(text)
         | ArrowError::ParseError(text)
         | ArrowError::InvalidArgumentError(text)
@@ -143,6 +153,25 @@ fn classify_arrow(error: &ArrowError) -> Told {
         }
         ArrowError::SchemaError(_) | ArrowError::CDataInterface(_) => Told::new(ErrorKind::Internal, "internal error"),
     }
+}
+
+/// The integer type in which `Overflow happened on: 32767 + 1` happened: no narrower type holds both numbers, and no wider one
+/// overflows, as it holds the result.
+fn overflowed_integer(text: &str) -> Option<&'static str> {
+    let (left, operation) = text.strip_prefix("Overflow happened on: ")?.split_once(' ')?;
+    let (operator, right) = operation.split_once(' ')?;
+    let (left, right): (i128, i128) = (left.parse().ok()?, right.parse().ok()?);
+    let result = match operator {
+        "+" => left.checked_add(right),
+        "-" => left.checked_sub(right),
+        "*" => left.checked_mul(right),
+        _ => None,
+    }?;
+    let overflows = |least: i128, most: i128| !(least..=most).contains(&result);
+    if overflows(i64::MIN.into(), i64::MAX.into()) {
+        return Some("bigint");
+    }
+    if overflows(i32::MIN.into(), i32::MAX.into()) { Some("integer") } else { Some("smallint") }
 }
 
 /// Texts of Arrow's cast and parse kernels, which quote the value.
@@ -188,7 +217,8 @@ fn classify_value(text: &str) -> Told {
         || text.contains("parse decimal overflow")
         || text.contains("is too large to store in a Decimal")
     {
-        return Told::new(ErrorKind::NumericOutOfRange, "numeric field overflow");
+        let overflow = Told::new(ErrorKind::NumericOutOfRange, "numeric field overflow");
+        return Told { detail: decimal_bounds(text), ..overflow };
     }
     if text.contains("to datetime") || text.starts_with("Overflow converting") || text.contains("Date64 value") {
         return Told::new(ErrorKind::DatetimeOutOfRange, "timestamp out of range");
@@ -200,6 +230,15 @@ fn classify_value(text: &str) -> Told {
         return Told::new(ErrorKind::NotNullViolation, "null value in a column that does not allow it");
     }
     Told::new(ErrorKind::DataException, "a value cannot be processed").with_text(text)
+}
+
+/// PostgreSQL's detail for `12345.00 is too large to store in a Decimal128 of precision 3. Max is 9.99`.
+fn decimal_bounds(text: &str) -> Option<String> {
+    let (precision, most) = text.rsplit_once(" of precision ")?.1.split_once(". Max is ")?;
+    let precision: usize = precision.parse().ok()?;
+    let scale = most.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let whole = precision.checked_sub(scale)?;
+    Some(format!("A field with precision {precision}, scale {scale} must round to an absolute value less than 10^{whole}."))
 }
 
 /// The two variable parts of `{open}value{middle}type{close}`. The value may hold anything, so the borders are searched from the right.
@@ -405,6 +444,9 @@ fn classify_execution(text: &str) -> Told {
     if lower.contains("divide by zero") || lower.contains("division by zero") {
         return Told::new(ErrorKind::DivisionByZero, "division by zero");
     }
+    if lower.contains("cannot take square root of a negative number") {
+        return Told::new(ErrorKind::InvalidPower, "cannot take square root of a negative number");
+    }
     if lower.contains("regular expression did not compile") || lower.contains("regex parse error") {
         return Told::new(ErrorKind::InvalidRegex, "invalid regular expression");
     }
@@ -543,7 +585,9 @@ mod tests {
                 "invalid input syntax for type date: \"abc\"",
             ),
             (arrow(ArrowError::CastError("Can't cast value 70000 to type Int16".into())), "22003", "smallint out of range"),
-            (arrow(ArrowError::ArithmeticOverflow("Overflow happened on: 1 + 2".into())), "22003", "numeric value out of range"),
+            (arrow(ArrowError::ArithmeticOverflow("Overflow happened on: 32767 + 1".into())), "22003", "smallint out of range"),
+            (arrow(ArrowError::ArithmeticOverflow("Overflow happened on: 65536 * 65536".into())), "22003", "integer out of range"),
+            (arrow(ArrowError::ArithmeticOverflow("Overflow happened on: x".into())), "22003", "numeric value out of range"),
             (
                 DataFusionError::Execution("Scalar subquery returned more than one row".into()),
                 "21000",

@@ -255,11 +255,18 @@ impl Lexer<'_> {
                 }
             }
         }
-        let invalid = || Error::new(ErrorKind::InvalidEncoding, "invalid byte sequence for encoding \"UTF8\"");
+        let invalid = |bytes: &[u8]| {
+            let shown: Vec<String> = bytes.iter().map(|byte| format!("0x{byte:02x}")).collect();
+            Error::new(ErrorKind::InvalidEncoding, format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")))
+        };
         if value.contains(&0) {
-            return Err(invalid());
+            return Err(invalid(&[0]));
         }
-        String::from_utf8(value).map(Token::SingleQuotedString).map_err(|_| invalid())
+        String::from_utf8(value).map(Token::SingleQuotedString).map_err(|error| {
+            let from = error.utf8_error().valid_up_to();
+            let length = error.utf8_error().error_len().unwrap_or(1);
+            invalid(&error.as_bytes()[from..from + length])
+        })
     }
 
     /// A string goes on in the next line: moves behind the opening quote there.
@@ -672,7 +679,7 @@ mod tests {
             ("/* /* */ x", "42601: unterminated /* comment at or near \"/* /* */ x\" @Some(1)"),
             ("select $a$ x", "42601: unterminated dollar-quoted string at or near \"$a$ x\" @Some(8)"),
             ("select é \\", "42601: syntax error at or near \"\\\" @Some(10)"),
-            ("E'\\xff'", "22021: invalid byte sequence for encoding \"UTF8\" @None"),
+            ("E'\\xff'", "22021: invalid byte sequence for encoding \"UTF8\": 0xff @None"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
         }

@@ -14,6 +14,7 @@ use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFunctionDefinition};
 use datafusion::sql::sqlparser::ast::{self, OrderByKind, SetExpr, SetOperator, SetQuantifier, Spanned};
+use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::Binder;
 use super::coerce::family;
@@ -397,7 +398,7 @@ impl Binder<'_> {
         let (right_plan, right_outputs) = self.arm(right, environment)?;
         if left_outputs.len() != right_outputs.len() {
             let message = format!("each {name} query must have the same number of columns");
-            return Err(at(Error::new(ErrorKind::Syntax, message), right.span()));
+            return Err(at(Error::new(ErrorKind::Syntax, message), first_output(right)));
         }
         let (left_plan, right_plan, outputs) = self.matched(left_plan, left_outputs, right_plan, right_outputs, name)?;
         let plan = match (op, all) {
@@ -674,5 +675,15 @@ pub(super) fn position_key(expr: &ast::Expr, outputs: usize) -> Result<Option<us
             Error::new(ErrorKind::InvalidColumnReference, format!("ORDER BY position {text} is not in select list")),
             value.span,
         )),
+    }
+}
+
+/// Where the first output column of a query stands, which is where PostgreSQL points.
+fn first_output(body: &SetExpr) -> Span {
+    match body {
+        SetExpr::Select(select) => select.projection.first().map_or_else(|| body.span(), Spanned::span),
+        SetExpr::Query(query) => first_output(&query.body),
+        SetExpr::SetOperation { left, .. } => first_output(left),
+        _ => body.span(),
     }
 }
