@@ -82,6 +82,8 @@ pub enum SqlType {
     Void,
     /// An array of one element type.
     Array(Box<SqlType>),
+    /// `record`: an anonymous row, with the types of its fields `f1`, `f2`, ..
+    Record(Vec<SqlType>),
 }
 
 /// The object identifier alias types of PostgreSQL 8.19.
@@ -147,6 +149,9 @@ impl RegKind {
 }
 
 impl SqlType {
+    /// `numeric` without modifiers, as a column holds it.
+    pub const UNBOUNDED_NUMERIC: SqlType = SqlType::Numeric { precision: 38, scale: 10 };
+
     /// The type's OID in `pg_type`.
     pub fn oid(&self) -> u32 {
         match self {
@@ -192,6 +197,7 @@ impl SqlType {
             SqlType::Timestamptz => (1184, 1185),
             SqlType::Interval => (1186, 1187),
             SqlType::Numeric { .. } => (1700, 1231),
+            SqlType::Record(_) => (2249, 2287),
             SqlType::Void => (2278, 2278),
             SqlType::Uuid => (2950, 2951),
             SqlType::Jsonb => (3802, 3807),
@@ -219,6 +225,7 @@ impl SqlType {
             | SqlType::Int2Vector
             | SqlType::OidVector
             | SqlType::NodeTree
+            | SqlType::Record(_)
             | SqlType::Array(_) => -1,
         }
     }
@@ -268,6 +275,7 @@ impl SqlType {
             SqlType::AclItem => "aclitem".into(),
             SqlType::Unknown => "unknown".into(),
             SqlType::Void => "void".into(),
+            SqlType::Record(_) => "record".into(),
             SqlType::Array(element) => format!("_{}", element.type_name()),
         }
     }
@@ -364,6 +372,9 @@ impl SqlType {
             SqlType::Int2Vector => DataType::List(Arc::new(Field::new_list_field(DataType::Int16, true))),
             SqlType::OidVector => DataType::List(SqlType::Oid.list_element()),
             SqlType::Array(element) => DataType::List(element.list_element()),
+            SqlType::Record(fields) => DataType::Struct(
+                fields.iter().enumerate().map(|(index, field)| field.field(format!("f{}", index + 1), true)).collect(),
+            ),
             SqlType::Void => DataType::Null,
             SqlType::Text
             | SqlType::Varchar(_)
@@ -401,6 +412,7 @@ impl SqlType {
             SqlType::Bpchar(Some(length)) => format!("bpchar({length})"),
             SqlType::Numeric { precision, scale } => format!("numeric({precision},{scale})"),
             SqlType::Array(element) => format!("{}[]", element.tag()),
+            SqlType::Record(fields) => format!("record({})", fields.iter().map(SqlType::tag).collect::<Vec<_>>().join(",")),
             other => other.type_name(),
         }
     }
@@ -409,6 +421,9 @@ impl SqlType {
     pub fn from_tag(tag: &str) -> Option<SqlType> {
         if let Some(element) = tag.strip_suffix("[]") {
             return Some(SqlType::Array(Box::new(SqlType::from_tag(element)?)));
+        }
+        if let Some(fields) = tag.strip_prefix("record(").and_then(|rest| rest.strip_suffix(')')) {
+            return split_tags(fields).into_iter().map(SqlType::from_tag).collect::<Option<_>>().map(SqlType::Record);
         }
         let (name, arguments) = match tag.strip_suffix(')').and_then(|open| open.split_once('(')) {
             Some((name, arguments)) => {
@@ -500,7 +515,7 @@ impl SqlType {
     /// The type whose OID is `oid`, without modifiers; `numeric` without modifiers becomes `numeric(38,10)`.
     pub fn from_oid(oid: u32) -> Option<SqlType> {
         if oid == 1700 {
-            return Some(SqlType::Numeric { precision: 38, scale: 10 });
+            return Some(SqlType::UNBOUNDED_NUMERIC);
         }
         SqlType::scalars().into_iter().find_map(|scalar| {
             if scalar.oid() == oid {
@@ -533,6 +548,25 @@ impl SqlType {
     }
 }
 
+/// The tags of a list, at the commas outside of brackets.
+fn split_tags(list: &str) -> Vec<&str> {
+    let mut tags = vec![];
+    let (mut start, mut depth) = (0, 0_usize);
+    for (at, character) in list.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                tags.push(&list[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    tags.push(&list[start..]);
+    tags
+}
+
 impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.display_name())
@@ -554,6 +588,17 @@ mod tests {
             let array = SqlType::Array(Box::new(scalar.clone()));
             assert_eq!(SqlType::of_field(&array.field("c", true)), array, "{scalar}[]");
         }
+    }
+
+    #[test]
+    fn a_record_keeps_the_types_of_its_fields() {
+        let inner = SqlType::Record(vec![SqlType::Numeric { precision: 12, scale: 2 }, SqlType::Unknown]);
+        let record = SqlType::Record(vec![SqlType::Int4, inner, SqlType::Array(Box::new(SqlType::Varchar(Some(3))))]);
+        assert_eq!(record.tag(), "record(int4,record(numeric(12,2),unknown),varchar(3)[])");
+        assert_eq!(SqlType::from_tag(&record.tag()), Some(record.clone()));
+        let array = SqlType::Array(Box::new(record.clone()));
+        assert_eq!(SqlType::of_field(&array.field("c", true)), array);
+        assert_eq!((record.oid(), array.oid()), (2249, 2287));
     }
 
     #[test]

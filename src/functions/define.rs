@@ -477,7 +477,7 @@ fn fit_exact(sql_type: &SqlType, argument: &DataType) -> Option<(u32, DataType)>
                 None
             }
         }
-        SqlType::Void => None,
+        SqlType::Record(_) | SqlType::Void => None,
     }
 }
 

@@ -15,9 +15,6 @@ use datafusion::sql::sqlparser::ast::{
 use crate::catalog::types::{RegKind, SqlType};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Digits and scale of `numeric` without modifiers.
-const UNBOUNDED_NUMERIC: SqlType = SqlType::Numeric { precision: 38, scale: 10 };
-
 /// Most digits of a `numeric`.
 const MAX_PRECISION: u64 = 76;
 
@@ -180,7 +177,7 @@ fn pg_type(name: &str, modifiers: &[String], exact: bool) -> Result<Option<SqlTy
         "interval" => SqlType::Interval,
         "uuid" => SqlType::Uuid,
         "numeric" | "decimal" => match numbers()?.as_slice() {
-            [] => UNBOUNDED_NUMERIC,
+            [] => SqlType::UNBOUNDED_NUMERIC,
             [precision] => checked_numeric(*precision, 0)?,
             [precision, scale] => checked_numeric(*precision, i64::try_from(*scale).unwrap_or(i64::MAX))?,
             _ => return Err(Error::new(ErrorKind::InvalidParameter, "invalid NUMERIC type modifier")),
@@ -234,7 +231,7 @@ fn float(info: &ExactNumberInfo) -> Result<SqlType> {
 
 fn numeric(info: &ExactNumberInfo) -> Result<SqlType> {
     match info {
-        ExactNumberInfo::None => Ok(UNBOUNDED_NUMERIC),
+        ExactNumberInfo::None => Ok(SqlType::UNBOUNDED_NUMERIC),
         ExactNumberInfo::Precision(precision) => checked_numeric(*precision, 0),
         ExactNumberInfo::PrecisionAndScale(precision, scale) => checked_numeric(*precision, *scale),
     }

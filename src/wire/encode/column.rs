@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use super::cells::Cells;
 use super::json::json_writer;
 use super::list::{array_writer, is_list, vector_writer};
+use super::record::record_writer;
 use super::repeated::{dictionary_writer, run_writer};
 use super::{EncodeSettings, Format, scalar, temporal};
 use crate::catalog::types::SqlType;
@@ -116,6 +117,7 @@ fn direct_writer(
         SqlType::OidVector => vector_writer(&SqlType::Oid, data_type, format, settings)?,
         SqlType::Array(element) if is_list(data_type) => Some(array_writer(element, data_type, format, settings)?),
         SqlType::Array(_) => None,
+        SqlType::Record(fields) => record_writer(fields, data_type, format, settings)?,
         SqlType::Void => Some(Box::new(VoidWriter)),
     })
 }

@@ -17,6 +17,7 @@ mod names;
 mod numeric;
 mod parameter;
 pub(super) mod parameter_binary;
+mod record;
 mod repeated;
 mod rows;
 mod scalar;
