@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 use tokio_util::sync::CancellationToken;
 
-use super::encode::EncodeSettings;
+use super::encode::{EncodeSettings, ObjectNames};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::Principal;
 use crate::catalog::types::SqlType;
@@ -76,6 +76,11 @@ pub trait BackendSession: Send {
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome>;
 
+    /// What a query asked of its session happens now that its rows are out.
+    fn finish_query(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Where the session stands, as ReadyForQuery tells it: an implicit transaction counts as idle.
     fn transaction_status(&self) -> TransactionStatus;
 
@@ -107,12 +112,17 @@ pub trait BackendSession: Send {
     /// Value of a setting by its lower-case name.
     fn setting(&self, name: &str) -> Option<String>;
 
-    /// How values are written and read. An implementation adds the names behind `regclass` and its kind.
+    /// How values are written and read.
     ///
     /// # Errors
     /// As [`EncodeSettings::from_settings`]; settings that were checked when they were set give none.
     fn encode_settings(&self) -> Result<EncodeSettings> {
         EncodeSettings::from_settings(|name| self.setting(name))
+    }
+
+    /// The names behind `regclass` and its kind, as this session may see them now. Asked only where a result has such values.
+    fn object_names(&self) -> Option<Arc<dyn ObjectNames>> {
+        None
     }
 
     /// A fresh token for the statement that comes next.

@@ -3,7 +3,8 @@
 //! ```text
 //!  Parse ─▶ prepared statement ─ Bind ─▶ portal ─ Execute(limit) ─▶ rows ─▶ PortalSuspended | CommandComplete
 //! ```
-//! Names live in the session, where SQL's PREPARE and DECLARE find them too. Parse binds and authorises; Execute does both again.
+//! Names live in the session, where SQL's PREPARE and DECLARE find them too. Parse binds and authorises; Execute authorises again, and
+//! binds again where anything has changed.
 
 use std::sync::Arc;
 
@@ -77,7 +78,7 @@ impl Connection {
             self.check_block(Some(&parsed.statement))?;
         }
         self.session.portals().check_free(&portal)?;
-        let settings = self.session.encode_settings()?;
+        let settings = self.settings_for(prepared.description.parameters.iter())?;
         let parameters = parameters(&bind, &portal, &prepared, &settings)?;
         if let Some(columns) = &prepared.description.columns {
             Format::of_columns(&bind.result_formats, columns.len())?;
@@ -175,7 +176,8 @@ impl Connection {
             }
             return Ok(self.output.message(&EmptyQueryResponse::new())?);
         };
-        let types: Vec<Option<SqlType>> = prepared.description.parameters.iter().cloned().map(Some).collect();
+        let described = prepared.description.parameters.iter().zip(&parameters);
+        let types: Vec<Option<SqlType>> = described.map(|(sql_type, value)| Some(type_of_value(sql_type, value))).collect();
         let several = self.executed > 0;
         self.executed += 1;
         let mut interrupts = self.begin(several);
@@ -217,6 +219,7 @@ impl Connection {
     ) -> Result<(), Halt> {
         let formats = Format::of_columns(formats, columns.len())?;
         let rows = self.send_rows(columns, &formats, false, cursor.take(limit), interrupts).await?;
+        self.session.finish_query()?;
         self.send_notices()?;
         // A limit that is hit exactly suspends, even if nothing is left.
         if limit == Some(rows) {
@@ -228,6 +231,16 @@ impl Connection {
 
 fn object_name(bytes: &[u8]) -> Result<String> {
     statement_text(bytes).map(ToString::to_string)
+}
+
+/// The type of a parameter with its value: a numeric has the digits that came.
+fn type_of_value(described: &SqlType, value: &ScalarValue) -> SqlType {
+    match (described, value) {
+        (SqlType::Numeric { .. }, ScalarValue::Decimal128(_, precision, scale) | ScalarValue::Decimal256(_, precision, scale)) => {
+            SqlType::Numeric { precision: *precision, scale: *scale }
+        }
+        _ => described.clone(),
+    }
 }
 
 fn declared_type(oid: u32) -> Result<Option<SqlType>> {

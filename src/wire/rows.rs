@@ -19,7 +19,7 @@ use pgwire::messages::data::{FieldDescription, RowDescription};
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::encode::{CopyEncoder, Format, RowEncoder};
+use super::encode::{CopyEncoder, EncodeSettings, Format, RowEncoder};
 use super::error::Halt;
 use super::interrupt::Interrupts;
 use super::transport::{Input, Output};
@@ -42,7 +42,7 @@ pub(super) fn row_description(columns: &[Column], formats: &[Format]) -> RowDesc
             column.attribute,
             column.sql_type.oid(),
             column.sql_type.type_len(),
-            column.sql_type.typmod(),
+            column.typmod,
             format.code(),
         )
     });
@@ -121,6 +121,15 @@ impl Sink<'_> {
 }
 
 impl Connection {
+    /// How values of these types are written and read.
+    pub(super) fn settings_for<'t>(&self, mut types: impl Iterator<Item = &'t SqlType>) -> Result<EncodeSettings> {
+        let mut settings = self.session.encode_settings()?;
+        if types.any(prints_names) {
+            settings.object_names = self.session.object_names();
+        }
+        Ok(settings)
+    }
+
     /// Sends rows, with their description in front if `describe` says so. Returns how many.
     ///
     /// The description waits for the first batch: a statement that fails before its first row shows an error only.
@@ -132,7 +141,7 @@ impl Connection {
         mut stream: RowStream,
         interrupts: &mut Interrupts,
     ) -> Result<u64, Halt> {
-        let settings = self.session.encode_settings()?;
+        let settings = self.settings_for(columns.iter().map(|column| &column.sql_type))?;
         let mut sink = Sink { input: &mut self.input, output: &mut self.output, interrupts };
         let first = sink.next(&mut stream).await?;
         if describe {
@@ -152,7 +161,7 @@ impl Connection {
         mut stream: RowStream,
         interrupts: &mut Interrupts,
     ) -> Result<u64, Halt> {
-        let settings = self.session.encode_settings()?;
+        let settings = self.settings_for(columns.iter().map(|column| &column.sql_type))?;
         let named: Vec<(String, SqlType)> = columns.iter().map(|column| (column.name.clone(), column.sql_type.clone())).collect();
         let mut sink = Sink { input: &mut self.input, output: &mut self.output, interrupts };
         let first = sink.next(&mut stream).await?;
@@ -169,6 +178,15 @@ impl Connection {
         encoder.finish(sink.output.buffer());
         sink.output.message(&CopyDone::new())?;
         Ok(rows)
+    }
+}
+
+/// Whether values of this type are numbers that print as names.
+fn prints_names(sql_type: &SqlType) -> bool {
+    match sql_type {
+        SqlType::Array(element) => prints_names(element),
+        SqlType::Reg(_) => true,
+        _ => false,
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::ObjectNames;
 use crate::catalog::types::RegKind;
+use crate::error::Result;
 use crate::functions::FunctionContext;
-use crate::functions::names::display_object;
+use crate::functions::names::{display_object, require_object};
 
 /// Names as the principal of a statement may see them, qualified where its search path does not lead to them.
 #[derive(Clone)]
@@ -14,6 +15,10 @@ pub struct ContextNames(pub Arc<FunctionContext>);
 impl ObjectNames for ContextNames {
     fn name(&self, kind: RegKind, oid: u32) -> Option<String> {
         Some(display_object(&self.0, kind, oid))
+    }
+
+    fn oid(&self, kind: RegKind, text: &str) -> Result<u32> {
+        require_object(&self.0, kind, text)
     }
 }
 

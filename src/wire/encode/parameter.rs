@@ -1,8 +1,7 @@
 //! Bind's parameters to scalar values: text in every form PostgreSQL reads, and the binary forms.
 //!
-//! A value has the Arrow type of its SQL type, with one exception: a `numeric` with more digits than the parameter's precision and
-//! scale hold keeps them all, in a wider decimal type. PostgreSQL's parameters have no precision, and a comparison with a rounded
-//! value would find other rows.
+//! A value has the Arrow type of its SQL type, with one exception: a `numeric` keeps the digits it came with. PostgreSQL's parameters
+//! have no precision; a comparison with a rounded value would find other rows, and `12.50` is not shown as `12.5000000000`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,8 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// # Errors
 /// Text: 22P02, 22003, 22007, 22008, 22021 as PostgreSQL words them. Binary: 22P03, and 08P01 for bytes that end too early.
-/// [`ErrorKind::Unsupported`] for `NaN` and infinities of `numeric` and the date types, for arrays of several dimensions, and for
-/// `regclass` and its kind by name.
+/// [`ErrorKind::Unsupported`] for `NaN` and infinities of `numeric` and the date types, and for arrays of several dimensions.
 pub fn decode_parameter(
     bytes: Option<&[u8]>,
     format: Format,
@@ -42,7 +40,8 @@ pub fn decode_parameter(
         SqlType::OidVector => vector(bytes, format, &SqlType::Oid, &data_type, settings),
         SqlType::Numeric { precision, scale } => {
             let value = numeric(bytes, format)?;
-            let fitting = fitting_decimal(*precision, *scale, &[value])?;
+            let unbounded = *sql_type == SqlType::UNBOUNDED_NUMERIC;
+            let fitting = if unbounded { own_decimal(&value)? } else { fitting_decimal(*precision, *scale, &[value])? };
             decimal(Some(value), fitting)
         }
         scalar_type => scalar(bytes, format, scalar_type, settings),
@@ -99,7 +98,7 @@ fn scalar_text(text: &str, sql_type: &SqlType, settings: &EncodeSettings) -> Res
         SqlType::Timestamptz => ScalarValue::TimestampMicrosecond(Some(parse_timestamptz(text, &input)?), Some("UTC".into())),
         SqlType::Interval => interval(parse_interval(text, settings.interval_style)?)?,
         SqlType::Oid | SqlType::Xid => ScalarValue::UInt32(Some(parse_oid(text)?)),
-        SqlType::Reg(kind) => ScalarValue::UInt32(Some(object_identifier(text, *kind)?)),
+        SqlType::Reg(kind) => ScalarValue::UInt32(Some(object_identifier(text, *kind, settings)?)),
         other => string(text, other)?,
     })
 }
@@ -110,11 +109,11 @@ pub(super) fn string(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
     const NAME_LENGTH: usize = 63;
     let value = match sql_type {
         SqlType::Uuid => values::format_uuid(&parse_uuid(text)?).to_string(),
-        SqlType::Jsonb => values::canonical_jsonb(text)?,
         SqlType::Json => {
             values::check_json(text)?;
             text.to_string()
         }
+        SqlType::Jsonb => values::canonical_jsonb(text)?,
         SqlType::Name => text[..text.floor_char_boundary(NAME_LENGTH)].to_string(),
         SqlType::Char => text.chars().next().map(String::from).unwrap_or_default(),
         SqlType::Void => return Ok(ScalarValue::Null),
@@ -123,15 +122,14 @@ pub(super) fn string(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
     Ok(ScalarValue::Utf8(Some(value)))
 }
 
-/// A number; names are the binder's business.
-fn object_identifier(text: &str, kind: RegKind) -> Result<u32> {
-    if text == "-" {
-        return Ok(0);
+/// A number, or a name where somebody knows it.
+fn object_identifier(text: &str, kind: RegKind, settings: &EncodeSettings) -> Result<u32> {
+    match (text, parse_oid(text), &settings.object_names) {
+        ("-", _, _) => Ok(0),
+        (_, Ok(oid), _) => Ok(oid),
+        (_, Err(_), Some(names)) => names.oid(kind, text),
+        (_, Err(error), None) => Err(error),
     }
-    parse_oid(text).map_err(|_| {
-        Error::unsupported(format!("a {} parameter by name", kind.name()))
-            .with_hint(format!("Send the parameter as text and convert it in the statement: $1::text::{}.", kind.name()))
-    })
 }
 
 /// PostgreSQL's interval as Arrow's.
@@ -146,6 +144,14 @@ fn numeric(bytes: &[u8], format: Format) -> Result<NumericValue> {
         Format::Text => parse_numeric(text(bytes)?),
         Format::Binary => binary::numeric(bytes),
     }
+}
+
+/// Precision and scale of a value as it was written.
+fn own_decimal(value: &NumericValue) -> Result<(u8, i8)> {
+    let overflow = || Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow");
+    let scale = i8::try_from(value.scale).map_err(|_| overflow())?;
+    let precision = value.whole_digits().checked_add(scale.unsigned_abs()).filter(|digits| *digits <= 76).ok_or_else(overflow)?;
+    Ok((precision.max(1), scale))
 }
 
 /// The declared precision and scale if all `values` fit them exactly, else wider ones that they fit.

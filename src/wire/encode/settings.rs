@@ -59,6 +59,12 @@ impl Format {
 pub trait ObjectNames: fmt::Debug + Send + Sync {
     /// The text of `oid` as a value of the alias type `kind`, quoted and qualified as needed; `None` prints the number.
     fn name(&self, kind: RegKind, oid: u32) -> Option<String>;
+
+    /// The OID of the object that `text` names, for a parameter of the alias type `kind`.
+    ///
+    /// # Errors
+    /// 42P01, 42704, 42883 and their kind for a name that there is not.
+    fn oid(&self, kind: RegKind, text: &str) -> Result<u32>;
 }
 
 /// The settings of a session that choose the form of its values.

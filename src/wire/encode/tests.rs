@@ -484,6 +484,10 @@ impl ObjectNames for OneName {
     fn name(&self, kind: RegKind, oid: u32) -> Option<String> {
         (kind == RegKind::Class && oid == 1259).then(|| "pg_class".to_string())
     }
+
+    fn oid(&self, _: RegKind, text: &str) -> Result<u32> {
+        if text == "pg_class" { Ok(1259) } else { Err(Error::new(ErrorKind::UndefinedRelation, "no such relation")) }
+    }
 }
 
 #[test]
@@ -642,7 +646,8 @@ fn a_numeric_parameter_keeps_all_its_digits() {
         decode(b"12345678901", Format::Text, "numeric(12,2)").unwrap(),
         ScalarValue::Decimal128(Some(1_234_567_890_100), 13, 2)
     );
-    assert_eq!(decode(b"1e40", Format::Text, "numeric(38,10)").unwrap().data_type(), DataType::Decimal256(51, 10));
+    assert_eq!(decode(b"1e40", Format::Text, "numeric(38,10)").unwrap().data_type(), DataType::Decimal256(41, 0));
+    assert_eq!(decode(b"12.50", Format::Text, "numeric(38,10)").unwrap(), ScalarValue::Decimal128(Some(1250), 4, 2));
     assert_eq!(decode("9".repeat(76).as_bytes(), Format::Text, "numeric(38,10)").unwrap().data_type(), DataType::Decimal256(76, 0));
     assert_eq!(refusal(decode(b"NaN", Format::Text, "numeric(38,10)")).0, "0A000");
     assert_eq!(refusal(decode(&hex::decode("00000000c0000000").unwrap(), Format::Binary, "numeric(38,10)")).0, "0A000");
@@ -673,7 +678,11 @@ fn wrong_bytes_are_refused_as_postgresql_refuses_them() {
     assert_eq!(refusal(decode(&i64::MAX.to_be_bytes(), Format::Binary, "timestamp")).0, "0A000");
     assert_eq!(refusal(decode(b"infinity", Format::Text, "date")).0, "0A000");
     assert_eq!(refusal(decode(b"now", Format::Text, "timestamptz")).0, "0A000");
-    assert_eq!(refusal(decode(b"pg_class", Format::Text, "regclass")).0, "0A000");
+    assert_eq!(refusal(decode(b"pg_class", Format::Text, "regclass")).0, "22P02");
+    let named = EncodeSettings { object_names: Some(Arc::new(OneName)), ..EncodeSettings::new() };
+    let by_name = |name: &[u8]| decode_parameter(Some(name), Format::Text, &SqlType::Reg(RegKind::Class), &named);
+    assert_eq!(by_name(b"pg_class").unwrap(), ScalarValue::UInt32(Some(1259)));
+    assert_eq!(refusal(by_name(b"nothing")).0, "42P01");
     assert_eq!(decode(b"1259", Format::Text, "regclass").unwrap(), ScalarValue::UInt32(Some(1259)));
     assert_eq!(refusal(decode(b"{{1},{2}}", Format::Text, "int4[]")).0, "0A000");
     let text_array = hex::decode("000000010000000000000019000000010000000100000001 61".replace(' ', "")).unwrap();
@@ -767,4 +776,22 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn records_are_written_with_their_fields() {
+    let fields = vec![SqlType::Int4, SqlType::Unknown, SqlType::Text, SqlType::Bool];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from(vec![Some(1)])),
+        Arc::new(StringArray::from(vec![Some("a \"b\\")])),
+        Arc::new(StringArray::from(vec![None::<&str>])),
+        Arc::new(BooleanArray::from(vec![Some(true)])),
+    ];
+    let record = SqlType::Record(fields);
+    let DataType::Struct(struct_fields) = record.arrow_type() else { panic!("a record is a struct") };
+    let array = || StructArray::new(struct_fields.clone(), columns.clone(), None);
+    assert_eq!(tagged(&record, array(), Format::Text).unwrap(), [Some(br#"(1,"a ""b\\",,t)"#.to_vec())]);
+    let binary = tagged(&record, array(), Format::Binary).unwrap();
+    let expected = ["00000004", "000000170000000400000001", "000002c100000005612022625c", "00000019ffffffff", "000000100000000101"];
+    assert_eq!(binary[0].as_ref().map(hex::encode), Some(expected.concat()));
 }
