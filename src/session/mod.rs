@@ -5,8 +5,8 @@
 //!                             ├─ command ──▶ command::run                                            (path.rs)
 //!                             └─ SET, BEGIN, PREPARE, DECLARE, .. change this session only           (statements.rs)
 //! ```
-//! Every door calls [`Session::execute`]. A prepared statement is text, not permission: each execution resolves, binds and governs
-//! again, so that a grant or policy that changed is in force at the next Execute.
+//! Every door calls [`Session::execute`]. A prepared statement is text, not permission: each execution resolves and governs again, so
+//! that a grant or policy that changed is in force at the next Execute.
 
 pub mod channels;
 pub mod cursor;

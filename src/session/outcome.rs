@@ -29,6 +29,8 @@ pub struct Column {
     pub name: String,
     /// Type.
     pub sql_type: SqlType,
+    /// Type modifier, -1 for none.
+    pub typmod: i32,
     /// OID of the table it comes from, 0 for an expression.
     pub table: u32,
     /// `pg_attribute.attnum` in that table, 0 for an expression.
@@ -38,7 +40,7 @@ pub struct Column {
 impl Column {
     /// A column that comes from no table.
     pub fn computed(name: impl Into<String>, sql_type: SqlType) -> Self {
-        Self { name: name.into(), sql_type, table: 0, attribute: 0 }
+        Self { name: name.into(), sql_type, typmod: -1, table: 0, attribute: 0 }
     }
 }
 

@@ -24,7 +24,7 @@ use crate::governance::{self, GovernedQuery};
 use crate::sql::statement::{
     Command, CopyOut, CursorStatement, Explain, ExplainFormat, Parsed, PreparedStatement, SettingChange, Statement,
 };
-use crate::sql::{self, BoundQuery, Scope};
+use crate::sql::{self, BoundQuery, Remembered, Resolved, Scope};
 use crate::system::{Activity, CursorRow, LockRow, LockedObject, PreparedRow, SettingRow, SystemContext};
 
 /// Columns and rows of a query.
@@ -40,7 +40,11 @@ impl Session {
         self.refresh().await?;
         match &parsed.statement {
             Statement::Query(query) => {
-                let (columns, stream) = self.run_query(query, types, &parameters).await?;
+                self.transaction.note_query();
+                let scope = self.scope();
+                let bound = self.bind_again(query, &parsed.remembered, &scope, types).await?;
+                let settings = self.execution_settings();
+                let (columns, stream) = self.run_bound(bound, &scope, &parameters, settings).await?;
                 Ok(Outcome::Rows { columns, stream, tag: RowTag::Select })
             }
             Statement::CopyOut(copy) => self.copy_out(copy, types, &parameters).await,
@@ -85,8 +89,19 @@ impl Session {
         self.transaction.note_query();
         let scope = self.scope();
         let bound = self.bind(query, &scope, types).await?;
+        self.run_bound(bound, &scope, parameters, settings).await
+    }
+
+    /// From names and types to rows: the gate stands in every execution's way.
+    async fn run_bound(
+        &mut self,
+        bound: BoundQuery,
+        scope: &Scope,
+        parameters: &[ScalarValue],
+        settings: ExecutionSettings,
+    ) -> Result<Rows> {
         let columns = columns_of(&bound);
-        let governed = self.govern(bound, &scope).await?;
+        let governed = self.govern(bound, scope).await?;
         let physical = self.unless_cancelled(self.services.engine.plan(governed, &settings, parameters)).await?;
         let stream = self.services.engine.run(physical, &self.cancel).await?;
         Ok((columns, stream.boxed()))
@@ -103,9 +118,36 @@ impl Session {
     /// Names and types; outside world first, then pure on a thread with a deep stack.
     async fn bind(&self, query: &ast::Query, scope: &Scope, types: &[Option<SqlType>]) -> Result<BoundQuery> {
         let resolved = self.unless_cancelled(sql::resolve(query, scope, &self.services.lake)).await?;
+        self.bind_resolved(query, resolved, scope, types).await
+    }
+
+    async fn bind_resolved(
+        &self,
+        query: &ast::Query,
+        resolved: Resolved,
+        scope: &Scope,
+        types: &[Option<SqlType>],
+    ) -> Result<BoundQuery> {
         let (query, scope, types) = (query.clone(), scope.clone(), types.to_vec());
         let bind = move || sql::bind(&query, &resolved, &scope, &types);
         self.unless_cancelled(async { self.services.engine.on_planner(bind).await? }).await
+    }
+
+    /// As [`Session::bind`], for a statement that may have been bound before.
+    async fn bind_again(
+        &self,
+        query: &ast::Query,
+        remembered: &Remembered,
+        scope: &Scope,
+        types: &[Option<SqlType>],
+    ) -> Result<BoundQuery> {
+        let resolved = self.unless_cancelled(sql::resolve(query, scope, &self.services.lake)).await?;
+        if let Some(bound) = remembered.get(scope, &resolved, types) {
+            return Ok(bound);
+        }
+        let bound = self.bind_resolved(query, resolved.clone(), scope, types).await?;
+        remembered.put(scope, &resolved, &bound);
+        Ok(bound)
     }
 
     /// The gate.
@@ -189,7 +231,11 @@ impl Session {
     /// Binds and authorises a statement, and says what it needs and gives.
     pub(super) async fn describe(&mut self, parsed: &Arc<Parsed>, types: &[Option<SqlType>]) -> Result<Description> {
         match &parsed.statement {
-            Statement::Query(query) => self.describe_query(query, types).await,
+            Statement::Query(query) => {
+                let scope = self.scope();
+                let bound = self.bind_again(query, &parsed.remembered, &scope, types).await?;
+                self.describe_bound(bound, &scope).await
+            }
             Statement::CopyOut(copy) => Ok(Description { columns: None, ..self.describe_query(&copy.query, types).await? }),
             Statement::Explain(explain) => {
                 let parameters = match explain.statement.as_ref() {
@@ -214,19 +260,23 @@ impl Session {
     pub(super) async fn describe_query(&mut self, query: &ast::Query, types: &[Option<SqlType>]) -> Result<Description> {
         let scope = self.scope();
         let bound = self.bind(query, &scope, types).await?;
+        self.describe_bound(bound, &scope).await
+    }
+
+    async fn describe_bound(&self, bound: BoundQuery, scope: &Scope) -> Result<Description> {
         let description = Description { parameters: bound.parameters.clone(), columns: Some(columns_of(&bound)) };
-        self.govern(bound, &scope).await?;
+        self.govern(bound, scope).await?;
         Ok(description)
     }
 
-    /// What a statement may know while it is bound: one catalog snapshot, one clock reading, this session's settings.
-    pub(super) fn scope(&self) -> Scope {
+    /// What a statement may ask about itself: one catalog snapshot, one clock reading, this session's settings.
+    pub fn function_context(&self) -> Arc<FunctionContext> {
         let own = self.transaction.effects().and_then(|effects| effects.catalog());
         let snapshot = own.unwrap_or_else(|| self.services.metastore.snapshot());
         let catalog = snapshot.catalog(&self.catalog).map_or(crate::catalog::securable::METASTORE, |catalog| catalog.id);
         let temporary = self.temporary.view(catalog);
         let snapshot = self.with_temporary(snapshot, temporary.as_ref());
-        let functions = Arc::new(FunctionContext {
+        Arc::new(FunctionContext {
             principal: self.principal,
             current_user: self.principal,
             catalog,
@@ -241,7 +291,12 @@ impl Session {
             control: Some(self.control(catalog)),
             temporary,
             snapshot,
-        });
+        })
+    }
+
+    /// What a statement may know while it is bound.
+    pub(super) fn scope(&self) -> Scope {
+        let functions = self.function_context();
         let system = Arc::new(SystemContext {
             activity: self.visible_activity(&functions),
             prepared: self.prepared.iter().map(|prepared| prepared_row(prepared)).collect(),
@@ -400,13 +455,15 @@ fn cursor_row(portal: &Portal) -> CursorRow {
 /// Columns as RowDescription tells them.
 fn columns_of(bound: &BoundQuery) -> Vec<Column> {
     let origins = bound.origins.iter().copied().chain(std::iter::repeat(None));
+    let typmods = bound.typmods.iter().copied().chain(std::iter::repeat(-1));
     bound
         .columns
         .iter()
-        .zip(origins)
-        .map(|(field, origin)| Column {
+        .zip(origins.zip(typmods))
+        .map(|(field, (origin, typmod))| Column {
             name: field.name().clone(),
             sql_type: SqlType::of_field(field),
+            typmod,
             table: origin.map_or(0, |(table, _)| table.0),
             attribute: origin.map_or(0, |(_, attribute)| attribute),
         })

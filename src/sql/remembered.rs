@@ -5,7 +5,7 @@
 //!                                        └─▶ Remembered ─ same world? ─▶ Execute: resolve ─▶ govern ─▶ plan ─▶ run
 //! ```
 //! What is remembered is no permission and no plan: every execution resolves names and versions again and passes the gate with what it
-//! is bound to. A binding serves again only in the world that it was made for: the same catalog snapshot, the same object for every
+//! is bound to. A binding serves again only in the world that it was made for: the same object for the catalog snapshot and for every
 //! table version, the same settings and the same types of parameters. One that holds an answer about its own moment, such as `now()`,
 //! serves once.
 
@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use super::resolve::Resolved;
 use super::scope::Scope;
 use super::source::BoundQuery;
+use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
 use crate::lake::{AsOf, TableSnapshot};
@@ -33,7 +34,7 @@ struct Binding {
 
 /// What a binding depends on, besides the statement itself and its principal, who stays the same for a session.
 struct World {
-    catalog_snapshot: u64,
+    snapshot: Arc<CatalogSnapshot>,
     catalog: ObjectId,
     search_path: Vec<String>,
     settings: Arc<BTreeMap<String, String>>,
@@ -44,7 +45,7 @@ impl World {
     fn of(scope: &Scope, resolved: &Resolved) -> Self {
         let context = &scope.functions;
         Self {
-            catalog_snapshot: context.snapshot.number(),
+            snapshot: Arc::clone(&context.snapshot),
             catalog: context.catalog,
             search_path: context.search_path.clone(),
             settings: Arc::clone(&context.settings),
@@ -54,7 +55,7 @@ impl World {
 
     fn is(&self, scope: &Scope, resolved: &Resolved) -> bool {
         let context = &scope.functions;
-        self.catalog_snapshot == context.snapshot.number()
+        Arc::ptr_eq(&self.snapshot, &context.snapshot)
             && self.catalog == context.catalog
             && self.search_path == context.search_path
             && self.settings == context.settings

@@ -201,10 +201,14 @@ pub struct BoundQuery {
     pub columns: Vec<FieldRef>,
     /// Table and attribute number of each output column that is a plain column of a table.
     pub origins: Vec<Option<(ObjectId, i16)>>,
+    /// Type modifier of each output column, as clients are told.
+    pub typmods: Vec<i32>,
     /// Types of `$1`, `$2`, ..
     pub parameters: Vec<SqlType>,
     /// Everything that must be authorised: tables, views, functions.
     pub accesses: Vec<Access>,
     /// A volatile function is called: the result must not be cached.
     pub volatile: bool,
+    /// Something in it was answered for this execution alone, such as `now()` or `current_setting('..')`.
+    pub of_the_moment: bool,
 }

@@ -76,11 +76,6 @@ pub trait BackendSession: Send {
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome>;
 
-    /// What a query asked of its session happens now that its rows are out.
-    fn finish_query(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     /// Where the session stands, as ReadyForQuery tells it: an implicit transaction counts as idle.
     fn transaction_status(&self) -> TransactionStatus;
 

@@ -7,6 +7,7 @@ use datafusion::scalar::ScalarValue;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, BackendSession, ConnectRequest};
+use super::encode::{ContextNames, ObjectNames};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::types::SqlType;
 use crate::error::Result;
@@ -97,6 +98,10 @@ impl BackendSession for Session {
 
     fn setting(&self, name: &str) -> Option<String> {
         Session::setting(self, name)
+    }
+
+    fn object_names(&self) -> Option<Arc<dyn ObjectNames>> {
+        Some(Arc::new(ContextNames(self.function_context())))
     }
 
     fn cancel_token(&mut self) -> CancellationToken {

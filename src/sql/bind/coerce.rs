@@ -62,7 +62,7 @@ pub(super) fn family(sql_type: &SqlType) -> Family {
         SqlType::Interval => Family::Interval,
         SqlType::Bytea => Family::Bytes,
         SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector => Family::Array,
-        SqlType::Json | SqlType::Jsonb | SqlType::Void => Family::Other,
+        SqlType::Json | SqlType::Jsonb | SqlType::Record(_) | SqlType::Void => Family::Other,
     }
 }
 
@@ -97,9 +97,16 @@ pub(super) fn element_type(sql_type: &SqlType) -> Option<SqlType> {
 }
 
 impl Binder<'_> {
-    /// The session's time zone.
+    /// The session's time zone; UTC inside a policy, whose meaning no session may choose.
     pub(super) fn time_zone(&self) -> &str {
-        &self.world.scope.functions.time_zone
+        if self.policy { "UTC" } else { &self.world.scope.functions.time_zone }
+    }
+
+    /// How text is read here.
+    pub(super) fn reading(&self) -> literal::Reading<'_> {
+        let context = &self.world.scope.functions;
+        let stored = self.policy || !self.active.is_empty();
+        if stored { literal::Reading::Stored(context) } else { literal::Reading::Session(context) }
     }
 
     /// `value` as `target`, by an explicit cast: every conversion that PostgreSQL knows.
@@ -247,7 +254,7 @@ impl Binder<'_> {
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match target {
                 SqlType::Reg(kind) => self.reg_in(lit(text.as_str()), *kind),
                 SqlType::Numeric { precision: 38, scale: 10 } => Ok(narrow_numeric(text)?),
-                _ => Ok(Typed::constant(literal::parse(text, target, self.time_zone())?, target.clone())),
+                _ => Ok(Typed::constant(literal::parse(text, target, self.reading())?, target.clone())),
             },
             Expr::Placeholder(placeholder) => self.type_parameter(placeholder, target),
             // The output of a subquery that was never typed: text at run time.
@@ -385,7 +392,7 @@ fn narrow_numeric(text: &str) -> Result<Typed> {
     });
     match constant {
         Some((value, precision, scale)) => Ok(Typed::constant(value, SqlType::Numeric { precision, scale })),
-        None => Err(Error::new(ErrorKind::InvalidText, format!("invalid input syntax for type numeric: \"{text}\""))),
+        None => Err(literal::not_a_decimal(text)),
     }
 }
 

@@ -111,7 +111,8 @@ impl Binder<'_> {
             E::TypedString(typed) => {
                 let text = typed.value.value.clone().into_string().unwrap_or_default();
                 let target = sql_type_of(&typed.data_type)?;
-                self.cast(Typed::unknown(text), &target).map_err(|error| at(error, typed.value.span))
+                let constant = self.cast(Typed::unknown(text), &target).map_err(|error| at(error, typed.value.span))?;
+                Ok(Typed { declared: target != SqlType::UNBOUNDED_NUMERIC, ..constant })
             }
             E::Interval(interval) => self.interval(interval, place),
             E::BinaryOp { left, op, right } => self.binary_op(left, op, right, place),
@@ -190,10 +191,10 @@ impl Binder<'_> {
                 let value = self.expression(expr, place)?;
                 self.call_builtin("floor", vec![value])
             }
-            E::Tuple(_) => Err(at(
-                Error::unsupported("a row value").with_hint("Row values are supported in comparisons with rows: (a, b) = (c, d)."),
-                expr.span(),
-            )),
+            E::Tuple(elements) => {
+                let values = elements.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
+                self.row(values)
+            }
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => {
                 Err(Error::new(ErrorKind::Syntax, "grouping sets are allowed in GROUP BY only"))
             }
@@ -335,8 +336,7 @@ impl Binder<'_> {
             (Some(field), true) => format!("{} {}", text.trim(), field.to_string().to_lowercase()),
             _ => text,
         };
-        let parsed =
-            literal::parse(&text, &SqlType::Interval, self.time_zone()).map_err(|error| at(error, interval.value.span()))?;
+        let parsed = literal::parse(&text, &SqlType::Interval, self.reading()).map_err(|error| at(error, interval.value.span()))?;
         Ok(Typed::constant(parsed, SqlType::Interval))
     }
 
@@ -571,7 +571,10 @@ impl Binder<'_> {
                 let value = if value.is_unknown() { Typed { sql_type: SqlType::Text, ..value } } else { value };
                 Ok(try_cast(value, &target))
             }
-            _ => self.cast(value, &target).map_err(|error| at(error, expr.span())),
+            _ => {
+                let cast = self.cast(value, &target).map_err(|error| at(error, expr.span()))?;
+                Ok(Typed { declared: cast.declared || target != SqlType::UNBOUNDED_NUMERIC, ..cast })
+            }
         }
     }
 

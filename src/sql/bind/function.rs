@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::functions::core::expr_fn as core;
@@ -227,7 +227,7 @@ impl Binder<'_> {
 
     /// Functions that the grammar of expressions knows, not the registry.
     fn special(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Option<Typed>> {
-        if !matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof") {
+        if !matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "row") {
             return Ok(None);
         }
         let arguments = self.plain_arguments(name, call, place)?;
@@ -266,6 +266,7 @@ impl Binder<'_> {
                 ));
                 Some(Typed { expr, nullable: true, origin: None, ..left })
             }
+            "row" => Some(self.row(arguments)?),
             "pg_typeof" => match arguments.as_slice() {
                 [value] => Some(Typed::constant(ScalarValue::UInt32(Some(value.sql_type.oid())), SqlType::Reg(RegKind::Type))),
                 other => return Err(undefined_function(name, other)),
@@ -274,9 +275,35 @@ impl Binder<'_> {
         })
     }
 
+    /// `ROW(a, b)`: untyped literals in it stay what they are.
+    pub(super) fn row(&self, values: Vec<Typed>) -> Result<Typed> {
+        let values = values
+            .into_iter()
+            .map(|value| match value.literal_text() {
+                None if value.is_null_literal() && value.is_unknown() => {
+                    Ok(Typed::constant(ScalarValue::Utf8(None), SqlType::Unknown))
+                }
+                None => self.settled(value),
+                Some(_) => Ok(value),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if values.is_empty() {
+            return Err(Error::unsupported("a row without fields"));
+        }
+        let name = |index: usize| format!("f{}", index + 1);
+        let fields = values.iter().enumerate().map(|(index, value)| Field::new(name(index), value.data_type.clone(), true));
+        let data_type = DataType::Struct(fields.collect());
+        let sql_type = SqlType::Record(values.iter().map(|value| value.sql_type.clone()).collect());
+        let parts = values.into_iter().enumerate().flat_map(|(index, value)| [lit(name(index)), value.expr]);
+        Ok(Typed { data_type, ..Typed::new(core::named_struct(parts.collect()), sql_type, false) })
+    }
+
     /// A call of a scalar function; a stable one over constants is evaluated now, for it depends on the statement only.
     pub(super) fn scalar_call(&self, name: &str, function: &Arc<ScalarUDF>, arguments: Vec<Typed>) -> Result<Typed> {
         let volatility = function.signature().volatility;
+        if volatility != Volatility::Immutable {
+            self.world.shared.borrow_mut().of_the_moment = true;
+        }
         if volatility == Volatility::Volatile {
             if self.policy {
                 return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy may not call {name}")));

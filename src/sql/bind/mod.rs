@@ -79,6 +79,8 @@ struct Shared {
     parameters: Vec<Option<SqlType>>,
     accesses: BTreeSet<Access>,
     volatile: bool,
+    /// A function was called that knows the statement's own moment.
+    of_the_moment: bool,
     /// How often an internal name was given out.
     names: HashMap<String, usize>,
     /// Every internal column with its type, for references from subqueries.
@@ -205,10 +207,12 @@ pub fn bind_to(
     Ok(BoundQuery {
         plan,
         origins: outputs.iter().map(|output| output.value.origin).collect(),
+        typmods: outputs.iter().map(|output| output.value.typmod()).collect(),
         columns: outputs.iter().map(|output| output.value.field(&output.name)).collect(),
         parameters,
         accesses: shared.accesses.into_iter().collect(),
         volatile: shared.volatile,
+        of_the_moment: shared.of_the_moment,
     })
 }
 

@@ -520,10 +520,10 @@ impl Binder<'_> {
                 match family(&value.sql_type) {
                     Family::Number if is_integer(&value) => {
                         let zero = ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)));
-                        Ok(Typed { expr: kernels::subtract(lit(zero), value.expr.clone()), origin: None, ..value })
+                        Ok(Typed { expr: kernels::subtract(lit(zero), value.expr.clone()), origin: None, declared: false, ..value })
                     }
                     Family::Number | Family::Interval => {
-                        Ok(Typed { expr: Expr::Negative(Box::new(value.expr.clone())), origin: None, ..value })
+                        Ok(Typed { expr: Expr::Negative(Box::new(value.expr.clone())), origin: None, declared: false, ..value })
                     }
                     _ => Err(no_unary("-", &value)),
                 }

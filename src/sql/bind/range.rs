@@ -21,6 +21,8 @@ pub(super) struct RangeTable {
     /// Catalog and schema, if the relation was named without an alias.
     pub(super) qualifier: Option<(String, String)>,
     pub(super) columns: Vec<Output>,
+    /// System columns: found by their names, not by `*`.
+    pub(super) hidden: Vec<Output>,
 }
 
 /// What one FROM clause makes visible.
@@ -121,14 +123,25 @@ impl Range {
                 ));
             }
             if let Some(table) = tables.first() {
-                return match pick(&table.columns, column)? {
+                let found = match pick(&table.columns, column)? {
+                    None => pick(&table.hidden, column)?,
+                    found => found,
+                };
+                return match found {
                     Some(found) => Ok(Some((found, fields))),
                     None => Err(undefined_column(&idents.iter().map(folded).collect::<Vec<_>>(), idents[0].span)),
                 };
             }
         }
         let Some((column, fields)) = idents.split_first() else { return Ok(None) };
-        Ok(pick(&self.visible, column)?.map(|found| (found, fields)))
+        let found = match pick(&self.visible, column)? {
+            None => {
+                let hidden: Vec<Output> = self.tables.iter().flat_map(|table| table.hidden.iter().cloned()).collect();
+                pick(&hidden, column)?
+            }
+            found => found,
+        };
+        Ok(found.map(|found| (found, fields)))
     }
 
     /// The relation called `idents`.

@@ -7,6 +7,7 @@ use datafusion::common::NullHandling;
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::functions::core::expr_fn as core;
 use datafusion::functions_nested::expr_fn as nested;
+use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, lit};
 use datafusion::sql::sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
@@ -218,7 +219,7 @@ impl Binder<'_> {
                 let inner = self.table_with_joins(table_with_joins, None, environment)?;
                 let Some(alias) = alias else { return Ok(Factor::Plain(inner)) };
                 let columns = renamed(inner.range.visible, alias)?;
-                let table = RangeTable { alias: folded(&alias.name), qualifier: None, columns };
+                let table = RangeTable { alias: folded(&alias.name), qualifier: None, columns, hidden: vec![] };
                 Ok(Factor::Plain(Ranged { plan: inner.plan, range: Range::of_table(table) }))
             }
             other => Err(Error::unsupported(format!("the relation {}", first_word(&other.to_string())))),
@@ -328,7 +329,11 @@ impl Binder<'_> {
         let source = SecurableSource { relation: SourceRelation::System(relation), by: self.by, schema: relation.schema() };
         let number = |index: usize| i16::try_from(index + 1).unwrap_or(i16::MAX);
         let id = crate::catalog::securable::ObjectId(relation.oid());
-        self.scan(source, alias, |index, _| Some((id, number(index))))
+        let mut scan = self.scan(source, alias, |index, _| Some((id, number(index))))?;
+        for table in &mut scan.range.tables {
+            table.hidden = system_columns(relation.oid(), &table.columns);
+        }
+        Ok(scan)
     }
 
     fn table(&self, relation: &Arc<Relation>, as_of: &AsOf, alias: &str) -> Result<Ranged> {
@@ -369,11 +374,12 @@ impl Binder<'_> {
                 let column = Column::new(Some(reference.clone()), field.name().clone());
                 let mut value = Typed::of_field(Expr::Column(column.clone()), field);
                 value.origin = origin(index, field.name());
+                value.declared = true;
                 self.register(&column, &value);
                 Output { name: field.name().clone(), value }
             })
             .collect();
-        let table = RangeTable { alias: alias.to_string(), qualifier: None, columns };
+        let table = RangeTable { alias: alias.to_string(), qualifier: None, columns, hidden: vec![] };
         Ok(Ranged { plan, range: Range::of_table(table) })
     }
 
@@ -394,7 +400,7 @@ impl Binder<'_> {
             let mut ranged = self.system_relation(relation, &visible_name)?;
             if let Some(alias) = alias {
                 let columns = renamed(std::mem::take(&mut ranged.range.visible), alias)?;
-                ranged.range = Range::of_table(RangeTable { alias: visible_name, qualifier: None, columns });
+                ranged.range = Range::of_table(RangeTable { alias: visible_name, qualifier: None, columns, hidden: vec![] });
             }
             return Ok(Factor::Plain(ranged));
         }
@@ -495,7 +501,10 @@ impl Binder<'_> {
 
     fn sets_alone(&self, sets: SetSource) -> Result<Ranged> {
         let plan = unnest_lists(one_row()?, &sets.lists, NullHandling::Drop)?;
-        Ok(Ranged { plan, range: Range::of_table(RangeTable { alias: sets.alias, qualifier: None, columns: sets.columns }) })
+        Ok(Ranged {
+            plan,
+            range: Range::of_table(RangeTable { alias: sets.alias, qualifier: None, columns: sets.columns, hidden: vec![] }),
+        })
     }
 
     /// Functions over columns of the relations to their left: unnested beside these.
@@ -507,7 +516,7 @@ impl Binder<'_> {
         constraint: &JoinConstraint,
         environment: &Environment<'_>,
     ) -> Result<Ranged> {
-        let table = RangeTable { alias: sets.alias, qualifier: None, columns: sets.columns };
+        let table = RangeTable { alias: sets.alias, qualifier: None, columns: sets.columns, hidden: vec![] };
         let range = Range::joined(&left.range, &Range::of_table(table))?;
         let null_handling = if join_type == JoinType::Left { NullHandling::PreserveAndExpandEmpty } else { NullHandling::Drop };
         let plan = unnest_lists(left.plan, &sets.lists, null_handling)?;
@@ -635,4 +644,18 @@ fn join_words(operator: &JoinOperator) -> &'static str {
 
 fn first_word(text: &str) -> &str {
     text.split([' ', '(']).next().unwrap_or(text)
+}
+
+/// `tableoid` and `xmin` of a system relation: the same for all its rows, and NULL where an outer join has none.
+fn system_columns(oid: u32, columns: &[Output]) -> Vec<Output> {
+    /// PostgreSQL's `FrozenTransactionId`: a row that everybody sees.
+    const FROZEN: u32 = 2;
+    let Some(present) = columns.first().map(|first| first.value.expr.clone().is_not_null()) else { return vec![] };
+    [("tableoid", oid, SqlType::Oid), ("xmin", FROZEN, SqlType::Xid)]
+        .into_iter()
+        .map(|(name, value, sql_type)| {
+            let expr = Expr::Case(Case::new(None, vec![(Box::new(present.clone()), Box::new(lit(value)))], None));
+            Output { name: name.to_string(), value: Typed::new(expr, sql_type, true) }
+        })
+        .collect()
 }

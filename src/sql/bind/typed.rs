@@ -22,13 +22,15 @@ pub(super) struct Typed {
     pub(super) nullable: bool,
     /// Table and attribute number, if this is a plain column of a table.
     pub(super) origin: Option<(ObjectId, i16)>,
+    /// The type's modifiers were written down, in a column's definition or a cast, and not worked out from operands.
+    pub(super) declared: bool,
 }
 
 impl Typed {
     /// An expression whose values lie in the type's own Arrow representation.
     pub(super) fn new(expr: Expr, sql_type: SqlType, nullable: bool) -> Self {
         let data_type = sql_type.arrow_type();
-        Self { expr, sql_type, data_type, nullable, origin: None }
+        Self { expr, sql_type, data_type, nullable, origin: None, declared: false }
     }
 
     /// An expression of the type that `field` describes.
@@ -39,13 +41,14 @@ impl Typed {
             data_type: field.data_type().clone(),
             nullable: field.is_nullable(),
             origin: None,
+            declared: false,
         }
     }
 
     /// A typed constant.
     pub(super) fn constant(value: ScalarValue, sql_type: SqlType) -> Self {
         let (data_type, nullable) = (value.data_type(), value.is_null());
-        Self { expr: Expr::Literal(value, None), sql_type, data_type, nullable, origin: None }
+        Self { expr: Expr::Literal(value, None), sql_type, data_type, nullable, origin: None, declared: false }
     }
 
     /// An untyped string literal.
@@ -85,7 +88,15 @@ impl Typed {
     pub(super) fn retyped(mut self, sql_type: SqlType) -> Self {
         self.sql_type = sql_type;
         self.origin = None;
+        self.declared = false;
         self
+    }
+
+    /// `atttypmod` as clients are told: PostgreSQL's computed numerics have none, though ours always have digits and scale.
+    pub(super) fn typmod(&self) -> i32 {
+        let computed = matches!(&self.sql_type, SqlType::Numeric { .. }) && !self.declared;
+        let computed_elements = matches!(&self.sql_type, SqlType::Array(element) if matches!(**element, SqlType::Numeric { .. }));
+        if computed || computed_elements && !self.declared { -1 } else { self.sql_type.typmod() }
     }
 
     /// A field of this type, tagged where the Arrow type alone would not tell the SQL type.

@@ -69,7 +69,7 @@ impl Binder<'_> {
                 Output { name: output.name, value }
             })
             .collect();
-        let table = RangeTable { alias: alias.to_string(), qualifier: None, columns };
+        let table = RangeTable { alias: alias.to_string(), qualifier: None, columns, hidden: vec![] };
         Ok((Ranged { plan, range: Range::of_table(table) }, qualifier))
     }
 
@@ -104,7 +104,8 @@ impl Binder<'_> {
             .functions
             .get(&function.id)
             .ok_or_else(|| Error::internal(format!("function {} is not resolved", function.name)))?;
-        let range = Range::of_table(RangeTable { alias: function.name.clone(), qualifier: None, columns: parameters });
+        let range =
+            Range::of_table(RangeTable { alias: function.name.clone(), qualifier: None, columns: parameters, hidden: vec![] });
         let place = Place { filter, ..Place::new(&range, &Environment::EMPTY, Clause::Expression) };
         let value = self.without_parameters(|| inner.expression(body, place))?;
         let value = inner.cast(value, &function.returns)?;

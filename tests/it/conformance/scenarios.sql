@@ -11,3 +11,4 @@ GRANT USE CATALOG, CREATE SCHEMA ON CATALOG warehouse TO wiretest;
 GRANT ALL PRIVILEGES ON SCHEMA warehouse.public TO wiretest;
 GRANT ALL PRIVILEGES ON SCHEMA warehouse.wt TO wiretest;
 ALTER SCHEMA warehouse.wt OWNER TO wiretest;
+GRANT ALL PRIVILEGES ON CATALOG warehouse TO owner;
