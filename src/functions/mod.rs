@@ -19,6 +19,7 @@ pub mod datum;
 pub(crate) mod define;
 pub mod names;
 pub mod output;
+pub mod pattern;
 pub mod postgres;
 mod registry;
 pub mod session;

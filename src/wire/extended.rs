@@ -219,7 +219,6 @@ impl Connection {
     ) -> Result<(), Halt> {
         let formats = Format::of_columns(formats, columns.len())?;
         let rows = self.send_rows(columns, &formats, false, cursor.take(limit), interrupts).await?;
-        self.session.finish_query()?;
         self.send_notices()?;
         // A limit that is hit exactly suspends, even if nothing is left.
         if limit == Some(rows) {

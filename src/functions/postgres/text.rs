@@ -12,6 +12,7 @@ use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, immutable, zoned};
 use crate::functions::names;
 use crate::functions::output::text_of;
+use crate::functions::pattern::escaped_pattern;
 use crate::functions::time::Zone;
 
 /// The functions of this file.
@@ -39,6 +40,7 @@ fn quoting() -> Vec<Declaration> {
             Ok(Datum::from(format(template, call.arguments.get(1..).unwrap_or_default(), call.zone)?))
         })
         .called_on_null(),
+        immutable("like_escape(text, text) -> text", |call| Ok(Datum::from(escaped_pattern(call.text(0)?, call.text(1)?)?))),
         immutable("parse_ident(text) -> text[]", |call| {
             Ok(Datum::from(names::split_name(call.text(0)?).map_err(not_an_identifier)?))
         }),

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, NullEquality, ScalarValue, TableReference};
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::WindowFunction;
@@ -163,7 +163,8 @@ impl Binder<'_> {
                 return Err(at(Error::new(ErrorKind::DatatypeMismatch, message), expr.span()));
             }
             let value = self.cast(value, &SqlType::Int8)?;
-            if matches!(value.expr, Expr::Placeholder(_)) {
+            let has_parameter = value.expr.exists(|expr| Ok(matches!(expr, Expr::Placeholder(_)))).map_err(plan_error)?;
+            if has_parameter {
                 return Ok(Some(value.expr));
             }
             match self.constant(value)? {
