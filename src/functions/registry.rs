@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::execution::SessionStateDefaults;
+use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
@@ -141,6 +143,15 @@ impl Functions {
     /// The aggregate function `name`.
     pub fn aggregate(&self, name: &str) -> Option<Arc<AggregateUDF>> {
         self.aggregates.get(name).map(Arc::clone)
+    }
+
+    /// The aggregate function `name` over values of `data_type`. `sum` of `integer` is `bigint` and cannot overflow, so that is the
+    /// engine's own; ours would see a `bigint` once the engine has widened its argument.
+    pub fn aggregate_over(&self, name: &str, data_type: &DataType) -> Option<Arc<AggregateUDF>> {
+        match (name, data_type) {
+            ("sum", DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(sum_udaf()),
+            _ => self.aggregate(name),
+        }
     }
 
     /// The window function `name`. Aggregates with OVER are found by [`Functions::aggregate`].

@@ -182,7 +182,7 @@ impl Binder<'_> {
             && self.path.may_see(self.reader(), found.id)
         {
             let arguments = self.plain_arguments(&found.name, &call, place)?;
-            return self.inline(&found, arguments, place.filter && place.inside.is_none());
+            return self.inline(&found, arguments);
         }
         let arguments = call.arguments.iter().map(|argument| self.expression(argument, place)).collect::<Result<Vec<_>>>()?;
         // `int4(x)`, `date(x)`: the name of a type is a cast.
@@ -442,6 +442,8 @@ impl Binder<'_> {
             return Err(Error::unsupported("WITHIN GROUP with several keys"));
         }
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
+        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
+        let aggregate = narrower.as_ref().unwrap_or(aggregate);
         let (arguments, fields) =
             self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
         let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
@@ -506,6 +508,13 @@ impl Binder<'_> {
         }
         let inside = Place { inside: Some("window"), sets: None, ..place };
         let arguments = self.window_arguments(name, call, inside)?;
+        let definition = match definition {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
+                WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate))
+            }
+            window => window,
+        };
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
         let (partition_by, order_by, window_frame) = match call.over {
             Some(over) => self.window(over, inside)?,
