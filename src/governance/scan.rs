@@ -12,6 +12,7 @@
 //! Not here: `insert_into`, `delete_from`, `update`, `truncate`, `merge_into` (refused by the trait's defaults), column defaults, constraints,
 //! `get_logical_plan` (it would inline the inner plan into the outer one), statistics that count what is hidden (see `visible_rows`).
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use futures::StreamExt;
 use super::leakproof::Leakproof;
 use super::visible_rows::{statistics, visible_rows};
 use crate::lake::TableSnapshot;
+use crate::sql::bind::unnested;
 
 /// Qualifier of the raw scan in the inner plan. Policies are bound to it; no caller can write it.
 pub(super) const RAW: &str = "governed scan";
@@ -103,7 +105,14 @@ impl GovernedTable {
             plan = plan.filter(over_raw(filter)?)?;
         }
         let columns = projection.iter().map(|index| self.output_column(*index, &plan)).collect::<Result<Vec<_>>>()?;
-        plan.project(columns)?.build()
+        let plan = plan.project(columns)?.build()?;
+        // A policy's own subqueries: joined to the raw scan, behind this leaf as well.
+        let count = Cell::new(0_usize);
+        let names = |base: &str| {
+            count.set(count.get() + 1);
+            format!("{base}@{}", count.get())
+        };
+        unnested(plan, &names).map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
     /// The column itself, or what stands in its place.

@@ -64,11 +64,6 @@ impl Clause {
     pub(super) const fn allows_windows(self) -> bool {
         matches!(self, Clause::Select | Clause::OrderBy | Clause::DistinctOn)
     }
-
-    /// Where DataFusion plans EXISTS and IN (subquery) as joins; elsewhere they become scalar subqueries.
-    const fn is_filter(self) -> bool {
-        matches!(self, Clause::Where | Clause::Having)
-    }
 }
 
 /// A set-returning function in a select list: `column` stands for one element of `list`.
@@ -89,13 +84,11 @@ pub(super) struct Place<'c> {
     pub(super) sets: Option<&'c RefCell<Vec<SetCall>>>,
     /// Inside the arguments of an aggregate or window function.
     pub(super) inside: Option<&'static str>,
-    /// The expression becomes (a part of) a filter, where subqueries can become joins.
-    pub(super) filter: bool,
 }
 
 impl<'c> Place<'c> {
     pub(super) fn new(range: &'c Range, environment: &'c Environment<'c>, clause: Clause) -> Self {
-        Self { range, environment, clause, windows: &[], sets: None, inside: None, filter: clause.is_filter() }
+        Self { range, environment, clause, windows: &[], sets: None, inside: None }
     }
 }
 
@@ -132,8 +125,10 @@ impl Binder<'_> {
             E::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated, place),
             E::Exists { subquery, negated } => self.exists(subquery, *negated, place),
             E::Subquery(subquery) => self.scalar_subquery(subquery, place),
-            E::AnyOp { left, compare_op, right, is_some: _ } => self.quantified(left, compare_op, right, false, place),
-            E::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true, place),
+            E::AnyOp { left, compare_op, right, is_some: _ } => {
+                self.quantified(left, &binary_operator(compare_op)?, right, false, place)
+            }
+            E::AllOp { left, compare_op, right } => self.quantified(left, &binary_operator(compare_op)?, right, true, place),
             E::Like { negated, any: false, expr, pattern, escape_char } => {
                 let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
                 let escape = escape_char.as_ref().map(|escape| escape.value.clone().into_string().unwrap_or_default());
@@ -143,6 +138,14 @@ impl Binder<'_> {
                 let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
                 let escape = escape_char.as_ref().map(|escape| escape.value.clone().into_string().unwrap_or_default());
                 self.like(*negated, true, value, pattern, escape.as_deref())
+            }
+            E::Like { negated, any: true, expr, pattern, escape_char: None } => {
+                let operator = BinaryOp::Like { negated: *negated, case_insensitive: false };
+                self.quantified(expr, &operator, pattern, false, place)
+            }
+            E::ILike { negated, any: true, expr, pattern, escape_char: None } => {
+                let operator = BinaryOp::Like { negated: *negated, case_insensitive: true };
+                self.quantified(expr, &operator, pattern, false, place)
             }
             E::SimilarTo { negated, expr, pattern, escape_char } => {
                 let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
@@ -227,6 +230,12 @@ impl Binder<'_> {
                 return Err(at(
                     Error::unsupported(format!("a whole-row reference to \"{}\"", folded(name)))
                         .with_hint("Name the columns, or use * in the select list."),
+                    span,
+                ));
+            }
+            if name.value == "ctid" && !place.range.tables.is_empty() {
+                return Err(at(
+                    Error::unsupported("the system column ctid").with_hint("Rows have no address; use a key of your own."),
                     span,
                 ));
             }
@@ -480,23 +489,15 @@ impl Binder<'_> {
     }
 
     /// `left op ANY (array or subquery)`, `left op ALL (..)`.
-    fn quantified(
-        &self,
-        left: &ast::Expr,
-        op: &ast::BinaryOperator,
-        right: &ast::Expr,
-        all: bool,
-        place: Place<'_>,
-    ) -> Result<Typed> {
-        let operator = binary_operator(op)?;
+    fn quantified(&self, left: &ast::Expr, operator: &BinaryOp, right: &ast::Expr, all: bool, place: Place<'_>) -> Result<Typed> {
         let right = unnested(right);
         if let ast::Expr::Subquery(subquery) = right {
-            return self.quantified_subquery(left, &operator, subquery, all, place);
+            return self.quantified_subquery(left, operator, subquery, all, place);
         }
         let value = self.expression(left, place)?;
         if let ast::Expr::Array(array) = right {
             let elements = array.elem.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
-            return self.any_of(&operator, &value, elements, all);
+            return self.any_of(operator, &value, elements, all);
         }
         let array = self.expression(right, place)?;
         let array = if array.is_unknown() {
@@ -523,12 +524,12 @@ impl Binder<'_> {
                     Ok(Typed::constant(value, element.clone()))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            return self.any_of(&operator, &value, elements, all);
+            return self.any_of(operator, &value, elements, all);
         }
         let probe = Typed { expr: array.expr.clone(), ..Typed::new(array.expr.clone(), element.clone(), true) };
         let (value, _) = self.typed_beside(value, &probe)?;
         let contains = Typed::new(nested::array_has(array.expr.clone(), value.expr.clone()), SqlType::Bool, true);
-        match (&operator, all) {
+        match (operator, all) {
             (BinaryOp::Compare(Operator::Eq), false) => Ok(contains),
             (BinaryOp::Compare(Operator::NotEq), true) => Ok(Typed::boolean(Expr::Not(Box::new(contains.expr)))),
             (BinaryOp::Compare(compare @ (Operator::Lt | Operator::LtEq)), false)
@@ -541,7 +542,7 @@ impl Binder<'_> {
                 let extreme = Typed::new(nested::array_min(array.expr), element, true);
                 self.compare(*compare, value, extreme)
             }
-            _ => Err(Error::unsupported(format!("{op} {} over an array that is not constant", if all { "ALL" } else { "ANY" }))),
+            _ => self.quantified_elements(value, operator, Typed { sql_type: SqlType::Array(Box::new(element)), ..array }, all),
         }
     }
 

@@ -5,6 +5,7 @@
 //!                  └▶ select (FROM, WHERE, GROUP BY, windows, sets, DISTINCT)
 //!                       ├▶ relation (tables, views, functions, joins, LATERAL)      names, view
 //!                       └▶ expression ─▶ operator, function, subquery, coerce        policy
+//!      plan ─▶ unnest: subqueries as joins
 //! ```
 //! The AST is bound to DataFusion's [`LogicalPlan`](datafusion::logical_expr::LogicalPlan) by our own binder and not by DataFusion's
 //! `SqlToRel`: that one refuses two output columns of one name, does not know untyped literals, merges column names of different
@@ -35,10 +36,10 @@ use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 
 mod coerce;
-mod correlation;
 mod error;
 mod expression;
 mod function;
+mod hidden;
 mod kernels;
 mod literal;
 pub mod names;
@@ -54,12 +55,14 @@ mod subquery;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod unnest;
 mod view;
 
 pub(crate) use error::{at, name_parts, name_span, undefined_relation};
 pub use policy::{check_mask, check_row_filter};
 pub(crate) use qualify::is_builtin;
 pub use qualify::{qualify_expression, qualify_query};
+pub(crate) use unnest::unnested;
 
 /// How deep views and functions may be nested.
 pub(crate) const MAX_DEPTH: usize = 32;

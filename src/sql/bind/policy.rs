@@ -79,7 +79,7 @@ impl Binder<'_> {
         if function.returns != SqlType::Bool {
             return Err(Error::internal("a row filter does not return boolean"));
         }
-        let condition = self.function_body(&function, parameters, true)?;
+        let condition = self.function_body(&function, parameters)?;
         let condition = simplified(condition.expr, schema)?;
         Ok(if condition == lit(true) { None } else { Some(condition) })
     }
@@ -104,7 +104,7 @@ impl Binder<'_> {
         if !same_policy_type(&function.returns, &wanted.sql_type) {
             return Err(Error::internal("a mask returns another type than its column's"));
         }
-        let value = self.function_body(&function, parameters, false)?;
+        let value = self.function_body(&function, parameters)?;
         let value = self.cast(value, &wanted.sql_type)?;
         let expr = if value.data_type == wanted.data_type { value.expr } else { cast_expr(value.expr, &wanted.data_type) };
         let expr = simplified(expr, schema)?;

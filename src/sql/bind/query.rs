@@ -73,6 +73,7 @@ impl Binder<'_> {
             return Err(Error::new(ErrorKind::Syntax, format!("INSERT has more {more}")));
         }
         let (plan, outputs) = self.finish(block)?;
+        let plan = self.unnested(plan)?;
         if targets.is_empty() {
             return Ok((plan, outputs));
         }

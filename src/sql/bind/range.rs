@@ -21,7 +21,7 @@ pub(super) struct RangeTable {
     /// Catalog and schema, if the relation was named without an alias.
     pub(super) qualifier: Option<(String, String)>,
     pub(super) columns: Vec<Output>,
-    /// System columns: found by their names, not by `*`.
+    /// Columns that can be named but are not part of `*`: PostgreSQL's system columns, and older names of renamed ones.
     pub(super) hidden: Vec<Output>,
 }
 
@@ -123,11 +123,7 @@ impl Range {
                 ));
             }
             if let Some(table) = tables.first() {
-                let found = match pick(&table.columns, column)? {
-                    None => pick(&table.hidden, column)?,
-                    found => found,
-                };
-                return match found {
+                return match pick(&table.columns, column)?.map_or_else(|| pick(&table.hidden, column), |found| Ok(Some(found)))? {
                     Some(found) => Ok(Some((found, fields))),
                     None => Err(undefined_column(&idents.iter().map(folded).collect::<Vec<_>>(), idents[0].span)),
                 };
@@ -135,11 +131,11 @@ impl Range {
         }
         let Some((column, fields)) = idents.split_first() else { return Ok(None) };
         let found = match pick(&self.visible, column)? {
+            Some(found) => Some(found),
             None => {
-                let hidden: Vec<Output> = self.tables.iter().flat_map(|table| table.hidden.iter().cloned()).collect();
+                let hidden: Vec<Output> = self.tables.iter().flat_map(|table| &table.hidden).cloned().collect();
                 pick(&hidden, column)?
             }
-            found => found,
         };
         Ok(found.map(|found| (found, fields)))
     }

@@ -18,12 +18,14 @@ use super::Binder;
 use super::coerce::{cast_expr, element_type};
 use super::error::{at, folded, name_parts, name_span, plan_error, undefined_relation};
 use super::expression::{Clause, Place};
+use super::hidden::{self, hide, system_columns};
 use super::names::FoundRelation;
 use super::query::renamed;
 use super::range::{Environment, Outer, Range, RangeTable, Ranged};
 use super::select::unnested_plan;
-use super::subquery::{projected, subquery};
+use super::subquery::projected;
 use super::typed::{Output, Typed};
+use super::unnest::lateral_join;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{Relation, RelationKind};
 use crate::catalog::types::SqlType;
@@ -138,11 +140,11 @@ impl Binder<'_> {
         if let JoinConstraint::Using(names) = constraint {
             let names =
                 names.iter().filter_map(|name| name.0.first().and_then(|part| part.as_ident().cloned())).collect::<Vec<_>>();
-            return self.join_using(left, right, range, join_type, &names);
+            return self.join_using(left, right, range, join_type, &names, lateral);
         }
         if matches!(constraint, JoinConstraint::Natural) {
             let shared = natural_columns(&left.range, &right.range);
-            return self.join_using(left, right, range, join_type, &shared);
+            return self.join_using(left, right, range, join_type, &shared, lateral);
         }
         let condition = match constraint {
             JoinConstraint::On(condition) => {
@@ -150,12 +152,39 @@ impl Binder<'_> {
             }
             _ => None,
         };
-        let plan = join_plan(left.plan, right.plan, join_type, condition)?;
+        let plan = self.join_plan(left.plan, right.plan, join_type, condition, lateral)?;
         Ok(Ranged { plan, range: after_join(range, &left.range, join_type) })
     }
 
+    fn join_plan(
+        &self,
+        left: LogicalPlan,
+        right: LogicalPlan,
+        join_type: JoinType,
+        condition: Option<Expr>,
+        lateral: bool,
+    ) -> Result<LogicalPlan> {
+        if lateral {
+            return lateral_join(left, right, join_type, condition, &|base| self.unique(base));
+        }
+        let builder = LogicalPlanBuilder::from(left);
+        let builder = match (condition, join_type) {
+            (None, JoinType::Inner) => builder.cross_join(right),
+            (condition, join_type) => builder.join_on(right, join_type, condition.or_else(|| Some(lit(true)))),
+        };
+        builder.and_then(LogicalPlanBuilder::build).map_err(plan_error)
+    }
+
     /// USING and NATURAL: equal columns appear once, first.
-    fn join_using(&self, left: Ranged, right: Ranged, range: Range, join_type: JoinType, names: &[Ident]) -> Result<Ranged> {
+    fn join_using(
+        &self,
+        left: Ranged,
+        right: Ranged,
+        range: Range,
+        join_type: JoinType,
+        names: &[Ident],
+        lateral: bool,
+    ) -> Result<Ranged> {
         let mut condition: Option<Expr> = None;
         let mut merged = vec![];
         for name in names {
@@ -184,7 +213,7 @@ impl Binder<'_> {
             };
             merged.push(Output { name: folded(name), value });
         }
-        let plan = join_plan(left.plan, right.plan, join_type, condition)?;
+        let plan = self.join_plan(left.plan, right.plan, join_type, condition, lateral)?;
         let mut range = after_join(range, &left.range, join_type);
         let is_merged = |output: &Output| names.iter().any(|name| folded(name) == output.name);
         range.visible.retain(|output| !is_merged(output));
@@ -219,7 +248,7 @@ impl Binder<'_> {
                 let inner = self.table_with_joins(table_with_joins, None, environment)?;
                 let Some(alias) = alias else { return Ok(Factor::Plain(inner)) };
                 let columns = renamed(inner.range.visible, alias)?;
-                let table = RangeTable { alias: folded(&alias.name), qualifier: None, columns, hidden: vec![] };
+                let table = RangeTable { alias: folded(&alias.name), columns, ..RangeTable::default() };
                 Ok(Factor::Plain(Ranged { plan: inner.plan, range: Range::of_table(table) }))
             }
             other => Err(Error::unsupported(format!("the relation {}", first_word(&other.to_string())))),
@@ -243,6 +272,7 @@ impl Binder<'_> {
         let outer = Outer { range: left, next: environment.outer };
         let inner = Environment { ctes: environment.ctes, outer: Some(&outer) };
         let (plan, outputs) = self.subquery_plan(query, &inner)?;
+        let plan = self.unnested(plan)?;
         let outputs = alias.map_or(Ok(outputs.clone()), |alias| renamed(outputs, alias))?;
         let uses_left = plan.all_out_ref_exprs().iter().any(|reference| {
             let Expr::OuterReferenceColumn(_, column) = reference else { return false };
@@ -252,7 +282,6 @@ impl Binder<'_> {
                 .chain(&left.visible)
                 .any(|output| contains_column(&output.value.expr, column))
         });
-        let plan = if uses_left { LogicalPlan::Subquery(subquery(plan)) } else { plan };
         let (ranged, _) = self.aliased(plan, outputs, &name)?;
         Ok(if uses_left { Factor::Lateral(ranged) } else { Factor::Plain(ranged) })
     }
@@ -329,11 +358,11 @@ impl Binder<'_> {
         let source = SecurableSource { relation: SourceRelation::System(relation), by: self.by, schema: relation.schema() };
         let number = |index: usize| i16::try_from(index + 1).unwrap_or(i16::MAX);
         let id = crate::catalog::securable::ObjectId(relation.oid());
-        let mut scan = self.scan(source, alias, |index, _| Some((id, number(index))))?;
-        for table in &mut scan.range.tables {
-            table.hidden = system_columns(relation.oid(), &table.columns);
-        }
-        Ok(scan)
+        let mut ranged = self.scan(source, alias, |index, _| Some((id, number(index))))?;
+        hide(&mut ranged.range, system_columns(relation.oid()));
+        let renamed = hidden::renamed_columns(relation, &ranged.range.visible);
+        hide(&mut ranged.range, renamed);
+        Ok(ranged)
     }
 
     fn table(&self, relation: &Arc<Relation>, as_of: &AsOf, alias: &str) -> Result<Ranged> {
@@ -350,9 +379,11 @@ impl Binder<'_> {
             by: self.by,
             schema: Arc::clone(&table.schema),
         };
-        self.scan(source, alias, |_, name| {
+        let mut ranged = self.scan(source, alias, |_, name| {
             relation.columns.iter().find(|column| column.name == name).map(|column| (relation.id, column.number))
-        })
+        })?;
+        hide(&mut ranged.range, system_columns(relation.id.0));
+        Ok(ranged)
     }
 
     fn scan(
@@ -379,7 +410,7 @@ impl Binder<'_> {
                 Output { name: field.name().clone(), value }
             })
             .collect();
-        let table = RangeTable { alias: alias.to_string(), qualifier: None, columns, hidden: vec![] };
+        let table = RangeTable { alias: alias.to_string(), columns, ..RangeTable::default() };
         Ok(Ranged { plan, range: Range::of_table(table) })
     }
 
@@ -400,7 +431,7 @@ impl Binder<'_> {
             let mut ranged = self.system_relation(relation, &visible_name)?;
             if let Some(alias) = alias {
                 let columns = renamed(std::mem::take(&mut ranged.range.visible), alias)?;
-                ranged.range = Range::of_table(RangeTable { alias: visible_name, qualifier: None, columns, hidden: vec![] });
+                ranged.range = Range::of_table(RangeTable { alias: visible_name, columns, ..RangeTable::default() });
             }
             return Ok(Factor::Plain(ranged));
         }
@@ -499,11 +530,20 @@ impl Binder<'_> {
         Ok(vec![Output { name, value }])
     }
 
+    /// The elements of a list as rows, and the column that holds them.
+    pub(super) fn elements_of(&self, list: Typed) -> Result<(LogicalPlan, Typed)> {
+        let internal = self.unique("#set");
+        let columns = self.set_columns(&list, &internal, &[], None)?;
+        let plan = unnest_lists(one_row()?, &[(internal, list.expr)], NullHandling::Drop)?;
+        let element = columns.into_iter().next().map(|column| column.value);
+        Ok((plan, element.ok_or_else(|| Error::internal("a list without elements"))?))
+    }
+
     fn sets_alone(&self, sets: SetSource) -> Result<Ranged> {
         let plan = unnest_lists(one_row()?, &sets.lists, NullHandling::Drop)?;
         Ok(Ranged {
             plan,
-            range: Range::of_table(RangeTable { alias: sets.alias, qualifier: None, columns: sets.columns, hidden: vec![] }),
+            range: Range::of_table(RangeTable { alias: sets.alias, columns: sets.columns, ..RangeTable::default() }),
         })
     }
 
@@ -516,7 +556,7 @@ impl Binder<'_> {
         constraint: &JoinConstraint,
         environment: &Environment<'_>,
     ) -> Result<Ranged> {
-        let table = RangeTable { alias: sets.alias, qualifier: None, columns: sets.columns, hidden: vec![] };
+        let table = RangeTable { alias: sets.alias, columns: sets.columns, ..RangeTable::default() };
         let range = Range::joined(&left.range, &Range::of_table(table))?;
         let null_handling = if join_type == JoinType::Left { NullHandling::PreserveAndExpandEmpty } else { NullHandling::Drop };
         let plan = unnest_lists(left.plan, &sets.lists, null_handling)?;
@@ -568,15 +608,6 @@ fn unnest_lists(plan: LogicalPlan, lists: &[(String, Expr)], null_handling: Null
     unnested_plan(plan, lists.iter().map(|(name, _)| name.clone()).collect(), null_handling)
 }
 
-fn join_plan(left: LogicalPlan, right: LogicalPlan, join_type: JoinType, condition: Option<Expr>) -> Result<LogicalPlan> {
-    let builder = LogicalPlanBuilder::from(left);
-    let builder = match (condition, join_type) {
-        (None, JoinType::Inner) => builder.cross_join(right),
-        (condition, join_type) => builder.join_on(right, join_type, condition.or_else(|| Some(lit(true)))),
-    };
-    builder.and_then(LogicalPlanBuilder::build).map_err(plan_error)
-}
-
 /// What is visible after a join: the filled-up side's columns may be NULL, semi and anti joins show the left side only.
 fn after_join(range: Range, left: &Range, join_type: JoinType) -> Range {
     if matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti) {
@@ -588,7 +619,10 @@ fn after_join(range: Range, left: &Range, join_type: JoinType) -> Range {
     let mut range = range;
     for (index, table) in range.tables.iter_mut().enumerate() {
         let nullable = if index < left_tables { left_nullable } else { right_nullable };
-        table.columns.iter_mut().for_each(|column| column.value.nullable |= nullable);
+        table.columns.iter_mut().chain(&mut table.hidden).for_each(|column| column.value.nullable |= nullable);
+        if nullable {
+            hidden::forget_constants(&mut table.hidden);
+        }
     }
     for (index, column) in range.visible.iter_mut().enumerate() {
         column.value.nullable |= if index < left_columns { left_nullable } else { right_nullable };

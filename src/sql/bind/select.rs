@@ -138,7 +138,7 @@ impl Binder<'_> {
         let having = select
             .having
             .as_ref()
-            .map(|having| self.condition_of(having, Place { clause: Clause::Having, filter: true, sets: None, ..place }))
+            .map(|having| self.condition_of(having, Place { clause: Clause::Having, sets: None, ..place }))
             .transpose()?;
         let order = order_by
             .iter()
@@ -154,7 +154,7 @@ impl Binder<'_> {
         let qualify = select
             .qualify
             .as_ref()
-            .map(|qualify| self.condition_of(qualify, Place { clause: Clause::OrderBy, filter: false, sets: None, ..place }))
+            .map(|qualify| self.condition_of(qualify, Place { clause: Clause::OrderBy, sets: None, ..place }))
             .transpose()?;
         let mut work = Work { items, having: having.map(|having| having.expr), order, on, sets: sets.into_inner() };
         if let Some(qualify) = qualify {
@@ -178,7 +178,6 @@ impl Binder<'_> {
         if groups.is_empty() && !has_aggregates && work.having.is_none() {
             return Ok(plan);
         }
-        let (plan, groups) = self.hoist_subqueries(plan, groups, work)?;
         let mut aggregates = find_aggregate_exprs(work.exprs());
         if aggregates.is_empty() && groups.is_empty() {
             // HAVING alone makes one group of all rows.
@@ -205,35 +204,6 @@ impl Binder<'_> {
             Some(having) => filtered(plan, having),
             None => Ok(plan),
         }
-    }
-
-    /// Computes correlated subqueries inside aggregates and group keys before the aggregate: it plans them in a projection only.
-    fn hoist_subqueries(&self, plan: LogicalPlan, groups: Vec<Expr>, work: &mut Work) -> Result<(LogicalPlan, Vec<Expr>)> {
-        let aggregates = find_aggregate_exprs(work.exprs());
-        let mut found: Vec<(Expr, Expr)> = vec![];
-        for expr in groups.iter().chain(&aggregates) {
-            expr.apply(|node| {
-                let is_new = matches!(node, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty())
-                    && !found.iter().any(|(known, _)| known == node);
-                if is_new {
-                    found.push((node.clone(), Expr::Column(Column::new_unqualified(self.unique("#value")))));
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-            .map_err(plan_error)?;
-        }
-        if found.is_empty() {
-            return Ok((plan, groups));
-        }
-        let mut exprs: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-        exprs.extend(found.iter().filter_map(|(subquery, column)| match column {
-            Expr::Column(column) => Some(subquery.clone().alias(&column.name)),
-            _ => None,
-        }));
-        let plan = projected(plan, exprs)?;
-        work.map(|expr| replaced(expr, &found))?;
-        let groups = groups.into_iter().map(|group| replaced(group, &found)).collect::<Result<Vec<_>>>()?;
-        Ok((plan, groups))
     }
 
     fn output_stage(&self, plan: LogicalPlan, work: Work, distinct: Option<&ast::Distinct>) -> Result<Block> {
@@ -319,7 +289,7 @@ impl Binder<'_> {
     }
 
     fn group_by(&self, group_by: &GroupByExpr, items: &[Output], place: Place<'_>) -> Result<Vec<Expr>> {
-        let place = Place { clause: Clause::GroupBy, sets: None, filter: false, ..place };
+        let place = Place { clause: Clause::GroupBy, sets: None, ..place };
         match group_by {
             GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
                 Err(Error::unsupported("a modifier of GROUP BY")
@@ -392,7 +362,7 @@ impl Binder<'_> {
                 return Ok(Key::Output(*first));
             }
         }
-        let value = self.expression(key, Place { filter: false, ..place })?;
+        let value = self.expression(key, place)?;
         let value = self.settled(value)?;
         match items.iter().position(|item| item.value.expr == value.expr) {
             Some(index) => Ok(Key::Output(index)),

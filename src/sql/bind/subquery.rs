@@ -1,14 +1,14 @@
 //! Subqueries in expressions.
 //!
-//! DataFusion plans some forms as joins and refuses the rest, so each form is brought to one that it plans:
+//! | form | becomes |
+//! |---|---|
+//! | scalar, correlated, maybe several rows | `single_value(x)` over it: fails at the second row |
+//! | scalar, correlated, LIMIT 1 | `first_value(x ORDER BY ..)` over it |
+//! | EXISTS, IN, op ANY, op ALL | DataFusion's expressions of these names |
+//! | a row IN, LIKE ANY, .. | EXISTS of a row that fits, else NULL if one leaves it open |
+//! | ARRAY(..) | `array_agg(x ORDER BY ..)` over it, empty instead of NULL |
 //!
-//! | form | in a filter | elsewhere |
-//! |---|---|---|
-//! | scalar, correlated, maybe several rows | `single_value(x)` over it: fails at the second row | same |
-//! | scalar, correlated, LIMIT 1 | `first_value(x ORDER BY ..)` over it | same |
-//! | EXISTS | EXISTS | `count(*) > 0` |
-//! | IN | IN | over an array of the values |
-//! | ARRAY(..) | `array_agg(x ORDER BY ..)` over it, empty instead of NULL | same |
+//! What of this DataFusion cannot make a join of is [unnested](super::unnest) when the plan around it is known.
 
 use std::sync::Arc;
 
@@ -17,22 +17,21 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue, Spans};
 use datafusion::functions::core::expr_fn as core;
-use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
-use datafusion::functions_nested::expr_fn as nested;
 use datafusion::logical_expr::expr::{AggregateFunction, Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::{Aggregate, Case, Expr, Limit, LogicalPlan, Operator, Projection, Sort, Subquery, lit};
 use datafusion::sql::sqlparser::ast::{self, Spanned};
 
 use super::Binder;
-use super::correlation::eased;
 use super::error::{at, plan_error};
-use super::expression::{Place, unnested};
+use super::expression::{Place, unnested as without_parentheses};
 use super::kernels;
-use super::operator::{BinaryOp, binary_expr};
+use super::operator::BinaryOp;
 use super::query::Block;
 use super::range::{Environment, Outer};
+use super::select::filtered;
 use super::typed::{Output, Typed};
+use super::unnest::unnested;
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,7 +44,13 @@ impl Binder<'_> {
     fn inner_block(&self, query: &ast::Query, place: Place<'_>) -> Result<Block> {
         let outer = Outer { range: place.range, next: place.environment.outer };
         let environment = Environment { ctes: place.environment.ctes, outer: Some(&outer) };
-        self.block(query, &environment, &[])
+        let block = self.block(query, &environment, &[])?;
+        Ok(Block { plan: self.unnested(block.plan)?, ..block })
+    }
+
+    /// The plan with its own subqueries in a form that can be planned; only references to outer queries are left in it.
+    pub(super) fn unnested(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        unnested(plan, &|base| self.unique(base))
     }
 
     fn single_column(&self, block: &Block, query: &ast::Query) -> Result<Output> {
@@ -67,78 +72,57 @@ impl Binder<'_> {
 
     /// A correlated subquery in a form that has one row for each outer row.
     fn one_row(&self, block: Block, output: &Output) -> Result<LogicalPlan> {
-        let limited = match block.limit_value() {
-            None => block.limit.is_some(),
-            Some(limit) => {
-                if limit == 0 {
-                    let null = ScalarValue::try_from(&output.value.data_type).unwrap_or(ScalarValue::Null);
-                    let empty = LogicalPlan::EmptyRelation(datafusion::logical_expr::EmptyRelation {
-                        produce_one_row: true,
-                        schema: Arc::new(datafusion::common::DFSchema::empty()),
-                    });
-                    return projected(empty, vec![lit(null).alias(self.unique("#value"))]);
-                }
-                limit > 1
-            }
-        };
-        if limited || block.offset.is_some() {
-            return Err(Error::unsupported("LIMIT above one or OFFSET in a correlated subquery"));
-        }
-        if block.plan.max_rows() == Some(1) {
-            return self.finish(Block { limit: None, ..block }).map(|(plan, _)| plan);
+        let first = block.limit_value() == Some(1) && block.offset.is_none();
+        if block.plan.max_rows() == Some(1) && block.limit.is_none() && block.offset.is_none() {
+            return self.finish(block).map(|(plan, _)| plan);
         }
         let column = output.value.expr.clone();
-        let aggregate = if block.limit.is_some() {
-            Expr::AggregateFunction(AggregateFunction::new_udf(first_value_udaf(), vec![column], false, None, block.sort, None))
-        } else {
-            kernels::single_value(column)
-        };
-        self.aggregated(block.plan, aggregate)
+        if first {
+            let function = AggregateFunction::new_udf(first_value_udaf(), vec![column], false, None, block.sort, None);
+            return self.aggregated(block.plan, Expr::AggregateFunction(function));
+        }
+        let (plan, _) = self.finish_unordered(block)?;
+        self.aggregated(plan, kernels::single_value(column))
     }
 
     /// One aggregate over all rows of a plan, under a new internal name.
     fn aggregated(&self, plan: LogicalPlan, aggregate: Expr) -> Result<LogicalPlan> {
         let name = aggregate.schema_name().to_string();
-        let plan = eased(plan, || self.unique("#true"))?;
         let plan = Aggregate::try_new(Arc::new(plan), vec![], vec![aggregate]).map(LogicalPlan::Aggregate).map_err(plan_error)?;
         projected(plan, vec![Expr::Column(Column::new_unqualified(name)).alias(self.unique("#value"))])
-    }
-
-    fn counted(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let count = AggregateFunction::new_udf(count_udaf(), vec![lit(1_i64)], false, None, vec![], None);
-        self.aggregated(plan, Expr::AggregateFunction(count))
     }
 
     /// `[NOT] EXISTS (SELECT ..)`.
     pub(super) fn exists(&self, query: &ast::Query, negated: bool, place: Place<'_>) -> Result<Typed> {
         let block = self.inner_block(query, place)?;
-        if block.limit_value() == Some(0) {
-            return Ok(Typed::constant(ScalarValue::Boolean(Some(negated)), SqlType::Bool));
-        }
         // Neither order nor a limit above zero changes whether there is a row.
-        let plan = if block.offset.is_none() { block.plan } else { self.finish(block)?.0 };
-        self.exists_plan(plan, negated, place)
+        let harmless = block.offset.is_none() && (block.limit.is_none() || block.limit_value().is_some_and(|limit| limit > 0));
+        let plan = if harmless { block.plan } else { self.finish_unordered(block)?.0 };
+        self.exists_plan(plan, negated)
     }
 
-    fn exists_plan(&self, plan: LogicalPlan, negated: bool, place: Place<'_>) -> Result<Typed> {
-        if place.filter && place.inside.is_none() {
-            // Only whether there is a row counts. Output columns beside the correlated ones that the planner adds would make names ambiguous.
-            let rows = match plan {
-                LogicalPlan::Projection(projection) => Arc::unwrap_or_clone(projection.input),
-                other => other,
-            };
-            let plan = projected(rows, vec![lit(1_i64).alias(self.unique("#row"))])?;
-            let exists = Exists::new(subquery(plan), negated);
-            return Ok(Typed::new(Expr::Exists(exists), SqlType::Bool, false));
-        }
-        let count = Expr::ScalarSubquery(subquery(self.counted(plan)?));
-        let operator = if negated { Operator::Eq } else { Operator::Gt };
-        Ok(Typed::new(binary_expr(count, operator, lit(0_i64)), SqlType::Bool, false))
+    fn exists_plan(&self, plan: LogicalPlan, negated: bool) -> Result<Typed> {
+        // Only whether there is a row counts. Output columns beside the correlated ones that the planner adds would make names ambiguous.
+        let rows = match plan {
+            LogicalPlan::Projection(projection) => Arc::unwrap_or_clone(projection.input),
+            other => other,
+        };
+        let plan = projected(rows, vec![lit(1_i64).alias(self.unique("#row"))])?;
+        Ok(Typed::new(Expr::Exists(Exists::new(subquery(plan), negated)), SqlType::Bool, false))
+    }
+
+    /// Whether `condition` holds for a row of `plan`: NULL if it is not known.
+    fn holds_for_a_row(&self, plan: LogicalPlan, condition: Expr) -> Result<Typed> {
+        let unknown = filtered(plan.clone(), Expr::IsNull(Box::new(condition.clone())))?;
+        let (found, open) = (self.exists_plan(filtered(plan, condition)?, false)?, self.exists_plan(unknown, false)?);
+        let branches =
+            vec![(Box::new(found.expr), Box::new(lit(true))), (Box::new(open.expr), Box::new(lit(ScalarValue::Boolean(None))))];
+        Ok(Typed::boolean(Expr::Case(Case::new(None, branches, Some(Box::new(lit(false)))))))
     }
 
     /// `value [NOT] IN (SELECT ..)`.
     pub(super) fn in_subquery(&self, left: &ast::Expr, query: &ast::Query, negated: bool, place: Place<'_>) -> Result<Typed> {
-        if let ast::Expr::Tuple(row) = unnested(left) {
+        if let ast::Expr::Tuple(row) = without_parentheses(left) {
             return self.row_in_subquery(row, query, negated, place);
         }
         let value = self.expression(left, place)?;
@@ -155,53 +139,12 @@ impl Binder<'_> {
         let (value, probe) = self.typed_beside(value, &probe).map_err(|error| at(error, left.span()))?;
         let changed = probe.expr != output.value.expr;
         let plan = if changed { projected(plan, vec![probe.expr.clone().alias(self.unique("#value"))])? } else { plan };
-        if place.filter && place.inside.is_none() {
-            let within = InSubquery::new(Box::new(value.expr), subquery(plan), negated);
-            return Ok(Typed::new(Expr::InSubquery(within), SqlType::Bool, true));
-        }
-        if !plan.all_out_ref_exprs().is_empty() {
-            return Err(at(
-                Error::unsupported("IN with a correlated subquery outside of WHERE")
-                    .with_hint("Use EXISTS, or move the condition to WHERE."),
-                query.span(),
-            ));
-        }
-        let member = self.in_values(value, plan, &probe)?;
-        if negated { self.unary(ast::UnaryOperator::Not, member) } else { Ok(member) }
-    }
-
-    /// Membership as a value, with the NULLs of three-valued logic.
-    fn in_values(&self, value: Typed, plan: LogicalPlan, probe: &Typed) -> Result<Typed> {
-        let column = first_column(&plan);
-        let rows = Expr::ScalarSubquery(subquery(self.counted(plan.clone())?));
-        let nulls_plan = LogicalPlan::Filter(
-            datafusion::logical_expr::Filter::try_new(Expr::IsNull(Box::new(column.clone())), Arc::new(plan.clone()))
-                .map_err(plan_error)?,
-        );
-        let nulls = Expr::ScalarSubquery(subquery(self.counted(nulls_plan)?));
-        let aggregate = self.array_agg(column, vec![])?;
-        let values = Expr::ScalarSubquery(subquery(self.aggregated(plan, aggregate)?));
-        let _ = probe;
-        let found = nested::array_has(values, value.expr.clone());
-        let some_rows = binary_expr(rows, Operator::Gt, lit(0_i64));
-        let some_null = binary_expr(nulls, Operator::Gt, lit(0_i64));
-        let undecided = some_rows.and(Expr::IsNull(Box::new(value.expr)).or(some_null));
-        let case = Case::new(
-            None,
-            vec![(
-                Box::new(undecided.clone().and(Expr::IsNotTrue(Box::new(found.clone())))),
-                Box::new(lit(ScalarValue::Boolean(None))),
-            )],
-            Some(Box::new(Expr::IsTrue(Box::new(found)))),
-        );
-        Ok(Typed::new(Expr::Case(case), SqlType::Bool, true))
+        let within = InSubquery::new(Box::new(value.expr), subquery(plan), negated);
+        Ok(Typed::new(Expr::InSubquery(within), SqlType::Bool, true))
     }
 
     /// `(a, b) IN (SELECT x, y ..)`.
     fn row_in_subquery(&self, row: &[ast::Expr], query: &ast::Query, negated: bool, place: Place<'_>) -> Result<Typed> {
-        if negated {
-            return Err(at(Error::unsupported("NOT IN with a row").with_hint("Use NOT EXISTS."), query.span()));
-        }
         let block = self.inner_block(query, place)?;
         let (plan, outputs) = self.finish_unordered(block)?;
         if outputs.len() != row.len() {
@@ -214,9 +157,8 @@ impl Binder<'_> {
             pairs.push((output.value.clone(), self.outer_reference(value)?));
         }
         let equal = self.compare_rows(Operator::Eq, pairs)?;
-        let filtered =
-            datafusion::logical_expr::Filter::try_new(equal.expr, Arc::new(plan)).map(LogicalPlan::Filter).map_err(plan_error)?;
-        self.exists_plan(filtered, false, place)
+        let member = self.holds_for_a_row(plan, equal.expr)?;
+        if negated { self.unary(ast::UnaryOperator::Not, member) } else { Ok(member) }
     }
 
     /// `value op ANY (SELECT ..)`, `value op ALL (SELECT ..)`.
@@ -233,22 +175,41 @@ impl Binder<'_> {
             (BinaryOp::Compare(Operator::NotEq), true) => return self.in_subquery(left, query, true, place),
             _ => {}
         }
-        let BinaryOp::Compare(compare) = operator else {
-            return Err(at(Error::unsupported("this operator with ANY or ALL over a subquery"), query.span()));
-        };
-        if !place.filter || place.inside.is_some() {
-            return Err(at(Error::unsupported("ANY or ALL over a subquery outside of WHERE"), query.span()));
-        }
         let value = self.expression(left, place)?;
         let block = self.inner_block(query, place)?;
         let output = self.single_column(&block, query)?;
         let (plan, _) = self.finish_unordered(block)?;
+        let BinaryOp::Compare(compare) = operator else {
+            return self.quantified_rows(value, operator, plan, output.value, all).map_err(|error| at(error, left.span()));
+        };
         let (value, probe) = self.typed_beside(value, &output.value).map_err(|error| at(error, left.span()))?;
         let plan =
             if probe.expr == output.value.expr { plan } else { projected(plan, vec![probe.expr.alias(self.unique("#value"))])? };
         let quantifier = if all { SetQuantifier::All } else { SetQuantifier::Any };
         let comparison = SetComparison::new(Box::new(value.expr), subquery(plan), *compare, quantifier);
         Ok(Typed::new(Expr::SetComparison(comparison), SqlType::Bool, true))
+    }
+
+    /// Any operator that gives a boolean, between `value` and each `element` of the rows of `plan`.
+    fn quantified_rows(&self, value: Typed, operator: &BinaryOp, plan: LogicalPlan, element: Typed, all: bool) -> Result<Typed> {
+        let value = self.outer_reference(value)?;
+        let condition = self.binary(operator, value, element)?;
+        let condition = self.condition(condition, if all { "ALL" } else { "ANY" })?.expr;
+        if !all {
+            return self.holds_for_a_row(plan, condition);
+        }
+        let against = self.holds_for_a_row(plan, Expr::Not(Box::new(condition)))?;
+        self.unary(ast::UnaryOperator::Not, against)
+    }
+
+    /// The same over the elements of an array: NULL for NULL.
+    pub(super) fn quantified_elements(&self, value: Typed, operator: &BinaryOp, array: Typed, all: bool) -> Result<Typed> {
+        let missing = Expr::IsNull(Box::new(array.expr.clone()));
+        let inner = self.outer_reference(array)?;
+        let (sets, element) = self.elements_of(inner)?;
+        let decided = self.quantified_rows(value, operator, sets, element, all)?;
+        let branches = vec![(Box::new(missing), Box::new(lit(ScalarValue::Boolean(None))))];
+        Ok(Typed::boolean(Expr::Case(Case::new(None, branches, Some(Box::new(decided.expr))))))
     }
 
     /// `ARRAY(SELECT ..)`.
@@ -275,12 +236,6 @@ impl Binder<'_> {
         let function = datafusion::functions_aggregate::array_agg::array_agg_udaf();
         Ok(Expr::AggregateFunction(AggregateFunction::new_udf(function, vec![column], false, None, order_by, None)))
     }
-}
-
-/// The only column of a plan.
-fn first_column(plan: &LogicalPlan) -> Expr {
-    let (qualifier, field) = plan.schema().qualified_field(0);
-    Expr::Column(Column::from((qualifier, field)))
 }
 
 /// A projection.

@@ -69,7 +69,7 @@ impl Binder<'_> {
                 Output { name: output.name, value }
             })
             .collect();
-        let table = RangeTable { alias: alias.to_string(), qualifier: None, columns, hidden: vec![] };
+        let table = RangeTable { alias: alias.to_string(), columns, ..RangeTable::default() };
         Ok((Ranged { plan, range: Range::of_table(table) }, qualifier))
     }
 
@@ -77,7 +77,7 @@ impl Binder<'_> {
     ///
     /// The caller executes the function; what its body reads is read by the function's owner. Identity functions in the body name
     /// the session's principal all the same.
-    pub(super) fn inline(&self, function: &Arc<Function>, arguments: Vec<Typed>, filter: bool) -> Result<Typed> {
+    pub(super) fn inline(&self, function: &Arc<Function>, arguments: Vec<Typed>) -> Result<Typed> {
         self.record(function.id, Privilege::Execute);
         if arguments.len() != function.parameters.len() {
             return Err(undefined_function(&function.name, &arguments));
@@ -92,11 +92,11 @@ impl Binder<'_> {
                 Ok(Output { name: name.clone(), value: Typed { origin: None, ..value } })
             })
             .collect::<Result<Vec<_>>>()?;
-        self.function_body(function, parameters, filter)
+        self.function_body(function, parameters)
     }
 
-    /// The body of a function over its (already typed) parameters; `filter` as in [`Place`].
-    pub(super) fn function_body(&self, function: &Arc<Function>, parameters: Vec<Output>, filter: bool) -> Result<Typed> {
+    /// The body of a function over its (already typed) parameters.
+    pub(super) fn function_body(&self, function: &Arc<Function>, parameters: Vec<Output>) -> Result<Typed> {
         let inner = self.inside(function.id, function.owner)?;
         let body = self
             .world
@@ -104,9 +104,8 @@ impl Binder<'_> {
             .functions
             .get(&function.id)
             .ok_or_else(|| Error::internal(format!("function {} is not resolved", function.name)))?;
-        let range =
-            Range::of_table(RangeTable { alias: function.name.clone(), qualifier: None, columns: parameters, hidden: vec![] });
-        let place = Place { filter, ..Place::new(&range, &Environment::EMPTY, Clause::Expression) };
+        let range = Range::of_table(RangeTable { alias: function.name.clone(), columns: parameters, ..RangeTable::default() });
+        let place = Place::new(&range, &Environment::EMPTY, Clause::Expression);
         let value = self.without_parameters(|| inner.expression(body, place))?;
         let value = inner.cast(value, &function.returns)?;
         Ok(Typed { origin: None, ..value })

@@ -1,19 +1,29 @@
 \pset pager off
-select datname from pg_database order by 1;
+\l
 \dn
 \dn+
 \dt shop.*
 \dt+ shop.*
+\dp shop.*
+\d shop.orders
+\d+ shop.orders
 \d shop.big_orders
+\d+ shop.big_orders
 \dv shop.*
+\dv+ shop.*
 \df shop.*
+\df+ shop.*
 \du
+\du+
 \di shop.*
 \ds shop.*
 \dT shop.*
 \db
 \dx
 \dC int4
+\dO shop.*
+\dL
+\sv shop.big_orders
 select * from shop.orders order by id;
 select shop.doubled(21);
 \x on
