@@ -10,6 +10,7 @@
 
 mod cli;
 mod conformance;
+mod corpora;
 mod differential;
 mod fuzz;
 mod governance;
