@@ -1,8 +1,10 @@
 //! Expressions.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use datafusion::arrow::array::Array;
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::functions_nested::expr_fn as nested;
@@ -16,7 +18,7 @@ use super::coerce::{Family, cast_expr, element_type, family, parameter, try_cast
 use super::error::{at, folded, name_parts, undefined_column};
 use super::literal::Decimal;
 use super::operator::{BinaryOp, binary_operator};
-use super::range::{Environment, Range};
+use super::range::{Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
 use super::{Binder, literal};
 use crate::catalog::types::SqlType;
@@ -198,6 +200,16 @@ impl Binder<'_> {
                 let values = elements.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
                 self.row(values)
             }
+            E::QualifiedWildcard(name, _) => {
+                let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+                match place.range.table(&idents) {
+                    Some(table) => whole_row(table),
+                    None => {
+                        let message = format!("missing FROM-clause entry for table \"{}\"", name_parts(name).join("."));
+                        Err(at(Error::new(ErrorKind::UndefinedRelation, message), super::error::name_span(name)))
+                    }
+                }
+            }
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => {
                 Err(Error::new(ErrorKind::Syntax, "grouping sets are allowed in GROUP BY only"))
             }
@@ -226,12 +238,8 @@ impl Binder<'_> {
         }
         if let [name] = idents {
             // `select t from t`
-            if place.range.table(idents).is_some() {
-                return Err(at(
-                    Error::unsupported(format!("a whole-row reference to \"{}\"", folded(name)))
-                        .with_hint("Name the columns, or use * in the select list."),
-                    span,
-                ));
+            if let Some(table) = place.range.table(idents) {
+                return whole_row(table).map_err(|error| at(error, span));
             }
             if name.value == "ctid" && !place.range.tables.is_empty() {
                 return Err(at(
@@ -352,7 +360,7 @@ impl Binder<'_> {
     fn binary_op(&self, left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr, place: Place<'_>) -> Result<Typed> {
         let operator = binary_operator(op)?;
         if let (Some(left), Some(right)) = (row(left), row(right)) {
-            return self.row_comparison(&operator, left, right, place);
+            return self.row_comparison(&operator, &left, &right, place);
         }
         let left_value = self.expression(left, place)?;
         let right_value = self.expression(right, place)?;
@@ -360,7 +368,7 @@ impl Binder<'_> {
     }
 
     /// `(a, b) = (c, d)` and the orderings of rows.
-    fn row_comparison(&self, operator: &BinaryOp, left: &[ast::Expr], right: &[ast::Expr], place: Place<'_>) -> Result<Typed> {
+    fn row_comparison(&self, operator: &BinaryOp, left: &[&ast::Expr], right: &[&ast::Expr], place: Place<'_>) -> Result<Typed> {
         let BinaryOp::Compare(operator) = operator else { return Err(Error::unsupported("this operator between rows")) };
         if left.len() != right.len() || left.is_empty() {
             return Err(Error::new(ErrorKind::Syntax, "unequal number of entries in row expressions"));
@@ -452,7 +460,7 @@ impl Binder<'_> {
 
     fn distinct_test(&self, left: &ast::Expr, right: &ast::Expr, operator: Operator, place: Place<'_>) -> Result<Typed> {
         if let (Some(left), Some(right)) = (row(left), row(right)) {
-            return self.row_comparison(&BinaryOp::Compare(operator), left, right, place);
+            return self.row_comparison(&BinaryOp::Compare(operator), &left, &right, place);
         }
         let (left, right) = (self.expression(left, place)?, self.expression(right, place)?);
         self.compare(operator, left, right)
@@ -475,7 +483,7 @@ impl Binder<'_> {
             let mut result: Option<Typed> = None;
             for element in list {
                 let right = row(element).ok_or_else(|| Error::new(ErrorKind::Syntax, "a row can be compared with rows only"))?;
-                let one = self.row_comparison(&BinaryOp::Compare(operator), left, right, place)?;
+                let one = self.row_comparison(&BinaryOp::Compare(operator), &left, &right, place)?;
                 result = Some(match result {
                     None => one,
                     Some(before) => self.binary(&connect, before, one)?,
@@ -811,11 +819,44 @@ impl Binder<'_> {
     }
 }
 
+/// All columns of a table as one value, shown as structs are; NULL where an outer join has no row of it.
+fn whole_row(table: &RangeTable) -> Result<Typed> {
+    let arguments = table.columns.iter().flat_map(|column| [lit(column.name.as_str()), column.value.expr.clone()]).collect();
+    let fields: Vec<_> =
+        table.columns.iter().map(|column| Arc::new(Field::new(&column.name, column.value.data_type.clone(), true))).collect();
+    let data_type = DataType::Struct(fields.into());
+    let row = datafusion::functions::core::expr_fn::named_struct(arguments);
+    let expr = match &table.presence {
+        Presence::Always => row,
+        Presence::Unless(column) => {
+            let missing = Expr::IsNull(Box::new(column.clone()));
+            let null = lit(ScalarValue::try_from(&data_type).unwrap_or(ScalarValue::Null));
+            Expr::Case(Case::new(None, vec![(Box::new(missing), Box::new(null))], Some(Box::new(row))))
+        }
+        Presence::Unknown => {
+            return Err(Error::unsupported(format!("a whole-row reference to \"{}\" behind an outer join", table.alias))
+                .with_hint("Name the columns."));
+        }
+    };
+    let nullable = !matches!(table.presence, Presence::Always);
+    Ok(Typed { expr, sql_type: SqlType::Json, data_type, nullable, origin: None })
+}
+
 /// The elements of a row constructor.
-fn row(expr: &ast::Expr) -> Option<&[ast::Expr]> {
+pub(super) fn row(expr: &ast::Expr) -> Option<Vec<&ast::Expr>> {
     match expr {
-        ast::Expr::Tuple(elements) => Some(elements),
+        ast::Expr::Tuple(elements) => Some(elements.iter().collect()),
         ast::Expr::Nested(inner) => row(inner),
+        ast::Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("row") => match &call.args {
+            ast::FunctionArguments::List(list) => {
+                let elements = list.args.iter().map(|argument| match argument {
+                    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(element)) => Some(element),
+                    _ => None,
+                });
+                elements.collect()
+            }
+            _ => None,
+        },
         _ => None,
     }
 }

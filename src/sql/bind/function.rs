@@ -2,6 +2,7 @@
 //!
 //! A built-in name cannot be shadowed: it is looked up first, and only names that no built-in has are searched in the search path.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
@@ -15,9 +16,10 @@ use datafusion::logical_expr::{
     AggregateUDF, Case, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, SortExpr, Volatility,
     WindowFrame, WindowFunctionDefinition, lit,
 };
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, NamedWindowDefinition,
-    NamedWindowExpr, ObjectName, ObjectNamePart, WindowSpec, WindowType,
+    self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArguments,
+    NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, WindowSpec, WindowType,
 };
 
 use super::Binder;
@@ -65,9 +67,19 @@ const SELECTING: [&str; 12] = [
     "min_by",
 ];
 
+/// Built-in functions whose arguments are given by name, and what the parameters are called.
+const NAMED: [(&str, &[&str]); 4] = [
+    ("make_interval", &["years", "months", "weeks", "days", "hours", "mins", "secs"]),
+    ("make_date", &["year", "month", "day"]),
+    ("make_time", &["hour", "min", "sec"]),
+    ("make_timestamp", &["year", "month", "mday", "hour", "min", "sec"]),
+];
+
 /// The parts of a call, taken apart.
 struct CallParts<'f> {
-    arguments: Vec<&'f ast::Expr>,
+    arguments: Vec<Cow<'f, ast::Expr>>,
+    /// `name => value`, in lower case.
+    named: Vec<(String, &'f ast::Expr)>,
     star: bool,
     distinct: bool,
     order_by: &'f [ast::OrderByExpr],
@@ -84,6 +96,7 @@ impl<'f> CallParts<'f> {
         }
         let mut parts = CallParts {
             arguments: vec![],
+            named: vec![],
             star: false,
             distinct: false,
             order_by: &[],
@@ -100,8 +113,22 @@ impl<'f> CallParts<'f> {
         parts.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         for argument in &list.args {
             match argument {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => parts.arguments.push(expr),
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(_) | FunctionArgExpr::QualifiedWildcard(_))
+                    if !parts.named.is_empty() =>
+                {
+                    return Err(Error::new(ErrorKind::Syntax, "positional argument cannot follow named argument"));
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => parts.arguments.push(Cow::Borrowed(expr)),
+                FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
+                    let token = AttachedToken::empty();
+                    parts.arguments.push(Cow::Owned(ast::Expr::QualifiedWildcard(name.clone(), token)));
+                }
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => parts.star = true,
+                FunctionArg::Named {
+                    name,
+                    arg: FunctionArgExpr::Expr(expr),
+                    operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
+                } => parts.named.push((folded(name), expr)),
                 other => {
                     return Err(Error::unsupported(format!("the argument {other}")).with_hint("Give the arguments by position."));
                 }
@@ -117,9 +144,50 @@ impl<'f> CallParts<'f> {
         Ok(parts)
     }
 
+    /// Puts named arguments into their parameters' places. `zeros` stand for what is left out between them.
+    fn place_named(&mut self, function: &str, parameters: &[&str], zeros: bool) -> Result<()> {
+        let unknown = |what: String| {
+            Err(Error::new(ErrorKind::UndefinedFunction, format!("function {function}({what}) does not exist"))
+                .with_hint("No function matches the given name and argument names."))
+        };
+        let mut last = None;
+        let mut placed: Vec<Option<Cow<'f, ast::Expr>>> = vec![None; parameters.len()];
+        for (name, expr) in std::mem::take(&mut self.named) {
+            let Some(index) = parameters.iter().position(|parameter| *parameter == name) else {
+                return unknown(format!("{name} => .."));
+            };
+            if index < self.arguments.len() || placed[index].is_some() {
+                return Err(Error::new(ErrorKind::Syntax, format!("argument name \"{name}\" used more than once")));
+            }
+            placed[index] = Some(Cow::Borrowed(expr));
+            last = last.max(Some(index));
+        }
+        let Some(last) = last else { return Ok(()) };
+        let first = self.arguments.len();
+        for (index, argument) in placed.into_iter().enumerate().take(last + 1).skip(first) {
+            match argument {
+                Some(argument) => self.arguments.push(argument),
+                None if zeros => self.arguments.push(Cow::Owned(ast::Expr::Value(ast::Value::Number("0".into(), false).into()))),
+                None => return unknown(format!("without {}", parameters[index])),
+            }
+        }
+        Ok(())
+    }
+
+    /// 0A000 if arguments are named where the parameters' names are not known.
+    fn refuse_named(&self) -> Result<()> {
+        match self.named.first() {
+            Some((name, _)) => {
+                Err(Error::unsupported(format!("the argument {name} => ..")).with_hint("Give the arguments by position."))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// A call with nothing but arguments.
     fn is_plain(&self) -> bool {
         !self.star
+            && self.named.is_empty()
             && !self.distinct
             && self.order_by.is_empty()
             && self.within_group.is_empty()
@@ -150,9 +218,12 @@ impl Binder<'_> {
         if let (FunctionArguments::Subquery(query), "array") = (&function.args, parts.join(".").as_str()) {
             return self.array_subquery(query, place);
         }
-        let call = CallParts::of(function)?;
+        let mut call = CallParts::of(function)?;
         if let Some(name) = Self::builtin_name(parts) {
             let name = name.to_lowercase();
+            if let Some((_, parameters)) = NAMED.iter().find(|(function, _)| *function == name) {
+                call.place_named(&name, parameters, true)?;
+            }
             if self.policy && NOT_IN_POLICIES.contains(&name.as_str()) {
                 return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy may not call {name}")));
             }
@@ -181,6 +252,8 @@ impl Binder<'_> {
         if let Some(found) = self.path.function(parts)
             && self.path.may_see(self.reader(), found.id)
         {
+            let parameters: Vec<&str> = found.parameters.iter().map(|(name, _)| name.as_str()).collect();
+            call.place_named(&found.name, &parameters, false)?;
             let arguments = self.plain_arguments(&found.name, &call, place)?;
             return self.inline(&found, arguments);
         }
@@ -214,6 +287,7 @@ impl Binder<'_> {
     }
 
     fn plain_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
+        call.refuse_named()?;
         if !call.is_plain() {
             let message = if call.over.is_some() {
                 format!("OVER specified, but {name} is not a window function nor an aggregate function")
@@ -465,6 +539,7 @@ impl Binder<'_> {
     }
 
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
+        call.refuse_named()?;
         if call.star {
             if name != "count" {
                 return Err(Error::new(ErrorKind::UndefinedFunction, format!("function {name}(*) does not exist")));
@@ -674,8 +749,20 @@ fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<
     None
 }
 
+/// A list whose elements carry their SQL type: what the engine collects has lost it, and lists of two types do not go together.
+pub(super) fn tagged_elements(value: Typed) -> Typed {
+    let wanted = value.sql_type.arrow_type();
+    match (&value.data_type, &wanted) {
+        (DataType::List(found), DataType::List(tagged)) if found.data_type() == tagged.data_type() && value.data_type != wanted => {
+            Typed::new(cast_expr(value.expr, &wanted), value.sql_type, value.nullable)
+        }
+        _ => value,
+    }
+}
+
 /// Results in types that PostgreSQL has: no unsigned numbers, microseconds.
 fn in_sql_types(name: &str, value: Typed) -> Typed {
+    let value = if name == "array_agg" { tagged_elements(value) } else { value };
     let target = match (&value.data_type, &value.sql_type) {
         (DataType::UInt64, _) if matches!(name, "array_length" | "cardinality" | "array_ndims" | "list_length") => SqlType::Int4,
         (DataType::UInt64, _) | (DataType::UInt32, SqlType::Int8) => SqlType::Int8,

@@ -3,12 +3,13 @@
 //! - `tableoid`, `xmin` and `xmax`, for which catalog browsers ask. They are constants: rows of a snapshot are all equally old.
 //! - Names that older versions of PostgreSQL had for columns of the system catalogs, for clients that take the server for one of these.
 //!
-//! Absent: `ctid` (rows have no address), `cmin` and `cmax`, and the constants of the side of an outer join that is filled up with NULLs.
+//! Absent: `ctid` (rows have no address), `cmin` and `cmax`, and the constants of a relation without NOT NULL columns behind an outer
+//! join, where nothing tells whether there is a row.
 
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Case, Expr};
 
-use super::range::Range;
+use super::range::{Presence, Range};
 use super::typed::{Output, Typed};
 use crate::catalog::types::SqlType;
 use crate::system::SystemRelation;
@@ -46,7 +47,14 @@ pub(super) fn hide(range: &mut Range, columns: Vec<Output>) {
     }
 }
 
-/// A constant would not be NULL where its row is missing.
-pub(super) fn forget_constants(hidden: &mut Vec<Output>) {
-    hidden.retain(|column| !matches!(column.value.expr, Expr::Literal(..)));
+/// A constant must be NULL where its row is missing; without a column that tells, it cannot be named any more.
+pub(super) fn make_optional(hidden: &mut Vec<Output>, presence: &Presence) {
+    hidden.retain_mut(|column| {
+        column.value.nullable = true;
+        let (constant, Expr::Literal(..)) = (column.value.expr.clone(), &column.value.expr) else { return true };
+        let Presence::Unless(witness) = presence else { return false };
+        let present = Expr::IsNotNull(Box::new(witness.clone()));
+        column.value.expr = Expr::Case(Case::new(None, vec![(Box::new(present), Box::new(constant))], None));
+        true
+    });
 }

@@ -1,19 +1,23 @@
 //! Small functions that operators of PostgreSQL need and DataFusion lacks. They have no SQL name: only the binder calls them.
 //!
-//! - integer arithmetic that fails on overflow instead of wrapping around;
+//! - integer arithmetic that fails on overflow instead of wrapping around, float division that fails at zero;
 //! - wall clocks of time zones, with PostgreSQL's answer for the hours that a change of clocks skips or repeats;
-//! - `timestamp - timestamp` and `interval * number`;
+//! - `timestamp - timestamp`, `time - time`, `time + interval`, `interval * number`, and the length by which intervals compare;
 //! - the one row that a scalar subquery may have.
 
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Datum, Decimal128Array, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray,
+    TimestampMicrosecondArray,
+};
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{
-    DataType, Field, FieldRef, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Field, FieldRef, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -29,10 +33,14 @@ enum Kernel {
     Add,
     Subtract,
     Multiply,
+    Divide,
     Rint,
     AtZone,
     TimestampDifference,
+    TimeDifference,
+    TimeShift,
     IntervalTimes,
+    IntervalLength,
 }
 
 impl Kernel {
@@ -41,10 +49,14 @@ impl Kernel {
             Kernel::Add => "int_add",
             Kernel::Subtract => "int_subtract",
             Kernel::Multiply => "int_multiply",
+            Kernel::Divide => "float_divide",
             Kernel::Rint => "rint",
             Kernel::AtZone => "at_zone",
             Kernel::TimestampDifference => "timestamp_difference",
+            Kernel::TimeDifference => "time_difference",
+            Kernel::TimeShift => "time_shift",
             Kernel::IntervalTimes => "interval_times",
+            Kernel::IntervalLength => "interval_length",
         }
     }
 }
@@ -62,9 +74,13 @@ fn function(kernel: Kernel, arguments: usize) -> Arc<ScalarUDF> {
 static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Add, 2));
 static SUBTRACT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Subtract, 2));
 static MULTIPLY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Multiply, 2));
+static DIVIDE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Divide, 2));
 static RINT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Rint, 1));
 static AT_ZONE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::AtZone, 2));
 static TIMESTAMP_DIFFERENCE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::TimestampDifference, 2));
+static TIME_DIFFERENCE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::TimeDifference, 2));
+static TIME_SHIFT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::TimeShift, 2));
+static INTERVAL_LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::IntervalLength, 1));
 static INTERVAL_TIMES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::IntervalTimes, 2));
 static SINGLE_VALUE: LazyLock<Arc<AggregateUDF>> =
     LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(SingleValue { signature: Signature::any(1, Volatility::Immutable) })));
@@ -88,6 +104,11 @@ pub(super) fn multiply(left: Expr, right: Expr) -> Expr {
     call(&MULTIPLY, vec![left, right])
 }
 
+/// `left / right` on one float type; fails at zero.
+pub(super) fn divide(left: Expr, right: Expr) -> Expr {
+    call(&DIVIDE, vec![left, right])
+}
+
 /// Rounds a float half to even, PostgreSQL's `rint`.
 pub(super) fn rint(value: Expr) -> Expr {
     call(&RINT, vec![value])
@@ -101,6 +122,21 @@ pub(super) fn at_zone(value: Expr, zone: &str) -> Expr {
 /// `left - right` of two timestamps, in days and time of day.
 pub(super) fn timestamp_difference(left: Expr, right: Expr) -> Expr {
     call(&TIMESTAMP_DIFFERENCE, vec![left, right])
+}
+
+/// `left - right` of two times of day.
+pub(super) fn time_difference(left: Expr, right: Expr) -> Expr {
+    call(&TIME_DIFFERENCE, vec![left, right])
+}
+
+/// A time of day moved by the hours, minutes and seconds of an interval, around the clock.
+pub(super) fn time_shift(time: Expr, interval: Expr) -> Expr {
+    call(&TIME_SHIFT, vec![time, interval])
+}
+
+/// What intervals compare by: a month has thirty days, a day twenty-four hours.
+pub(super) fn interval_length(interval: Expr) -> Expr {
+    call(&INTERVAL_LENGTH, vec![interval])
 }
 
 /// `interval * factor`, where the factor is a double.
@@ -126,16 +162,17 @@ impl ScalarUDFImpl for KernelFunction {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kernel {
-            Kernel::Add | Kernel::Subtract | Kernel::Multiply | Kernel::Rint => {
+            Kernel::Add | Kernel::Subtract | Kernel::Multiply | Kernel::Divide | Kernel::Rint | Kernel::TimeShift => {
                 arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("kernel without arguments".into()))?
             }
             Kernel::AtZone => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Kernel::TimestampDifference | Kernel::IntervalTimes => INTERVAL,
+            Kernel::TimestampDifference | Kernel::TimeDifference | Kernel::IntervalTimes => INTERVAL,
+            Kernel::IntervalLength => DataType::Decimal128(38, 0),
         })
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if let ([left, right], Some(kernel)) = (call.args.as_slice(), self.integer_kernel()) {
+        if let ([left, right], Some(kernel)) = (call.args.as_slice(), self.arithmetic_kernel()) {
             return apply(left, right, kernel);
         }
         let constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
@@ -149,18 +186,22 @@ impl ScalarUDFImpl for KernelFunction {
     }
 }
 
-type IntegerKernel = fn(
-    &dyn datafusion::arrow::array::Datum,
-    &dyn datafusion::arrow::array::Datum,
-) -> Result<ArrayRef, datafusion::arrow::error::ArrowError>;
+type ArithmeticKernel = fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError>;
 
 impl KernelFunction {
-    fn integer_kernel(&self) -> Option<IntegerKernel> {
+    fn arithmetic_kernel(&self) -> Option<ArithmeticKernel> {
         match self.kernel {
             Kernel::Add => Some(numeric::add),
             Kernel::Subtract => Some(numeric::sub),
             Kernel::Multiply => Some(numeric::mul),
-            Kernel::Rint | Kernel::AtZone | Kernel::TimestampDifference | Kernel::IntervalTimes => None,
+            Kernel::Divide => Some(float_division),
+            Kernel::Rint
+            | Kernel::AtZone
+            | Kernel::TimestampDifference
+            | Kernel::TimeDifference
+            | Kernel::TimeShift
+            | Kernel::IntervalTimes
+            | Kernel::IntervalLength => None,
         }
     }
 
@@ -173,6 +214,24 @@ impl KernelFunction {
                     (left.as_primitive::<TimestampMicrosecondType>(), right.as_primitive::<TimestampMicrosecondType>());
                 Ok(Arc::new(zip_map(left.iter(), right.iter(), difference)?))
             }
+            (Kernel::TimeDifference, [left, right]) => {
+                let (left, right) = (left.as_primitive::<Time64MicrosecondType>(), right.as_primitive::<Time64MicrosecondType>());
+                let apart = |left: i64, right: i64| Some(IntervalMonthDayNano::new(0, 0, (left - right) * 1000));
+                Ok(Arc::new(zip_map(left.iter(), right.iter(), apart)?))
+            }
+            (Kernel::TimeShift, [time, interval]) => {
+                let times = time.as_primitive::<Time64MicrosecondType>();
+                let intervals = interval.as_primitive::<IntervalMonthDayNanoType>();
+                let moved = times.iter().zip(intervals.iter()).map(|pair| match pair {
+                    (Some(time), Some(interval)) => Some((time + interval.nanoseconds / 1000).rem_euclid(MICROS_A_DAY)),
+                    _ => None,
+                });
+                Ok(Arc::new(moved.collect::<Time64MicrosecondArray>()))
+            }
+            (Kernel::IntervalLength, [interval]) => {
+                let lengths = interval.as_primitive::<IntervalMonthDayNanoType>().iter().map(|interval| interval.map(length));
+                Ok(Arc::new(lengths.collect::<Decimal128Array>().with_precision_and_scale(38, 0)?))
+            }
             (Kernel::IntervalTimes, [interval, factor]) => {
                 let (interval, factor) =
                     (interval.as_primitive::<IntervalMonthDayNanoType>(), factor.as_primitive::<Float64Type>());
@@ -183,13 +242,27 @@ impl KernelFunction {
     }
 }
 
+/// Nanoseconds.
+fn length(interval: IntervalMonthDayNano) -> i128 {
+    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+    days * i128::from(MICROS_A_DAY) * 1000 + i128::from(interval.nanoseconds)
+}
+
+fn float_division(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
+    let quotient = numeric::div(left, right)?;
+    let (divisors, is_scalar) = right.get();
+    let is_zero = |row: usize| match divisors.data_type() {
+        DataType::Float32 => divisors.as_primitive::<Float32Type>().value(row) == 0.0,
+        _ => divisors.as_primitive::<Float64Type>().value(row) == 0.0,
+    };
+    // NULL / 0 is NULL.
+    let failed = (0..quotient.len()).any(|row| is_zero(if is_scalar { 0 } else { row }) && quotient.is_valid(row));
+    if failed { Err(ArrowError::DivideByZero) } else { Ok(quotient) }
+}
+
 fn rint_array(value: &ArrayRef) -> Result<ArrayRef> {
     Ok(match value.data_type() {
-        DataType::Float32 => Arc::new(
-            value
-                .as_primitive::<datafusion::arrow::datatypes::Float32Type>()
-                .unary::<_, datafusion::arrow::datatypes::Float32Type>(f32::round_ties_even),
-        ),
+        DataType::Float32 => Arc::new(value.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even)),
         _ => Arc::new(value.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)),
     })
 }

@@ -139,6 +139,10 @@ fn symbol_operator(symbol: &str) -> Result<BinaryOp> {
     binary_operator(&op)
 }
 
+fn is_padded(value: &Typed) -> bool {
+    matches!(value.sql_type, SqlType::Bpchar(_))
+}
+
 fn no_operator(left: &Typed, symbol: &str, right: &Typed) -> Error {
     Error::new(ErrorKind::UndefinedFunction, format!("operator does not exist: {} {symbol} {}", shown(left), shown(right)))
         .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
@@ -206,8 +210,11 @@ impl Binder<'_> {
 
     /// Comparison: `=`, `<`, .., IS [NOT] DISTINCT FROM.
     pub(super) fn compare(&self, operator: Operator, left: Typed, right: Typed) -> Result<Typed> {
+        let padded = is_padded(&left) && (is_padded(&right) || right.is_unknown())
+            || is_padded(&right) && (is_padded(&left) || left.is_unknown());
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
         let (left, right) = self.comparable(left, right, &operator.to_string())?;
+        let (left, right) = if padded { (self.unpadded(left)?, self.unpadded(right)?) } else { (left, right) };
         let nullable =
             !matches!(operator, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) && (left.nullable || right.nullable);
         Ok(Typed::new(binary_expr(left.expr, operator, right.expr), SqlType::Bool, nullable))
@@ -223,6 +230,12 @@ impl Binder<'_> {
         if from != to || json(&left) || json(&right) {
             return Err(no_operator(&left, symbol, &right));
         }
+        if from == Family::Interval && to == Family::Interval {
+            let length = |value: Typed| {
+                Typed::new(kernels::interval_length(value.expr), SqlType::Numeric { precision: 38, scale: 0 }, value.nullable)
+            };
+            return Ok((length(left), length(right)));
+        }
         if from == Family::DateTime && left.sql_type != right.sql_type {
             let wider = self.common_type(&[&left, &right], "comparison")?;
             return Ok((self.cast(left, &wider)?, self.cast(right, &wider)?));
@@ -232,6 +245,13 @@ impl Binder<'_> {
             return Ok((self.cast(left, &wider)?, self.cast(right, &wider)?));
         }
         Ok((left, right))
+    }
+
+    /// The spaces at the end of `character(n)` do not count in comparisons.
+    fn unpadded(&self, value: Typed) -> Result<Typed> {
+        let nullable = value.nullable;
+        let text = self.cast(value, &SqlType::Text)?;
+        Ok(Typed { nullable, ..self.call_builtin("rtrim", vec![text])? })
     }
 
     /// Gives untyped sides a type: the other side's, or `default` if both are untyped.
@@ -276,9 +296,14 @@ impl Binder<'_> {
             }
             (Family::Interval, Family::DateTime) if operator == Operator::Plus => self.arithmetic(operator, right, left),
             (Family::DateTime, Family::Time) if left.sql_type == SqlType::Date && operator == Operator::Plus => {
-                let moment = self.cast(left, &SqlType::Timestamp)?;
-                let clock = Typed::new(cast_expr(right.expr, &SqlType::Interval.arrow_type()), SqlType::Interval, right.nullable);
-                self.moment_shift(operator, moment, clock)
+                let micros = |value: Expr| cast_expr(value, &DataType::Int64);
+                let day = self.cast(left, &SqlType::Timestamp)?;
+                let day = cast_expr(day.expr, &SqlType::Timestamp.arrow_type());
+                let moment = cast_expr(kernels::add(micros(day), micros(right.expr)), &SqlType::Timestamp.arrow_type());
+                Ok(Typed::new(moment, SqlType::Timestamp, nullable))
+            }
+            (Family::Time, Family::DateTime) if right.sql_type == SqlType::Date && operator == Operator::Plus => {
+                self.arithmetic(operator, right, left)
             }
             (Family::Interval, Family::Interval) if is_additive(operator) => {
                 Ok(Typed::new(binary_expr(left.expr, operator, right.expr), SqlType::Interval, nullable))
@@ -290,18 +315,16 @@ impl Binder<'_> {
             (Family::Number, Family::Interval) if operator == Operator::Multiply => self.arithmetic(operator, right, left),
             (Family::Interval, Family::Number) if operator == Operator::Divide => {
                 let divisor = self.cast(right, &SqlType::Float8)?;
-                let factor = binary_expr(lit(1.0_f64), Operator::Divide, divisor.expr);
+                let factor = kernels::divide(lit(1.0_f64), divisor.expr);
                 Ok(Typed::new(kernels::interval_times(left.expr, factor), SqlType::Interval, nullable))
             }
             (Family::Time, Family::Interval) if is_additive(operator) => {
-                let clock = cast_expr(left.expr, &SqlType::Interval.arrow_type());
-                let sum = binary_expr(clock, operator, right.expr);
-                Ok(Typed::new(cast_expr(sum, &SqlType::Time.arrow_type()), SqlType::Time, nullable))
+                let interval = if operator == Operator::Plus { right.expr } else { Expr::Negative(Box::new(right.expr)) };
+                Ok(Typed::new(kernels::time_shift(left.expr, interval), SqlType::Time, nullable))
             }
+            (Family::Interval, Family::Time) if operator == Operator::Plus => self.arithmetic(operator, right, left),
             (Family::Time, Family::Time) if operator == Operator::Minus => {
-                let (left, right) =
-                    (cast_expr(left.expr, &SqlType::Interval.arrow_type()), cast_expr(right.expr, &SqlType::Interval.arrow_type()));
-                Ok(Typed::new(binary_expr(left, operator, right), SqlType::Interval, nullable))
+                Ok(Typed::new(kernels::time_difference(left.expr, right.expr), SqlType::Interval, nullable))
             }
             _ => Err(no_operator(&left, &symbol, &right)),
         }
@@ -356,6 +379,10 @@ impl Binder<'_> {
             .get_result_type()
             .map_err(|_| no_operator(&left, &operator.to_string(), &right))?;
         let sql_type = SqlType::of_arrow(&data_type);
+        if operator == Operator::Divide && data_type.is_floating() {
+            let quotient = kernels::divide(cast_expr(left.expr, &data_type), cast_expr(right.expr, &data_type));
+            return Ok(Typed { data_type, ..Typed::new(quotient, sql_type, nullable) });
+        }
         Ok(Typed { data_type, ..Typed::new(binary_expr(left.expr, operator, right.expr), sql_type, nullable) })
     }
 

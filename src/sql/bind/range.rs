@@ -7,12 +7,33 @@
 //! Every relation in FROM has an internal qualifier that is unique in the statement, so a column is the same thing at every depth and
 //! DataFusion's by-name resolution cannot confuse two of them. The names that the user wrote live here only.
 
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::Ident;
 
 use super::error::{at, folded, undefined_column};
 use super::typed::{Output, Typed};
 use crate::error::{Error, ErrorKind, Result};
+
+/// Whether a relation of FROM has a row in every row of the join.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Presence {
+    #[default]
+    Always,
+    /// Not where this column, which is never NULL in the relation itself, is NULL.
+    Unless(Expr),
+    /// Outer joins may have filled it up, and no column tells.
+    Unknown,
+}
+
+impl Presence {
+    /// On the side of an outer join that is filled up; `columns` are as they were before.
+    pub(super) fn become_optional(&mut self, columns: &[Output]) {
+        if matches!(self, Presence::Always) {
+            let witness = columns.iter().find(|column| !column.value.nullable && matches!(column.value.expr, Expr::Column(_)));
+            *self = witness.map_or(Presence::Unknown, |column| Presence::Unless(column.value.expr.clone()));
+        }
+    }
+}
 
 /// A relation in FROM, under the name that the user gave it.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +44,7 @@ pub(super) struct RangeTable {
     pub(super) columns: Vec<Output>,
     /// Columns that can be named but are not part of `*`: PostgreSQL's system columns, and older names of renamed ones.
     pub(super) hidden: Vec<Output>,
+    pub(super) presence: Presence,
 }
 
 /// What one FROM clause makes visible.

@@ -619,10 +619,11 @@ fn after_join(range: Range, left: &Range, join_type: JoinType) -> Range {
     let mut range = range;
     for (index, table) in range.tables.iter_mut().enumerate() {
         let nullable = if index < left_tables { left_nullable } else { right_nullable };
-        table.columns.iter_mut().chain(&mut table.hidden).for_each(|column| column.value.nullable |= nullable);
         if nullable {
-            hidden::forget_constants(&mut table.hidden);
+            table.presence.become_optional(&table.columns);
+            hidden::make_optional(&mut table.hidden, &table.presence);
         }
+        table.columns.iter_mut().for_each(|column| column.value.nullable |= nullable);
     }
     for (index, column) in range.visible.iter_mut().enumerate() {
         column.value.nullable |= if index < left_columns { left_nullable } else { right_nullable };

@@ -19,12 +19,15 @@ use datafusion::common::{Column, ScalarValue, Spans};
 use datafusion::functions::core::expr_fn as core;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, Exists, InSubquery, SetComparison, SetQuantifier};
-use datafusion::logical_expr::{Aggregate, Case, Expr, Limit, LogicalPlan, Operator, Projection, Sort, Subquery, lit};
+use datafusion::logical_expr::{
+    Aggregate, Case, Expr, JoinType, Limit, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Sort, Subquery, lit,
+};
 use datafusion::sql::sqlparser::ast::{self, Spanned};
 
 use super::Binder;
 use super::error::{at, plan_error};
 use super::expression::{Place, unnested as without_parentheses};
+use super::function::tagged_elements;
 use super::kernels;
 use super::operator::BinaryOp;
 use super::query::Block;
@@ -65,9 +68,26 @@ impl Binder<'_> {
         let block = self.inner_block(query, place)?;
         let output = self.single_column(&block, query)?;
         let correlated = !block.plan.all_out_ref_exprs().is_empty();
-        let plan = if correlated { self.one_row(block, &output)? } else { self.finish(block)?.0 };
+        let plan = if correlated { self.one_row(block, &output)? } else { self.maybe_missing(self.finish(block)?.0)? };
         let expr = Expr::ScalarSubquery(subquery(plan));
         Ok(Typed { expr, nullable: true, origin: None, ..output.value })
+    }
+
+    /// The only column of `plan` as one that may be NULL: DataFusion takes a scalar subquery without rows for its column's type.
+    fn maybe_missing(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let always = matches!(&plan, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
+            || matches!(&plan, LogicalPlan::Projection(over)
+                if matches!(over.input.as_ref(), LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty()));
+        let (column, field) = plan.schema().qualified_field(0);
+        if always || field.is_nullable() {
+            return Ok(plan);
+        }
+        let value = Expr::Column(Column::from((column, field))).alias(self.unique("#value"));
+        let joined = LogicalPlanBuilder::empty(true)
+            .join_on(plan, JoinType::Left, [lit(true)])
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(plan_error)?;
+        projected(joined, vec![value])
     }
 
     /// A correlated subquery in a form that has one row for each outer row.
@@ -229,7 +249,7 @@ impl Binder<'_> {
             array @ SqlType::Array(_) => array,
             scalar => SqlType::Array(Box::new(scalar)),
         };
-        Ok(Typed { data_type: DataType::List(element), ..Typed::new(expr, array_type, false) })
+        Ok(tagged_elements(Typed { data_type: DataType::List(element), ..Typed::new(expr, array_type, false) }))
     }
 
     fn array_agg(&self, column: Expr, order_by: Vec<datafusion::logical_expr::SortExpr>) -> Result<Expr> {
