@@ -139,6 +139,12 @@ fn symbol_operator(symbol: &str) -> Result<BinaryOp> {
     binary_operator(&op)
 }
 
+/// What an interval compares by.
+fn by_length(interval: Typed) -> Typed {
+    let length = SqlType::Numeric { precision: 38, scale: 0 };
+    Typed::new(kernels::interval_length(interval.expr), length, interval.nullable)
+}
+
 fn is_padded(value: &Typed) -> bool {
     matches!(value.sql_type, SqlType::Bpchar(_))
 }
@@ -231,10 +237,7 @@ impl Binder<'_> {
             return Err(no_operator(&left, symbol, &right));
         }
         if from == Family::Interval && to == Family::Interval {
-            let length = |value: Typed| {
-                Typed::new(kernels::interval_length(value.expr), SqlType::Numeric { precision: 38, scale: 0 }, value.nullable)
-            };
-            return Ok((length(left), length(right)));
+            return Ok((by_length(left), by_length(right)));
         }
         if from == Family::DateTime && left.sql_type != right.sql_type {
             let wider = self.common_type(&[&left, &right], "comparison")?;
@@ -599,9 +602,11 @@ impl Binder<'_> {
         }
         let nullable = all.iter().any(|value| value.nullable);
         let common = self.common_type(&all.iter().collect::<Vec<_>>(), "IN")?;
-        let mut values = all.into_iter().map(|value| {
+        let mut values = all.into_iter().map(|value| -> Result<Typed> {
             // A column keeps its own representation, so that files can be pruned by it.
-            if value.is_unknown() || family(&common) == Family::DateTime { self.cast(value, &common) } else { Ok(value) }
+            let given = value.is_unknown() || family(&common) == Family::DateTime;
+            let value = if given { self.cast(value, &common)? } else { value };
+            Ok(if common == SqlType::Interval { by_length(value) } else { value })
         });
         let value = values.next().transpose()?.ok_or_else(|| Error::internal("IN without a value"))?;
         let list = values.map(|value| value.map(|value| value.expr)).collect::<Result<Vec<_>>>()?;
