@@ -96,6 +96,22 @@ async fn a_token_stands_for_its_owner_on_encrypted_connections_only() {
 }
 
 #[tokio::test]
+async fn an_old_token_locks_nobody_out_who_shares_its_address() {
+    let server = Server::with_rules(WireOptions::default(), true, rules("[[rule]]\nmethod = \"token\"")).await;
+    let (good, old) = (token(&server, "ada", i64::MAX), token(&server, "root", 1));
+    let mut tries = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let mut client = encrypted(&server, "token").await;
+        let text = old.text.expose().clone();
+        tries.spawn(async move { client.password(&text).await });
+    }
+    while let Some(replies) = tries.join_next().await {
+        assert!(replies.unwrap()[0].contains(FAILED));
+    }
+    assert_eq!(encrypted(&server, "token").await.password(good.text.expose()).await.last().unwrap(), "Z(I)");
+}
+
+#[tokio::test]
 async fn a_json_web_token_is_taken_as_a_password_and_by_oauth() {
     let signer = Signer::new("key", jsonwebtoken::Algorithm::ES256);
     let directory = tempfile::tempdir().unwrap();

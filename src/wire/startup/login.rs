@@ -55,6 +55,8 @@ pub(super) struct Login<'s> {
     pub(super) identity: Option<Arc<Identity>>,
     /// Names in the client's certificate, if it has shown one.
     pub(super) certificate_names: Option<Vec<String>>,
+    /// What failures are counted for beside the address, where it is not the name asked for.
+    pub(super) counted_as: Option<String>,
     pub(super) input: Input,
     pub(super) output: Output,
 }

@@ -62,9 +62,10 @@ pub(super) async fn open_local(mut socket: UnixStream, peer: Peer, shared: &Arc<
 }
 
 async fn log_in(opened: Opened, peer: Peer, shared: &Arc<Shared>, deadline: Instant, visitor: Visitor) -> Option<Connection> {
-    let (input, output) = split(opened.stream, &shared.options);
-    let login = Login { shared, peer, identity: opened.identity, certificate_names: opened.certificate_names, input, output };
-    login.run(opened.startup, deadline, visitor).await
+    let Opened { stream, identity, certificate_names, startup } = opened;
+    let (input, output) = split(stream, &shared.options);
+    let login = Login { shared, peer, identity, certificate_names, counted_as: None, input, output };
+    login.run(startup, deadline, visitor).await
 }
 
 /// A connection whose start-up packet has come.

@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use metrics::counter;
 use pgwire::messages::startup::Authentication;
+use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 use tracing::info;
 
@@ -66,7 +67,7 @@ impl Login<'_> {
         };
         match proved {
             Ok(principal) => {
-                shared.lockout.succeeded(user, self.peer.key());
+                self.succeeded(user);
                 self.accept(principal)
             }
             Err(why) => Err(self.failed(user, rule.method, &why).await),
@@ -95,7 +96,7 @@ impl Login<'_> {
         let end_point = self.identity.as_ref().and_then(|identity| identity.end_point.clone());
         let mut exchange = Exchange::new(user, verifier, &self.shared.mock_secret, end_point)?;
         let expired = principal.as_ref().is_some_and(|principal| !principal.is_valid_at(now_micros()));
-        let locked = !self.shared.lockout.admits(user, self.peer.key());
+        let locked = !self.admits(user);
         if expired || locked {
             exchange.doom();
         }
@@ -107,7 +108,7 @@ impl Login<'_> {
         let signature = exchange.finish(&self.input.password_message(SCRAM_SIZE).await?)?;
         match (signature, principal) {
             (Some(signature), Some(principal)) => {
-                self.shared.lockout.succeeded(user, self.peer.key());
+                self.succeeded(user);
                 self.output.message(&Authentication::SASLFinal(Bytes::from(signature)))?;
                 self.accept(principal)
             }
@@ -127,7 +128,11 @@ impl Login<'_> {
         self.send(&Authentication::CleartextPassword).await?;
         let secret = password(self.input.password_message(BEARER_SIZE).await?).map_err(malformed)?;
         let text = secret.expose().as_str();
-        if !self.shared.lockout.admits(user, self.peer.key()) {
+        if stands_for_anybody(user, snapshot) {
+            // Whoever shares an address and this name must not be locked out by somebody else's old token.
+            self.counted_as = Some(hex::encode(Sha256::digest(text)));
+        }
+        if !self.admits(user) {
             return Ok(Err("too many failures".into()));
         }
         let is_ours = token::is_token(text);
@@ -170,7 +175,7 @@ impl Login<'_> {
         let token = oauth_token(&message)?;
         let proof = match token {
             "" => Err("no token yet".into()),
-            _ if !self.shared.lockout.admits(user, self.peer.key()) => Err("too many failures".into()),
+            _ if !self.admits(user) => Err("too many failures".into()),
             token => self.issued_token(user, rule, token, snapshot).await,
         };
         if proof.is_err() {
@@ -219,8 +224,18 @@ impl Login<'_> {
     async fn failed(&mut self, user: &str, method: Method, why: &str) -> Halt {
         counter!("lakehold_wire_login_failures_total").increment(1);
         info!(user, peer = %self.peer, method = method.name(), why, "login failed");
-        sleep(self.shared.lockout.failed(user, self.peer.key())).await;
+        let counted_as = self.counted_as.as_deref().unwrap_or(user);
+        sleep(self.shared.lockout.failed(counted_as, self.peer.key())).await;
         failure(user, method).into()
+    }
+
+    /// Whether a proof may be looked at.
+    fn admits(&self, user: &str) -> bool {
+        self.shared.lockout.admits(self.counted_as.as_deref().unwrap_or(user), self.peer.key())
+    }
+
+    fn succeeded(&self, user: &str) {
+        self.shared.lockout.succeeded(self.counted_as.as_deref().unwrap_or(user), self.peer.key());
     }
 
     /// `what` connection for host .., user .., database .., encryption
