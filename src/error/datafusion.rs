@@ -210,6 +210,9 @@ fn classify_value(text: &str) -> Told {
     {
         return Told::new(ErrorKind::CannotCoerce, format!("cannot cast type {} to {}", type_name(from), type_name(to)));
     }
+    if text.contains("cannot take square root of a negative number") {
+        return Told::new(ErrorKind::InvalidPower, "cannot take square root of a negative number");
+    }
     if text.contains("Regular expression did not compile") || text.contains("regex parse error") {
         return Told::new(ErrorKind::InvalidRegex, "invalid regular expression");
     }

@@ -28,7 +28,6 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         },
         Expr::TypedString(typed) => sql_type_of(&typed.data_type).ok().and_then(|sql_type| weak(&sql_type.type_name())),
         Expr::Interval(_) => weak("interval"),
-        Expr::Value(value) if matches!(value.value, ast::Value::Boolean(_)) => weak("bool"),
         Expr::Case { else_result, .. } => match else_result.as_deref().and_then(figure) {
             Some((name, true)) => good(&name),
             _ => weak("case"),

@@ -1,5 +1,6 @@
 -- The table that the recorded scenarios read and write.
-CREATE OR REPLACE TABLE wt.a (id int NOT NULL, v varchar(10) NOT NULL, n numeric(12,2), ts timestamp, ref int);
+DROP TABLE IF EXISTS wt.a;
+CREATE TABLE wt.a (id int NOT NULL, v varchar(10) NOT NULL, n numeric(12,2), ts timestamp, ref int);
 INSERT INTO wt.a VALUES
   (1, 'one', 1.50, TIMESTAMP '2024-01-01 00:00:00.123', NULL),
   (2, 'two', NULL, NULL, 1),
