@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails; its tasks end with it"
 )]
 
+mod bad_input;
 mod cli;
 mod conformance;
 mod corpora;

@@ -1,0 +1,73 @@
+//! Damaged tables, strange places, full disks: each a clear error, and the server goes on.
+
+use std::path::Path;
+
+use crate::server::{Server, rows, run, sqlstate, transcript};
+
+/// A Delta table without rows, written by hand.
+fn table(lake: &Path, name: &str, protocol: &str) {
+    let log = lake.join(name).join("_delta_log");
+    std::fs::create_dir_all(&log).unwrap();
+    let schema = r#"{\"type\":\"struct\",\"fields\":[{\"name\":\"id\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}}]}"#;
+    let commit = format!(
+        "{{\"protocol\":{protocol}}}\n{{\"metaData\":{{\"id\":\"5fba94ed-9794-4965-ba6e-6ee3c0d22af9\",\"format\":{{\"provider\":\"parquet\",\
+         \"options\":{{}}}},\"schemaString\":\"{schema}\",\"partitionColumns\":[],\"configuration\":{{}},\"createdTime\":0}}}}\n"
+    );
+    std::fs::write(log.join("00000000000000000000.json"), commit).unwrap();
+}
+
+const PLAIN: &str = r#"{"minReaderVersion":1,"minWriterVersion":2}"#;
+const FUTURE: &str =
+    r#"{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["timeMachine"],"writerFeatures":["timeMachine"]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_tables_are_told_apart_and_the_server_goes_on() {
+    let lake = tempfile::tempdir().unwrap();
+    for (name, protocol) in [("gone", PLAIN), ("empty_commit", PLAIN), ("torn_commit", PLAIN), ("future", FUTURE)] {
+        table(lake.path(), name, protocol);
+    }
+    let server = Server::start();
+    let admin = server.admin().await;
+    let root = lake.path().display();
+    run(&admin, &format!("CREATE EXTERNAL LOCATION lake URL 'file://{root}'")).await;
+    for name in ["gone", "empty_commit", "torn_commit"] {
+        run(&admin, &format!("CREATE TABLE {name} USING DELTA LOCATION 'file://{root}/{name}'")).await;
+        assert_eq!(rows(&admin, &format!("SELECT count(*) FROM {name}")).await, [[Some("0".to_string())]]);
+    }
+    let future = transcript(&admin, &format!("CREATE TABLE future USING DELTA LOCATION 'file://{root}/future'")).await;
+    assert!(future.contains("0A000") && future.contains("timeMachine"), "{future}");
+
+    std::fs::remove_dir_all(lake.path().join("gone")).unwrap();
+    let commit = |table: &str| lake.path().join(table).join("_delta_log/00000000000000000001.json");
+    std::fs::write(commit("empty_commit"), "").unwrap();
+    std::fs::write(commit("torn_commit"), r#"{"add": {"path""#).unwrap();
+    assert_eq!(sqlstate(&admin, "SELECT count(*) FROM gone").await, "42P01");
+    assert_eq!(sqlstate(&admin, "SELECT count(*) FROM empty_commit").await, "XX001");
+    assert_eq!(sqlstate(&admin, "SELECT count(*) FROM torn_commit").await, "XX001");
+    assert_eq!(rows(&admin, "SELECT 1").await, [[Some("1".to_string())]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn places_outside_of_every_external_location_are_refused() {
+    let lake = tempfile::tempdir().unwrap();
+    table(&lake.path().join("inside"), "t", PLAIN);
+    table(&lake.path().join("outside"), "t", PLAIN);
+    let server = Server::start();
+    let admin = server.admin().await;
+    let root = lake.path().display();
+    run(&admin, &format!("CREATE EXTERNAL LOCATION inside URL 'file://{root}/inside'")).await;
+    for (place, expected) in [("outside/t", "42501"), ("inside/../outside/t", "22023"), ("inside/nothing", "42704")] {
+        let statement = format!("CREATE TABLE t USING DELTA LOCATION 'file://{root}/{place}'");
+        assert_eq!(sqlstate(&admin, &statement).await, expected, "{place}");
+    }
+    run(&admin, &format!("CREATE TABLE t USING DELTA LOCATION 'file://{root}/inside/t'")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_spill_directory_ends_the_statement_only() {
+    let server = Server::start_with(&["engine.spill=1MiB", "engine.memory=32MiB"]);
+    let admin = server.admin().await;
+    run(&admin, "CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 4) AS t FROM generate_series(1, 300000) g").await;
+    assert_eq!(sqlstate(&admin, "SELECT id, t FROM big ORDER BY t DESC, id").await, "53100");
+    assert_eq!(rows(&admin, "SELECT count(*) FROM big").await, [[Some("300000".to_string())]]);
+}
