@@ -90,7 +90,7 @@ enum Step {
     Edit { command: Box<Command>, context: Box<CommandContext> },
     /// It wrote rows.
     Append {
-        rows: Staged,
+        rows: Box<Staged>,
         /// To a temporary table.
         temporary: bool,
     },
@@ -305,7 +305,7 @@ impl Block {
     pub(super) fn stage(&self, rows: Staged, temporary: bool) -> Result<()> {
         let mut state = self.state.lock();
         let table = rows.table();
-        state.steps.push(Step::Append { rows, temporary });
+        state.steps.push(Step::Append { rows: Box::new(rows), temporary });
         let overlay = state.overlay(table)?;
         drop(state);
         if let Some(overlay) = overlay {
@@ -424,7 +424,7 @@ impl State {
 
     fn appends(&self) -> impl Iterator<Item = (&Staged, bool)> {
         self.steps.iter().filter_map(|step| match step {
-            Step::Append { rows, temporary } => Some((rows, *temporary)),
+            Step::Append { rows, temporary } => Some((rows.as_ref(), *temporary)),
             Step::Edit { .. } => None,
         })
     }
@@ -456,7 +456,7 @@ impl State {
         taken
             .into_iter()
             .filter_map(|step| match step {
-                Step::Append { rows, .. } => Some(rows),
+                Step::Append { rows, .. } => Some(*rows),
                 Step::Edit { .. } => None,
             })
             .collect()

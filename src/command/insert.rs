@@ -33,10 +33,8 @@ pub(super) async fn run(
 ) -> Result<CommandOutcome> {
     let target = Target::find(table, context).await?;
     let temporary = context.temporary.as_ref().is_some_and(|tables| tables.contains(target.relation.id));
-    if let Some(block) = context.metastore.block() {
-        if !temporary {
-            block.check_append(target.relation.id)?;
-        }
+    if let Some(block) = context.metastore.block().filter(|_| !temporary) {
+        block.check_append(target.relation.id)?;
     }
     let Source { bound, columns } = target.bind(columns, by_name, query, context).await?;
     let rows = query::run(query::govern(bound, context).await?, context).await?;

@@ -316,15 +316,17 @@ mod tests {
         assert_eq!(locks.list().len(), 1, "nobody waits any more");
 
         locks.try_acquire(2, key(2), EXCLUSIVE, LockScope::Transaction);
-        let other = locks.clone();
-        let waiter = tokio::spawn(async move { other.acquire(2, key(1), EXCLUSIVE, LockScope::Transaction, None).await });
-        while locks.list().iter().all(|entry| entry.granted) {
-            tokio::task::yield_now().await;
-        }
-        let circle = locks.acquire(1, key(2), SHARED, LockScope::Transaction, None).await.unwrap_err();
-        assert_eq!(circle.kind(), ErrorKind::Deadlock);
-        locks.release_all(1);
-        waiter.await.unwrap().unwrap();
+        let waiter = locks.acquire(2, key(1), EXCLUSIVE, LockScope::Transaction, None);
+        let closing = async {
+            while locks.list().iter().all(|entry| entry.granted) {
+                tokio::task::yield_now().await;
+            }
+            let circle = locks.acquire(1, key(2), SHARED, LockScope::Transaction, None).await.unwrap_err();
+            assert_eq!(circle.kind(), ErrorKind::Deadlock);
+            locks.release_all(1);
+        };
+        let (waited, ()) = tokio::join!(waiter, closing);
+        waited.unwrap();
         assert!(locks.list().iter().all(|entry| entry.pid == 2 && entry.granted));
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::catalog) enum Table {
 
 impl Table {
     /// Every table.
-    pub(in crate::catalog) const ALL: [Table; 11] = [
+    pub(in crate::catalog) const ALL: [Table; 12] = [
         Table::Principal,
         Table::Token,
         Table::Membership,

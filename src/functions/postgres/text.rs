@@ -272,7 +272,6 @@ fn patterns() -> Vec<Declaration> {
         immutable("regexp_extract(text, text, int4) -> text", |call| group_of(call, usize::try_from(call.int(2)?).unwrap_or(0))),
         immutable("substring_pattern(text, text) -> text", substring),
         immutable("rlike(text, text) -> bool", |call| Ok(Datum::Bool(pattern(call.text(1)?, "")?.is_match(call.text(0)?)))),
-        immutable("like_escape(text, text) -> text", |call| like_escape(call.text(0)?, call.text(1)?)),
     ]
 }
 
@@ -281,29 +280,6 @@ fn group_of(call: &Call<'_>, group: usize) -> Result<Datum> {
     let regex = pattern(call.text(1)?, "")?;
     let found = regex.captures(call.text(0)?).and_then(|captures| captures.get(group).map(|found| found.as_str().to_string()));
     Ok(Datum::from(found.unwrap_or_default()))
-}
-
-/// Brings a LIKE pattern with another escape character to backslashes.
-fn like_escape(text: &str, escape: &str) -> Result<Datum> {
-    let mut characters = escape.chars();
-    let (escape, rest) = (characters.next(), characters.next());
-    if rest.is_some() {
-        return Err(Error::new(ErrorKind::InvalidParameter, "invalid escape string")
-            .with_hint("Escape string must be empty or one character."));
-    }
-    let mut result = String::with_capacity(text.len());
-    let mut pending = text.chars();
-    while let Some(character) = pending.next() {
-        match character {
-            c if Some(c) == escape => {
-                result.push('\\');
-                result.extend(pending.next());
-            }
-            '\\' => result.push_str("\\\\"),
-            other => result.push(other),
-        }
-    }
-    Ok(Datum::from(result))
 }
 
 fn bytes<'a>(call: &Call<'a>, index: usize) -> Result<&'a [u8]> {
@@ -565,12 +541,6 @@ mod tests {
         let text: String = bytes.iter().map(|byte| escape_byte(*byte)).collect();
         assert_eq!(text, "\\000a\\\\\\310");
         assert_eq!(unescape(&text).unwrap(), bytes);
-    }
-
-    #[test]
-    fn like_patterns_change_their_escape() {
-        assert_eq!(like_escape("a!%b\\", "!").unwrap(), Datum::from("a\\%b\\\\"));
-        assert!(like_escape("a", "!!").is_err());
     }
 
     #[test]

@@ -141,7 +141,8 @@ impl World {
 fn bound(plan: LogicalPlan) -> BoundQuery {
     let columns = plan.schema().fields().iter().map(Arc::clone).collect::<Vec<_>>();
     let origins = vec![None; columns.len()];
-    BoundQuery { plan, columns, origins, parameters: vec![], accesses: vec![], volatile: false }
+    let typmods = vec![-1; columns.len()];
+    BoundQuery { plan, columns, origins, typmods, parameters: vec![], accesses: vec![], volatile: false, of_the_moment: false }
 }
 
 fn people() -> RecordBatch {

@@ -839,7 +839,7 @@ fn whole_row(table: &RangeTable) -> Result<Typed> {
         }
     };
     let nullable = !matches!(table.presence, Presence::Always);
-    Ok(Typed { expr, sql_type: SqlType::Json, data_type, nullable, origin: None })
+    Ok(Typed { expr, sql_type: SqlType::Json, data_type, nullable, origin: None, declared: false })
 }
 
 /// The elements of a row constructor.

@@ -13,6 +13,7 @@ use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::pattern::{escaped_pattern, single_escape};
 
 /// A binary operator of PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -676,39 +677,6 @@ fn widen_dividend(left: Typed, right: &Typed) -> Typed {
     Typed::new(cast_expr(left.expr, &sql_type.arrow_type()), sql_type, left.nullable)
 }
 
-fn single_escape(escape: &str) -> Result<Option<char>> {
-    let mut characters = escape.chars();
-    match (characters.next(), characters.next()) {
-        (first, None) => Ok(first),
-        _ => Err(Error::new(ErrorKind::DataException, "invalid escape string")
-            .with_hint("Escape string must be empty or one character.")),
-    }
-}
-
-/// A LIKE pattern with `escape` as its escape character, rewritten to backslash.
-fn escaped_pattern(pattern: &str, escape: &str) -> Result<String> {
-    let escape = single_escape(escape)?;
-    let mut rewritten = String::with_capacity(pattern.len());
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        if Some(character) == escape {
-            let Some(next) = characters.next() else {
-                return Err(Error::new(ErrorKind::DataException, "LIKE pattern must not end with escape character"));
-            };
-            if matches!(next, '%' | '_' | '\\') {
-                rewritten.push('\\');
-            }
-            rewritten.push(next);
-        } else {
-            if character == '\\' {
-                rewritten.push('\\');
-            }
-            rewritten.push(character);
-        }
-    }
-    Ok(rewritten)
-}
-
 /// A SIMILAR TO pattern as a regular expression over the whole string.
 fn similar_regex(pattern: &str, escape: &str) -> Result<String> {
     let escape = single_escape(escape)?;
@@ -745,13 +713,6 @@ fn similar_regex(pattern: &str, escape: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn escapes_become_backslashes() {
-        assert_eq!(escaped_pattern("a!%b\\%", "!").unwrap(), "a\\%b\\\\%");
-        assert_eq!(escaped_pattern("a\\%", "").unwrap(), "a\\\\%");
-        assert!(escaped_pattern("a!", "!").is_err());
-    }
 
     #[test]
     fn similar_patterns_become_anchored_regexes() {

@@ -7,7 +7,6 @@ use datafusion::common::NullHandling;
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::functions::core::expr_fn as core;
 use datafusion::functions_nested::expr_fn as nested;
-use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, lit};
 use datafusion::sql::sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
@@ -679,18 +678,4 @@ fn join_words(operator: &JoinOperator) -> &'static str {
 
 fn first_word(text: &str) -> &str {
     text.split([' ', '(']).next().unwrap_or(text)
-}
-
-/// `tableoid` and `xmin` of a system relation: the same for all its rows, and NULL where an outer join has none.
-fn system_columns(oid: u32, columns: &[Output]) -> Vec<Output> {
-    /// PostgreSQL's `FrozenTransactionId`: a row that everybody sees.
-    const FROZEN: u32 = 2;
-    let Some(present) = columns.first().map(|first| first.value.expr.clone().is_not_null()) else { return vec![] };
-    [("tableoid", oid, SqlType::Oid), ("xmin", FROZEN, SqlType::Xid)]
-        .into_iter()
-        .map(|(name, value, sql_type)| {
-            let expr = Expr::Case(Case::new(None, vec![(Box::new(present.clone()), Box::new(lit(value)))], None));
-            Output { name: name.to_string(), value: Typed::new(expr, sql_type, true) }
-        })
-        .collect()
 }

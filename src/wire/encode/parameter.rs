@@ -15,9 +15,8 @@ use super::parameter_binary as binary;
 use super::{EncodeSettings, Format};
 use crate::catalog::types::{RegKind, SqlType};
 use crate::catalog::values::{
-    self, IntervalValue, NumericValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8,
-    parse_int2, parse_int4, parse_int8, parse_interval, parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz,
-    parse_uuid,
+    self, IntervalValue, NumericValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4,
+    parse_int8, parse_interval, parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
 };
 use crate::error::{Error, ErrorKind, Result};
 
