@@ -25,6 +25,8 @@ pub(crate) struct RawClient {
     /// Formats of the columns that were described last.
     formats: Vec<u16>,
     password: String,
+    /// Behind an error the server says nothing up to the next ReadyForQuery.
+    failed: bool,
     closed: bool,
 }
 
@@ -32,7 +34,7 @@ impl RawClient {
     pub(crate) fn connect(address: SocketAddr) -> RawClient {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        RawClient { stream, buffer: vec![], formats: vec![], password: String::new(), closed: false }
+        RawClient { stream, buffer: vec![], formats: vec![], password: String::new(), failed: false, closed: false }
     }
 
     /// Sends messages in one piece. A server that has closed the connection does not read them.
@@ -58,11 +60,10 @@ impl RawClient {
         let mut messages: Vec<Value> = Vec::new();
         let mut seen = 0;
         while ready == 0 || seen < ready {
-            // Behind an error everything is skipped.
-            let failed = messages.last().is_some_and(|message| message[0] == "ErrorResponse");
-            let patience = if ready > 0 || messages.len() < at_least && !failed { PATIENCE } else { SILENCE };
+            let patience = if ready > 0 || messages.len() < at_least && !self.failed { PATIENCE } else { SILENCE };
             let Some(message) = self.next(patience) else { break };
             seen += usize::from(message[0] == "ReadyForQuery");
+            self.failed = message[0] == "ErrorResponse" || self.failed && message[0] != "ReadyForQuery";
             let over = message[0] == "ConnectionClosed";
             messages.push(message);
             // A server that waits for the end of a COPY says nothing more.
