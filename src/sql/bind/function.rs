@@ -750,7 +750,7 @@ fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<
 }
 
 /// A list whose elements carry their SQL type: what the engine collects has lost it, and lists of two types do not go together.
-pub(super) fn tagged_elements(value: Typed) -> Typed {
+fn tagged_elements(value: Typed) -> Typed {
     let wanted = value.sql_type.arrow_type();
     match (&value.data_type, &wanted) {
         (DataType::List(found), DataType::List(tagged)) if found.data_type() == tagged.data_type() && value.data_type != wanted => {

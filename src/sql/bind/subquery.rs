@@ -27,7 +27,6 @@ use datafusion::sql::sqlparser::ast::{self, Spanned};
 use super::Binder;
 use super::error::{at, plan_error};
 use super::expression::{Place, unnested as without_parentheses};
-use super::function::tagged_elements;
 use super::kernels;
 use super::operator::BinaryOp;
 use super::query::Block;
@@ -249,7 +248,7 @@ impl Binder<'_> {
             array @ SqlType::Array(_) => array,
             scalar => SqlType::Array(Box::new(scalar)),
         };
-        Ok(tagged_elements(Typed { data_type: DataType::List(element), ..Typed::new(expr, array_type, false) }))
+        Ok(Typed { data_type: DataType::List(element), ..Typed::new(expr, array_type, false) })
     }
 
     fn array_agg(&self, column: Expr, order_by: Vec<datafusion::logical_expr::SortExpr>) -> Result<Expr> {
