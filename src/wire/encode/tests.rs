@@ -701,6 +701,8 @@ fn round_trip(sql_type: &SqlType, value: &ScalarValue, settings: &EncodeSettings
     for format in [Format::Text, Format::Binary] {
         let bytes = encode_scalar(sql_type, value, format, settings).unwrap();
         let again = decode_parameter(bytes.as_deref(), format, sql_type, settings).unwrap();
+        // A numeric without modifiers comes back with as many digits as it has.
+        let again = if matches!(value, ScalarValue::Decimal128(..)) { again.cast_to(&value.data_type()).unwrap() } else { again };
         assert_eq!(again, *value, "{sql_type} {format:?} {:?}", bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
     }
 }
