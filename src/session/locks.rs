@@ -129,7 +129,8 @@ impl Locks {
                         return Ok(());
                     }
                     state.waiting.insert(pid, (target, mode));
-                    waiting.get_or_insert(Waiting { locks: self, pid });
+                    // Made once: the end of one takes the lock that is held here.
+                    waiting.get_or_insert_with(|| Waiting { locks: self, pid });
                     if state.is_deadlocked(pid) {
                         return Err(Error::new(ErrorKind::Deadlock, "deadlock detected")
                             .with_hint("Take the locks in the same order everywhere."));
