@@ -25,6 +25,8 @@ pub(crate) struct RawClient {
     /// Formats of the columns that were described last.
     formats: Vec<u16>,
     password: String,
+    /// What was sent last holds the whole of a COPY.
+    copied: bool,
     /// Behind an error the server says nothing up to the next ReadyForQuery.
     failed: bool,
     closed: bool,
@@ -34,12 +36,13 @@ impl RawClient {
     pub(crate) fn connect(address: SocketAddr) -> RawClient {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        RawClient { stream, buffer: vec![], formats: vec![], password: String::new(), failed: false, closed: false }
+        RawClient { stream, buffer: vec![], formats: vec![], password: String::new(), copied: false, failed: false, closed: false }
     }
 
     /// Sends messages in one piece. A server that has closed the connection does not read them.
     pub(crate) fn send(&mut self, messages: &[Value]) {
         let mut bytes = Vec::new();
+        self.copied = messages.iter().any(|message| message[0] == "CopyDone" || message[0] == "CopyFail");
         for message in messages {
             if message[0] == "Startup" {
                 self.password = password_of(message[2]["user"].as_str().unwrap_or_default());
@@ -67,8 +70,8 @@ impl RawClient {
             let over = message[0] == "ConnectionClosed";
             messages.push(message);
             // A server that waits for the end of a COPY says nothing more.
-            if over || ready > 0 && messages.last().is_some_and(|message| message[0] == "CopyInResponse") && self.next_is_silence()
-            {
+            let wants_data = messages.last().is_some_and(|message| message[0] == "CopyInResponse") && !self.copied;
+            if over || ready > 0 && wants_data && self.next_is_silence() {
                 break;
             }
         }
