@@ -7,8 +7,8 @@
 //! ```
 //! `pgwire` encodes the messages of the server; the loop, the login and the decoding of what clients send are ours, because lengths
 //! must be checked before they are believed, rows must leave while others are computed, and a cancellation must reach the queue,
-//! the planning and the rows. Nothing here knows a table, a privilege or a plan. LISTEN, replication, the function call
-//! protocol and GSSAPI encryption are refused.
+//! the planning and the rows. Nothing here knows a table, a privilege or a plan. Replication, the function call protocol
+//! and GSSAPI encryption are refused.
 
 pub mod backend;
 pub mod encode;
