@@ -68,10 +68,10 @@ class Server:
             for table in tables:
                 admin.execute(f"CREATE TABLE tpch.{table} USING DELTA LOCATION 'file://{root}/delta/{table}'")
 
-    def connect(self, user: str = "admin", password: str = PASSWORD) -> psycopg.Connection:
+    def connect(self, user: str = "admin", password: str = PASSWORD, **more) -> psycopg.Connection:
         return psycopg.connect(
             host="127.0.0.1", port=self.port, user=user, password=password, dbname="main", autocommit=True,
-            options="-c search_path=tpch",
+            options="-c search_path=tpch", **more,
         )
 
     def peak_bytes(self) -> int:
