@@ -34,6 +34,11 @@ impl StoredColumns {
         let by_name = stored.into_iter().map(|field| (field.name.clone(), field.clone())).collect();
         Self { by_name: Arc::new(by_name) }
     }
+
+    /// What files that have no field ids call the data column `name`.
+    pub(super) fn stored_name(&self, name: &str) -> Option<&str> {
+        self.by_name.get(name).map(|stored| stored.stored_name.as_str())
+    }
 }
 
 impl PhysicalExprAdapterFactory for StoredColumns {

@@ -20,6 +20,7 @@ mod options;
 mod resident;
 mod row_counts;
 mod scan;
+mod slices;
 mod snapshot;
 mod staged;
 mod statistics;

@@ -1,9 +1,10 @@
 //! A table's rows as a plan over DataFusion's Parquet reader.
 //!
 //! ```text
-//!  filters ──▶ files whose statistics may match ──▶ deleted rows as row selections ──▶ file groups ──▶ Parquet scan
+//!  filters ──▶ files whose statistics may match ──▶ deleted rows as row selections ──▶ file groups ──▶ slices ──▶ Parquet scan
 //! ```
-//! No object storage is touched while planning, except for deletion vectors that are not decoded yet. Filters are used to leave out files
+//! Planning touches object storage for what is not cached yet of two things: deletion vectors, and the footers of a few large files that are
+//! read without a filter (`slices.rs`). Filters are used to leave out files
 //! and are evaluated again above the scan: they are pushed down as inexact. Writing hooks of `TableProvider` are absent on purpose.
 
 use std::sync::Arc;
@@ -18,9 +19,11 @@ use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::parquet::file::metadata::PageIndexPolicy;
 use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
@@ -28,10 +31,17 @@ use datafusion_datasource::compute_all_files_statistics;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::files::DataFile;
+use super::slices::{may_be_sliced, slices};
 use super::snapshot::TableSnapshot;
 
 /// Deletion vectors that one scan reads at a time.
 const DELETION_VECTORS_AT_ONCE: usize = 16;
+
+/// Footers that one scan reads at a time.
+const FOOTERS_AT_ONCE: usize = 16;
+
+/// A scan of more large files than these begins without their footers and reads whole row groups.
+const SLICED_FILES: usize = 64;
 
 /// The rows of one version of a table.
 #[derive(Debug)]
@@ -77,6 +87,43 @@ impl TableScan {
             .buffered(DELETION_VECTORS_AT_ONCE)
             .try_collect()
             .await
+    }
+
+    /// Large files as ranges of rows, so that a scan of everything holds little at a time.
+    async fn sliced(&self, state: &dyn Session, groups: Vec<FileGroup>, positions: &[usize]) -> Result<Vec<FileGroup>> {
+        let large = groups.iter().flat_map(FileGroup::iter).filter(|file| may_be_sliced(file)).count();
+        if large == 0 || large > SLICED_FILES {
+            return Ok(groups);
+        }
+        let snapshot = &self.snapshot;
+        let environment = state.runtime_env();
+        let store = environment.object_store(snapshot.store.engine_url())?;
+        let cache = environment.cache_manager.get_file_metadata_cache();
+        let fields = snapshot.scan_schema.table_schema().fields();
+        let columns: Vec<&str> =
+            positions.iter().filter_map(|column| snapshot.stored_columns.stored_name(fields[*column].name())).collect();
+        let slice = async |file: PartitionedFile| {
+            if !may_be_sliced(&file) {
+                return Ok(vec![file]);
+            }
+            let footer = DFParquetMetadata::new(store.as_ref(), &file.object_meta)
+                .with_file_metadata_cache(Some(Arc::clone(&cache)))
+                .with_page_index_policy(Some(PageIndexPolicy::Optional))
+                .fetch_metadata()
+                .await?;
+            Ok::<_, DataFusionError>(slices(file, &footer, &columns))
+        };
+        let mut sliced = Vec::with_capacity(groups.len());
+        for group in groups {
+            let statistics = group.file_statistics(None).cloned().map(Arc::new);
+            let parts: Vec<_> = stream::iter(group.into_inner()).map(&slice).buffered(FOOTERS_AT_ONCE).try_collect().await?;
+            let group = FileGroup::new(parts.into_iter().flatten().collect());
+            sliced.push(match statistics {
+                Some(statistics) => group.with_statistics(statistics),
+                None => group,
+            });
+        }
+        Ok(sliced)
     }
 }
 
@@ -151,6 +198,7 @@ impl TableProvider for TableScan {
             Some(columns) => columns.iter().map(|column| snapshot.scan_positions[*column]).collect(),
             None => snapshot.scan_positions.clone(),
         };
+        let groups = if filters.is_empty() { self.sliced(state, groups, &positions).await? } else { groups };
         let mut options = state.default_table_options().parquet;
         // Old Spark writes timestamps as INT96; read as nanoseconds, most of their range would overflow.
         options.global.coerce_int96 = Some("us".into());
