@@ -21,7 +21,7 @@ use crate::lake::{Lake, LakeOptions};
 use crate::sql::statement::Statement;
 use crate::sql::{self, Limits, Pins, Scope};
 use crate::storage::{Storage, StorageOptions};
-use crate::system::SystemContext;
+use crate::system::{LiveState, SystemContext};
 
 struct Warehouse {
     metastore: Arc<Metastore>,
@@ -71,14 +71,7 @@ impl Warehouse {
             control: None,
             temporary: None,
         });
-        let system = SystemContext {
-            functions: Arc::clone(&functions),
-            activity: vec![],
-            prepared: vec![],
-            cursors: vec![],
-            locks: vec![],
-            settings: vec![],
-        };
+        let system = SystemContext::new(Arc::clone(&functions), LiveState::default);
         CommandContext {
             metastore: CatalogWriter::new(Arc::clone(&self.metastore), None),
             lake: Arc::clone(&self.lake),

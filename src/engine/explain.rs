@@ -72,7 +72,7 @@ fn rows(sql_type: SqlType, lines: Vec<String>) -> Result<ResultStream> {
     let column: ArrayRef = Arc::new(StringArray::from(lines));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column])
         .map_err(|error| Error::internal(format!("explain's own batch: {error}")))?;
-    Ok(ResultStream::ready(schema, vec![batch]))
+    Ok(ResultStream::ready(Arc::clone(&schema), schema.fields().to_vec(), vec![batch]))
 }
 
 struct Times {

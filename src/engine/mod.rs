@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::governance::GovernedQuery;
+use crate::sql::source::constants;
 
 pub use explain::ExplainRequest;
 pub use options::{EngineOptions, PlanOptions};
@@ -169,6 +170,20 @@ impl Engine {
         planned
     }
 
+    /// The row of a query that is nothing but constants, at once and without a slot; `None` for every other query.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ProtocolViolation`] for a wrong number of parameters; what casting one to the type that binding found fails with.
+    pub fn constants(&self, query: &GovernedQuery, parameters: &[ScalarValue]) -> Result<Option<ResultStream>> {
+        let Some(columns) = constants(query.plan()) else { return Ok(None) };
+        let parameters = typed_parameters(query, parameters)?;
+        let schema = Arc::clone(query.plan().schema().inner());
+        let arrays = columns.iter().map(|column| constant(column, &parameters)?.to_array());
+        let row = arrays.collect::<Result<_, _>>().and_then(|arrays| Ok(RecordBatch::try_new(Arc::clone(&schema), arrays)?));
+        let row = row.map_err(|error| from_datafusion(error, query.is_governed()))?;
+        Ok(Some(ResultStream::ready(schema, query.columns().to_vec(), vec![row])))
+    }
+
     /// Waits for a slot and starts the query on the workers.
     ///
     /// # Errors
@@ -240,6 +255,19 @@ fn typed_parameters(query: &GovernedQuery, parameters: &[ScalarValue]) -> Result
         }
     };
     parameters.iter().zip(types).map(cast).collect()
+}
+
+/// The value of a literal or a parameter.
+fn constant(expr: &Expr, parameters: &[ScalarValue]) -> Result<ScalarValue, DataFusionError> {
+    let parameter = |id: &str| parameters.get(id.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)?).cloned();
+    match expr {
+        Expr::Alias(alias) => constant(&alias.expr, parameters),
+        Expr::Literal(value, _) => Ok(value.clone()),
+        Expr::Placeholder(placeholder) => {
+            parameter(&placeholder.id).ok_or_else(|| DataFusionError::Internal(format!("no value for {}", placeholder.id)))
+        }
+        other => Err(DataFusionError::Internal(format!("{} is no constant", other.variant_name()))),
+    }
 }
 
 async fn plan_governed(

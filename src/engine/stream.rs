@@ -167,9 +167,8 @@ impl ResultStream {
         Self { schema, columns, source: Source::Running(Box::new(running)), done: false }
     }
 
-    /// Rows that are there already: SHOW, EXPLAIN, DESCRIBE.
-    pub fn ready(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        let columns = schema.fields().iter().map(Arc::clone).collect();
+    /// Rows that are there already: constants, EXPLAIN.
+    pub fn ready(schema: SchemaRef, columns: Vec<FieldRef>, batches: Vec<RecordBatch>) -> Self {
         Self { schema, columns, source: Source::Ready(batches.into_iter()), done: false }
     }
 

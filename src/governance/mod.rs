@@ -84,6 +84,10 @@ impl GovernedQuery {
         self.volatile
     }
 
+    pub(crate) fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
     pub(crate) fn into_plan(self) -> LogicalPlan {
         self.plan
     }

@@ -19,12 +19,14 @@ pub mod settings;
 
 mod control;
 mod cursors;
+mod live;
 mod options;
 mod path;
 mod services;
 mod statements;
 mod transaction;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -135,7 +137,7 @@ impl Session {
             client_address: request.client_address,
             started: now,
             statement_started: None,
-            statement: String::new(),
+            statement: Arc::from(""),
             state: "idle",
             cancel: CancellationToken::new(),
             terminate: request.terminate,
@@ -237,11 +239,14 @@ impl Session {
             activity.statement = text;
         });
         let outcome = Box::pin(self.dispatch(parsed, parameter_types, parameters)).await;
-        let catalog = self.catalog.clone();
-        let application_name = self.settings.get("application_name").unwrap_or_default().to_string();
+        let application_name = self.settings.get("application_name").unwrap_or_default();
         self.registration.update(|activity| {
-            activity.catalog = catalog;
-            activity.application_name = application_name;
+            if activity.catalog != self.catalog {
+                activity.catalog.clone_from(&self.catalog);
+            }
+            if activity.application_name != application_name {
+                application_name.clone_into(&mut activity.application_name);
+            }
         });
         outcome
     }
@@ -297,6 +302,16 @@ impl Session {
     /// Value of a setting by its name.
     pub fn setting(&self, name: &str) -> Option<String> {
         self.settings.get(name).map(str::to_string)
+    }
+
+    /// Values of all settings by lower-case name: the same object until one changes.
+    pub fn settings(&self) -> Arc<BTreeMap<String, String>> {
+        self.settings.current()
+    }
+
+    /// The client is silent: gives up what is quickly made again.
+    pub fn rest(&mut self) {
+        self.settings.rest();
     }
 
     /// A fresh token for the statement that comes next.

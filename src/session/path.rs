@@ -9,10 +9,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 
-use super::locks::LockTarget;
 use super::outcome::{Column, CopyLayout, Description, Notice, Outcome, RowStream, RowTag};
-use super::portal::Portal;
-use super::prepared::Prepared;
 use super::{Overlay, Session};
 use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Temporary};
@@ -25,7 +22,7 @@ use crate::sql::statement::{
     Command, CopyOut, CursorStatement, Explain, ExplainFormat, Parsed, PreparedStatement, SettingChange, Statement,
 };
 use crate::sql::{self, BoundQuery, Remembered, Resolved, Scope};
-use crate::system::{Activity, CursorRow, LockRow, LockedObject, PreparedRow, SettingRow, SystemContext};
+use crate::system::SystemContext;
 
 /// Columns and rows of a query.
 pub(super) type Rows = (Vec<Column>, RowStream);
@@ -102,6 +99,9 @@ impl Session {
     ) -> Result<Rows> {
         let columns = columns_of(&bound);
         let governed = self.govern(bound, scope).await?;
+        if let Some(row) = self.services.engine.constants(&governed, parameters)? {
+            return Ok((columns, row.boxed()));
+        }
         let physical = self.unless_cancelled(self.services.engine.plan(governed, &settings, parameters)).await?;
         let stream = self.services.engine.run(physical, &self.cancel).await?;
         Ok((columns, stream.boxed()))
@@ -153,6 +153,10 @@ impl Session {
     /// The gate.
     async fn govern(&self, bound: BoundQuery, scope: &Scope) -> Result<GovernedQuery> {
         let (caller, system) = (self.principal, Arc::clone(&scope.system));
+        if sql::source::constants(&bound.plan).is_some() {
+            // Nothing deep, so nothing for the planners' stacks.
+            return governance::govern(bound, caller, &system);
+        }
         self.services.engine.on_planner(move || governance::govern(bound, caller, &system)).await?
     }
 
@@ -281,7 +285,7 @@ impl Session {
             current_user: self.principal,
             catalog,
             search_path: self.settings.search_path(&self.user),
-            settings: Arc::new(self.settings.current()),
+            settings: self.settings.current(),
             time_zone: self.settings.time_zone(),
             statement_time: self.statement_started,
             transaction_time: self.transaction.started(),
@@ -297,14 +301,8 @@ impl Session {
     /// What a statement may know while it is bound.
     pub(super) fn scope(&self) -> Scope {
         let functions = self.function_context();
-        let system = Arc::new(SystemContext {
-            activity: self.visible_activity(&functions),
-            prepared: self.prepared.iter().map(|prepared| prepared_row(prepared)).collect(),
-            cursors: self.portals.iter().map(cursor_row).collect(),
-            settings: self.setting_rows(),
-            locks: self.visible_locks(&functions),
-            functions: Arc::clone(&functions),
-        });
+        let live = self.live(&functions);
+        let system = Arc::new(SystemContext::new(Arc::clone(&functions), move || live.collect()));
         Scope { functions, registry: Arc::clone(&self.services.functions), system, pins: self.transaction.pins() }
     }
 
@@ -321,87 +319,6 @@ impl Session {
         let snapshot = Arc::new(base.with_temporary(temporary));
         *overlay = Some(Overlay { base, temporary: Arc::clone(temporary), snapshot: Arc::clone(&snapshot) });
         snapshot
-    }
-
-    /// Sessions that the caller may see: its own, or all for an administrator.
-    fn visible_activity(&self, functions: &FunctionContext) -> Vec<Activity> {
-        let snapshot = &functions.snapshot;
-        let sees_all = snapshot.is_admin(self.principal);
-        let entries = self.services.sessions.list();
-        entries
-            .into_iter()
-            .filter(|entry| sees_all || entry.principal == self.principal)
-            .map(|entry| Activity {
-                pid: entry.pid,
-                user: entry.principal,
-                user_name: snapshot.principal_by_id(entry.principal).map(|user| user.name.clone()).unwrap_or_default(),
-                catalog: snapshot.catalog(&entry.catalog).map_or(crate::catalog::securable::METASTORE, |catalog| catalog.id),
-                catalog_name: entry.catalog,
-                application_name: entry.application_name,
-                client_address: entry.client_address,
-                client_port: -1,
-                backend_start: entry.started,
-                transaction_start: None,
-                query_start: entry.statement_started,
-                state_change: entry.statement_started,
-                state: entry.state.to_string(),
-                query: entry.statement,
-                tls: None,
-            })
-            .collect()
-    }
-
-    /// Locks of the sessions that the caller may see.
-    fn visible_locks(&self, functions: &FunctionContext) -> Vec<LockRow> {
-        let sees_all = functions.snapshot.is_admin(self.principal);
-        let own = |pid: i32| self.services.sessions.get(pid).is_some_and(|session| session.principal == self.principal);
-        let visible = self.services.locks.list().into_iter().filter(|entry| sees_all || own(entry.pid));
-        visible
-            .map(|entry| LockRow {
-                pid: entry.pid,
-                mode: entry.mode.name(),
-                granted: entry.granted,
-                object: match entry.target {
-                    LockTarget::Advisory { catalog, class, object, numbers } => {
-                        LockedObject::Advisory { catalog, class, object, numbers }
-                    }
-                    LockTarget::Relation { catalog, relation } => LockedObject::Relation { catalog, relation },
-                },
-            })
-            .collect()
-    }
-
-    fn setting_rows(&self) -> Vec<SettingRow> {
-        use super::settings::{Access, Kind, SETTINGS};
-        let row = |setting: &'static super::settings::Setting| SettingRow {
-            name: setting.name.to_string(),
-            setting: self.settings.get(setting.name).unwrap_or_default().to_string(),
-            unit: match setting.kind {
-                Kind::Milliseconds => Some("ms"),
-                Kind::Kilobytes => Some("kB"),
-                _ => None,
-            },
-            category: "Lakehold",
-            description: setting.description,
-            context: if setting.access == Access::Fixed { "internal" } else { "user" },
-            value_type: match setting.kind {
-                Kind::Bool => "bool",
-                Kind::Integer { .. } | Kind::Milliseconds | Kind::Kilobytes => "integer",
-                Kind::Enum(_) => "enum",
-                Kind::TimeZone | Kind::DateStyle | Kind::Encoding | Kind::SearchPath | Kind::Text => "string",
-            },
-            source: if self.settings.get(setting.name) == Some(setting.default) { "default" } else { "session" },
-            minimum: if let Kind::Integer { min, .. } = setting.kind { Some(min.to_string()) } else { None },
-            maximum: if let Kind::Integer { max, .. } = setting.kind { Some(max.to_string()) } else { None },
-            choices: if let Kind::Enum(words) = setting.kind {
-                Some(words.iter().map(ToString::to_string).collect())
-            } else {
-                None
-            },
-            boot_value: Some(setting.default.to_string()),
-            reset_value: self.settings.initial(setting.name).map(str::to_string),
-        };
-        SETTINGS.iter().map(row).collect()
     }
 
     fn execution_settings(&self) -> ExecutionSettings {
@@ -426,29 +343,6 @@ impl Session {
             done = work => done,
             () = elapsed => Err(Error::new(ErrorKind::Cancelled, "canceling statement due to statement timeout")),
         }
-    }
-}
-
-fn prepared_row(prepared: &Prepared) -> PreparedRow {
-    let columns = prepared.description.columns.as_ref();
-    PreparedRow {
-        name: prepared.name.clone(),
-        statement: prepared.text.clone(),
-        prepared_at: prepared.prepared_at,
-        parameter_types: prepared.description.parameters.iter().map(SqlType::oid).collect(),
-        result_types: columns.map(|columns| columns.iter().map(|column| column.sql_type.oid()).collect()),
-        from_sql: prepared.from_sql,
-    }
-}
-
-fn cursor_row(portal: &Portal) -> CursorRow {
-    CursorRow {
-        name: portal.name.clone(),
-        statement: portal.text.clone(),
-        is_holdable: portal.hold,
-        is_binary: portal.binary,
-        is_scrollable: portal.is_scrollable(),
-        created_at: portal.created_at,
     }
 }
 

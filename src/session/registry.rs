@@ -31,7 +31,7 @@ pub struct SessionActivity {
     /// Start of the running or last statement.
     pub statement_started: Option<DateTime<Utc>>,
     /// Text of the running or last statement, redacted.
-    pub statement: String,
+    pub statement: Arc<str>,
     /// `active`, `idle`, `idle in transaction`, ..
     pub state: &'static str,
     /// Cancelled to stop the running statement.

@@ -7,8 +7,9 @@
 //! a name outside the table is refused with 42704, unless it has PostgreSQL's two-part custom form (`app.user`), which nothing reads.
 //! Identity is not a setting: `role` and `session_authorization` can only be set to what they are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use chrono_tz::Tz;
 
@@ -191,6 +192,11 @@ pub(super) fn isolation_level(name: &str) -> Option<&'static str> {
 static BY_KEY: LazyLock<HashMap<String, &'static Setting>> =
     LazyLock::new(|| SETTINGS.iter().map(|setting| (setting.name.to_lowercase(), setting)).collect());
 
+/// A name in lower case.
+fn key_of(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) { name.to_lowercase().into() } else { name.into() }
+}
+
 /// The setting of this key: its name in lower case.
 fn definition(key: &str) -> Option<&'static Setting> {
     BY_KEY.get(key).copied()
@@ -198,19 +204,24 @@ fn definition(key: &str) -> Option<&'static Setting> {
 
 type Values = BTreeMap<String, String>;
 
-/// The settings of one session. What nobody has set is nowhere but in [`SETTINGS`], so that a session that sits idle costs little.
+/// The settings of one session. What nobody has set is nowhere but in [`SETTINGS`], so that a session that sits idle costs little; a copy
+/// shares all values until it changes them, because every statement has one.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What a new session has beside the defaults: its identity and the start-up packet. RESET goes back to it.
-    initial: Values,
+    initial: Arc<Values>,
     /// SET.
-    session: Values,
+    session: Arc<Values>,
     /// SET LOCAL.
-    local: Values,
+    local: Arc<Values>,
     /// State at BEGIN and at each savepoint, innermost last.
-    saved: Vec<(Values, Values)>,
+    saved: Vec<(Arc<Values>, Arc<Values>)>,
     /// What the client was told last, where it is not the default.
-    reported: Values,
+    reported: Arc<Values>,
+    /// Something may have changed since the client was told.
+    unreported: bool,
+    /// All values, since the last change.
+    current: OnceLock<Arc<Values>>,
 }
 
 impl Settings {
@@ -218,8 +229,26 @@ impl Settings {
     pub fn new(user: &str, is_admin: bool) -> Self {
         let is_superuser = if is_admin { "on" } else { "off" };
         let identity = [("session_authorization", user), ("is_superuser", is_superuser)];
-        let initial = identity.map(|(name, value)| (name.to_string(), value.to_string())).into();
-        Self { initial, session: Values::new(), local: Values::new(), saved: Vec::new(), reported: Values::new() }
+        let initial: Values = identity.map(|(name, value)| (name.to_string(), value.to_string())).into();
+        Self {
+            initial: Arc::new(initial),
+            session: Arc::default(),
+            local: Arc::default(),
+            saved: Vec::new(),
+            reported: Arc::default(),
+            unreported: true,
+            current: OnceLock::new(),
+        }
+    }
+
+    /// Forgets what [`Settings::current`] has gathered.
+    pub fn rest(&mut self) {
+        self.current = OnceLock::new();
+    }
+
+    fn changed(&mut self) {
+        self.unreported = true;
+        self.current = OnceLock::new();
     }
 
     /// Takes a setting from the start-up packet: it becomes the value that RESET restores.
@@ -228,8 +257,9 @@ impl Settings {
     /// As [`Settings::set`].
     pub fn start_with(&mut self, name: &str, value: &str) -> Result<()> {
         let (key, value) = checked(name, &[value.to_string()], self)?;
-        self.session.remove(&key);
-        self.initial.insert(key, value);
+        Arc::make_mut(&mut self.session).remove(&key);
+        Arc::make_mut(&mut self.initial).insert(key, value);
+        self.changed();
         Ok(())
     }
 
@@ -251,11 +281,12 @@ impl Settings {
         }
         let (key, value) = checked(name, values, self)?;
         if local {
-            self.local.insert(key, value);
+            Arc::make_mut(&mut self.local).insert(key, value);
         } else {
-            self.local.remove(&key);
-            self.session.insert(key, value);
+            Arc::make_mut(&mut self.local).remove(&key);
+            Arc::make_mut(&mut self.session).insert(key, value);
         }
+        self.changed();
         Ok(())
     }
 
@@ -285,12 +316,13 @@ impl Settings {
             return Err(cannot_change(&key));
         }
         match self.initial(&key).map(str::to_string) {
-            Some(value) if local => drop(self.local.insert(key, value)),
+            Some(value) if local => drop(Arc::make_mut(&mut self.local).insert(key, value)),
             _ => {
-                self.local.remove(&key);
-                self.session.remove(&key);
+                Arc::make_mut(&mut self.local).remove(&key);
+                Arc::make_mut(&mut self.session).remove(&key);
             }
         }
+        self.changed();
         Ok(())
     }
 
@@ -302,8 +334,9 @@ impl Settings {
         match name {
             Some(name) => self.reset(name, false),
             None => {
-                self.session.clear();
-                self.local.retain(|name, _| is_transaction_mode(name));
+                self.session = Arc::default();
+                Arc::make_mut(&mut self.local).retain(|name, _| is_transaction_mode(name));
+                self.changed();
                 Ok(())
             }
         }
@@ -311,13 +344,13 @@ impl Settings {
 
     /// Current value by name, in any case; `None` for a name that is not set.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let key = name.to_lowercase();
-        let outside = || match key.as_str() {
+        let key = key_of(name);
+        let outside = || match key.as_ref() {
             // What nobody has said of this transaction is said of all.
             "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => self.get(&format!("default_{key}")),
-            _ => self.session.get(&key).map(String::as_str).or_else(|| self.initial(&key)),
+            _ => self.session.get(key.as_ref()).map(String::as_str).or_else(|| self.initial(&key)),
         };
-        self.local.get(&key).map(String::as_str).or_else(outside)
+        self.local.get(key.as_ref()).map(String::as_str).or_else(outside)
     }
 
     /// SHOW: the value with its unit.
@@ -328,11 +361,15 @@ impl Settings {
         self.get(name).map(|value| with_unit(&name.to_lowercase(), value)).ok_or_else(|| unknown(name))
     }
 
-    /// Current values by lower-case name, as SHOW writes them.
-    pub fn current(&self) -> BTreeMap<String, String> {
+    /// Current values by lower-case name, as SHOW writes them: the same object until something changes.
+    pub fn current(&self) -> Arc<BTreeMap<String, String>> {
+        Arc::clone(self.current.get_or_init(|| Arc::new(self.collect())))
+    }
+
+    fn collect(&self) -> Values {
         let mut all: Values = BY_KEY.iter().map(|(key, setting)| (key.clone(), setting.default.to_string())).collect();
         for values in [&self.initial, &self.session, &self.local] {
-            all.extend(values.clone());
+            all.extend(values.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         for mode in TRANSACTION_MODES {
             all.insert(mode.to_string(), self.get(mode).unwrap_or_default().to_string());
@@ -345,8 +382,8 @@ impl Settings {
 
     /// The value that RESET restores.
     pub fn initial(&self, name: &str) -> Option<&str> {
-        let key = name.to_lowercase();
-        self.initial.get(&key).map(String::as_str).or_else(|| definition(&key).map(|setting| setting.default))
+        let key = key_of(name);
+        self.initial.get(key.as_ref()).map(String::as_str).or_else(|| definition(&key).map(|setting| setting.default))
     }
 
     /// A span of time; zero is off.
@@ -370,7 +407,7 @@ impl Settings {
 
     /// Remembers the state at BEGIN or SAVEPOINT; returns the depth for [`Settings::restore`] and [`Settings::release`].
     pub fn save(&mut self) -> usize {
-        self.saved.push((self.session.clone(), self.local.clone()));
+        self.saved.push((Arc::clone(&self.session), Arc::clone(&self.local)));
         self.saved.len() - 1
     }
 
@@ -380,6 +417,7 @@ impl Settings {
             self.session = session;
             self.local = local;
             self.saved.truncate(depth + 1);
+            self.changed();
         }
     }
 
@@ -393,17 +431,23 @@ impl Settings {
         if !committed {
             self.restore(0);
         }
-        self.local.clear();
+        if !self.local.is_empty() {
+            self.local = Arc::default();
+            self.changed();
+        }
         self.saved.clear();
     }
 
     /// Reported settings that changed since the last call, as (name, value) for `ParameterStatus`.
     pub fn take_reported_changes(&mut self) -> Vec<(String, String)> {
         let mut changes = Vec::new();
+        if !std::mem::take(&mut self.unreported) {
+            return changes;
+        }
         for setting in SETTINGS.iter().filter(|setting| setting.reported) {
             let value = self.get(setting.name).unwrap_or_default().to_string();
             if self.reported.get(setting.name).map_or(setting.default, String::as_str) != value {
-                self.reported.insert(setting.name.to_string(), value.clone());
+                Arc::make_mut(&mut self.reported).insert(setting.name.to_string(), value.clone());
                 changes.push((setting.name.to_string(), value));
             }
         }

@@ -45,7 +45,6 @@ mod tests;
 
 use super::dialect::LakeholdDialect;
 use super::limits::Limits;
-use super::remembered::Remembered;
 use super::rewrite::rewrite;
 use super::statement::{Command, Parsed, Statement};
 use super::token::{Lexeme, tokenize};
@@ -101,7 +100,7 @@ fn parse_one(text: &str, lexemes: &[Lexeme], semicolon: Option<&Lexeme>) -> Resu
     reader.expect_end()?;
     // The parameters of PREPARE's statement are its own.
     let parameters = if matches!(parsed, Statement::Prepared(_)) { 0 } else { highest_parameter(lexemes)? };
-    Ok(Parsed { statement: parsed, text: reader.text_since(0), parameters, remembered: Remembered::default() })
+    Ok(Parsed::new(parsed, reader.text_since(0), parameters))
 }
 
 /// One statement, by its first word.

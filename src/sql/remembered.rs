@@ -58,7 +58,7 @@ impl World {
         Arc::ptr_eq(&self.snapshot, &context.snapshot)
             && self.catalog == context.catalog
             && self.search_path == context.search_path
-            && self.settings == context.settings
+            && (Arc::ptr_eq(&self.settings, &context.settings) || self.settings == context.settings)
             && self.tables.len() == resolved.tables.len()
             && resolved.tables.iter().all(|(key, table)| match (self.tables.get(key), &table.snapshot) {
                 (Some(Some(then)), Some(now)) => Arc::ptr_eq(then, now),

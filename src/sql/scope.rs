@@ -39,7 +39,7 @@ impl Scope {
             None => snapshot,
         };
         let functions = Arc::new(FunctionContext { snapshot, ..FunctionContext::clone(&self.functions) });
-        let system = Arc::new(SystemContext { functions: Arc::clone(&functions), ..SystemContext::clone(&self.system) });
+        let system = Arc::new(self.system.on(Arc::clone(&functions)));
         Scope { functions, system, ..self.clone() }
     }
 

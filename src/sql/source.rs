@@ -44,6 +44,20 @@ pub struct Access {
     pub by: AccessBy,
 }
 
+/// The columns of a plan that is one row of literals and parameters: it reads nothing, computes nothing, and needs no optimiser.
+pub fn constants(plan: &LogicalPlan) -> Option<&[Expr]> {
+    fn is_constant(expr: &Expr) -> bool {
+        match expr {
+            Expr::Alias(alias) => is_constant(&alias.expr),
+            Expr::Literal(..) | Expr::Placeholder(_) => true,
+            _ => false,
+        }
+    }
+    let LogicalPlan::Projection(projection) = plan else { return None };
+    let LogicalPlan::EmptyRelation(source) = projection.input.as_ref() else { return None };
+    (source.produce_one_row && projection.expr.iter().all(is_constant)).then_some(projection.expr.as_slice())
+}
+
 /// The policies of a table, bound over its columns (unqualified), with every function inlined and the identity functions of the
 /// session folded to literals. Empty where the policies are constant for this session: `TRUE` filters and identity masks vanish.
 ///

@@ -2,6 +2,7 @@
 //! 42601; there is no arm for "something else".
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::sql::sqlparser::ast;
 
@@ -31,18 +32,24 @@ pub struct Parsed {
     pub parameters: usize,
     /// What it was bound to last.
     pub remembered: super::Remembered,
+    log_text: OnceLock<Arc<str>>,
 }
 
 impl Parsed {
+    /// A statement that was just read.
+    pub fn new(statement: Statement, text: String, parameters: usize) -> Self {
+        Self { statement, text, parameters, remembered: super::Remembered::default(), log_text: OnceLock::new() }
+    }
+
     /// The text as logs, history and activity may show it: passwords and credential options are replaced.
-    pub fn log_text(&self) -> String {
-        super::redact::redact(&self.text)
+    pub fn log_text(&self) -> Arc<str> {
+        Arc::clone(self.log_text.get_or_init(|| super::redact::redact(&self.text).into()))
     }
 }
 
 impl fmt::Debug for Parsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { statement, text: _, parameters, remembered: _ } = self;
+        let Self { statement, text: _, parameters, remembered: _, log_text: _ } = self;
         f.debug_struct("Parsed")
             .field("statement", statement)
             .field("text", &self.log_text())

@@ -1,7 +1,7 @@
 //! What the system relations are made from: the statement's own context and what the session layer knows about live sessions.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 
@@ -13,6 +13,32 @@ use crate::functions::FunctionContext;
 pub struct SystemContext {
     /// The statement's context, with the pinned catalog snapshot.
     pub functions: Arc<FunctionContext>,
+    live: Arc<LiveOnDemand>,
+}
+
+type LiveOnDemand = LazyLock<LiveState, Box<dyn FnOnce() -> LiveState + Send>>;
+
+impl SystemContext {
+    /// `live` is called when a relation asks for it first: most statements read none.
+    pub fn new(functions: Arc<FunctionContext>, live: impl FnOnce() -> LiveState + Send + 'static) -> Self {
+        Self { functions, live: Arc::new(LazyLock::new(Box::new(live))) }
+    }
+
+    /// The same for another context of the statement.
+    #[must_use]
+    pub fn on(&self, functions: Arc<FunctionContext>) -> Self {
+        Self { functions, live: Arc::clone(&self.live) }
+    }
+
+    /// What is going on in the server and in this session.
+    pub fn live(&self) -> &LiveState {
+        &self.live
+    }
+}
+
+/// What the session layer knows, as far as the caller may see it.
+#[derive(Debug, Clone, Default)]
+pub struct LiveState {
     /// Live sessions that the caller may see, its own included.
     pub activity: Vec<Activity>,
     /// Prepared statements of this session.

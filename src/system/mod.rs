@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 
-pub use context::{Activity, CursorRow, LockRow, LockedObject, PreparedRow, SettingRow, SystemContext, TlsSession};
+pub use context::{Activity, CursorRow, LiveState, LockRow, LockedObject, PreparedRow, SettingRow, SystemContext, TlsSession};
 
 use crate::error::Result;
 use crate::functions::builtin::{self, BuiltinRelation};
@@ -108,7 +108,6 @@ impl SystemRelation {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::sync::Arc;
 
     use super::*;
     use crate::catalog::securable::ObjectId;
@@ -120,14 +119,7 @@ mod tests {
     use crate::functions::world::{World, world};
 
     fn context(world: &World, principal: ObjectId) -> SystemContext {
-        SystemContext {
-            functions: world.context(principal),
-            activity: vec![],
-            prepared: vec![],
-            cursors: vec![],
-            locks: vec![],
-            settings: vec![],
-        }
+        SystemContext::new(world.context(principal), LiveState::default)
     }
 
     /// Values of some columns of a relation, as text.
@@ -357,14 +349,7 @@ mod tests {
             tls: None,
         };
         let activity = vec![session(world.alice, "alice", "SELECT 1"), session(world.admin, "admin", "SELECT 2")];
-        let context = SystemContext {
-            functions: Arc::clone(&context(&world, world.alice).functions),
-            activity,
-            prepared: vec![],
-            cursors: vec![],
-            locks: vec![],
-            settings: vec![],
-        };
+        let context = SystemContext::new(world.context(world.alice), || LiveState { activity, ..LiveState::default() });
         assert_eq!(
             select(&context, "pg_stat_activity", &["usename", "query"]),
             [["alice", "SELECT 1"], ["admin", "<insufficient privilege>"]]

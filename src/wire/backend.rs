@@ -8,6 +8,7 @@
 //! `wire` never drops a running `execute`: it cancels the token and waits, so that a commit is not torn in half. An implementation
 //! returns soon after its token is cancelled, unless it is committing.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 use tokio_util::sync::CancellationToken;
 
-use super::encode::{EncodeSettings, ObjectNames};
+use super::encode::ObjectNames;
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::Principal;
 use crate::catalog::types::SqlType;
@@ -107,13 +108,11 @@ pub trait BackendSession: Send {
     /// Value of a setting by its lower-case name.
     fn setting(&self, name: &str) -> Option<String>;
 
-    /// How values are written and read.
-    ///
-    /// # Errors
-    /// As [`EncodeSettings::from_settings`]; settings that were checked when they were set give none.
-    fn encode_settings(&self) -> Result<EncodeSettings> {
-        EncodeSettings::from_settings(|name| self.setting(name))
-    }
+    /// Values of all settings by lower-case name: the same object until one changes.
+    fn settings(&self) -> Arc<BTreeMap<String, String>>;
+
+    /// The client is silent: gives up what is quickly made again.
+    fn rest(&mut self) {}
 
     /// The names behind `regclass` and its kind, as this session may see them now. Asked only where a result has such values.
     fn object_names(&self) -> Option<Arc<dyn ObjectNames>> {

@@ -8,6 +8,7 @@
 //! A broken message or a panic ends this connection and no other.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::BackendSession;
 use super::cancel::Registration;
+use super::encode::EncodeSettings;
 use super::error::{Extent, Halt, error_response, notice_response};
 use super::frontend::{Malformed, Message};
 use super::interrupt::{Interrupts, shutdown_error};
@@ -51,6 +53,8 @@ pub(super) struct Connection {
     must_flush: bool,
     /// ReadyForQuery was the last word.
     idle: bool,
+    /// How values are written and read, under these settings.
+    pub(super) encoding: Option<(Arc<BTreeMap<String, String>>, EncodeSettings)>,
     /// Given back when the connection is over.
     _resident: Resident,
 }
@@ -88,6 +92,7 @@ impl Connection {
             executed: 0,
             must_flush: false,
             idle: false,
+            encoding: None,
             _resident: resident,
         }
     }
@@ -122,8 +127,7 @@ impl Connection {
 
     async fn turn(&mut self) -> Result<Flow, Halt> {
         let frame = self.next_frame().await?;
-        // Apart: waiting for a message takes little memory, handling one takes much.
-        Box::pin(self.step(frame)).await
+        self.step(frame).await
     }
 
     async fn step(&mut self, frame: Frame) -> Result<Flow, Halt> {
@@ -153,11 +157,12 @@ impl Connection {
 
     async fn handle(&mut self, message: Message) -> Result<Flow, Halt> {
         match message {
-            Message::Query { text } => self.simple_query(&text).await?,
-            Message::Parse { name, text, types } => self.parse(&name, &text, &types).await?,
+            // What takes much memory is apart, because most of the time a connection waits for the next message.
+            Message::Query { text } => Box::pin(self.simple_query(&text)).await?,
+            Message::Parse { name, text, types } => Box::pin(self.parse(&name, &text, &types)).await?,
             Message::Bind(bind) => self.bind(bind)?,
             Message::Describe { target, name } => self.describe(target, &name)?,
-            Message::Execute { portal, max_rows } => self.execute(&portal, max_rows).await?,
+            Message::Execute { portal, max_rows } => Box::pin(self.execute(&portal, max_rows)).await?,
             Message::Close { target, name } => self.close(target, &name)?,
             Message::Flush => self.must_flush = true,
             Message::Sync => self.sync().await?,
@@ -283,6 +288,10 @@ impl Connection {
         let listens = self.idle && self.session.transaction_status() == TransactionStatus::Idle;
         let queue = self.session.notifications();
         let notified = async { if listens { queue.arrived().await } else { std::future::pending().await } };
+        let rest = || {
+            self.encoding = None;
+            self.session.rest();
+        };
         let too_long = async {
             match limit {
                 Some((limit, _)) => sleep(limit).await,
@@ -293,7 +302,7 @@ impl Connection {
             biased;
             () = self.shared.shutdown.cancelled() => Err(Halt::Fatal(shutdown_error())),
             () = self.terminate.cancelled() => Err(Halt::Fatal(shutdown_error())),
-            ready = first_byte(&mut self.input, &mut self.output) => ready.map(|()| Waited::Ready),
+            ready = first_byte(&mut self.input, &mut self.output, rest) => ready.map(|()| Waited::Ready),
             () = notified => Ok(Waited::Notified),
             () = too_long => Err(Halt::Fatal(limit.map_or_else(shutdown_error, |(_, error)| error()))),
         }
@@ -320,12 +329,13 @@ impl Connection {
 
 /// Waits for the first byte of a message. Who is silent for a moment gives up its buffers, so that many idle clients cost little and busy
 /// ones allocate nothing.
-async fn first_byte(input: &mut Input, output: &mut Output) -> Result<(), Halt> {
+async fn first_byte(input: &mut Input, output: &mut Output, rest: impl FnOnce()) -> Result<(), Halt> {
     if let Ok(ready) = timeout(MOMENT, input.ready()).await {
         return ready;
     }
     input.rest();
     output.rest();
+    rest();
     input.ready().await
 }
 

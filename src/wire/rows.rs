@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use metrics::counter;
 use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 use pgwire::messages::data::{FieldDescription, RowDescription};
@@ -59,6 +59,13 @@ struct Sink<'c> {
 impl Sink<'_> {
     /// The next batch that has rows.
     async fn next(&mut self, stream: &mut RowStream) -> Result<Option<RecordBatch>, Halt> {
+        // What is there already needs no timers.
+        while let Some(batch) = stream.next().now_or_never() {
+            match batch.transpose()? {
+                Some(batch) if batch.num_rows() == 0 => {}
+                batch => return Ok(batch),
+            }
+        }
         loop {
             if !self.output.is_empty()
                 && let Ok(batch) = timeout(PATIENCE, self.race_for(stream)).await
@@ -122,8 +129,19 @@ impl Sink<'_> {
 
 impl Connection {
     /// How values of these types are written and read.
-    pub(super) fn settings_for<'t>(&self, mut types: impl Iterator<Item = &'t SqlType>) -> Result<EncodeSettings> {
-        let mut settings = self.session.encode_settings()?;
+    ///
+    /// # Errors
+    /// As [`EncodeSettings::from_settings`]; settings that were checked when they were set give none.
+    pub(super) fn settings_for<'t>(&mut self, mut types: impl Iterator<Item = &'t SqlType>) -> Result<EncodeSettings> {
+        let current = self.session.settings();
+        let mut settings = match &self.encoding {
+            Some((of, settings)) if Arc::ptr_eq(of, &current) => settings.clone(),
+            _ => {
+                let settings = EncodeSettings::from_settings(|name| current.get(name).cloned())?;
+                self.encoding = Some((current, settings.clone()));
+                settings
+            }
+        };
         if types.any(prints_names) {
             settings.object_names = self.session.object_names();
         }

@@ -1,5 +1,6 @@
 //! The warehouse behind the door: [`Session`] as the wire's loop drives it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -98,6 +99,14 @@ impl BackendSession for Session {
 
     fn setting(&self, name: &str) -> Option<String> {
         Session::setting(self, name)
+    }
+
+    fn settings(&self) -> Arc<BTreeMap<String, String>> {
+        Session::settings(self)
+    }
+
+    fn rest(&mut self) {
+        Session::rest(self);
     }
 
     fn object_names(&self) -> Option<Arc<dyn ObjectNames>> {

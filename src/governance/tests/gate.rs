@@ -25,7 +25,7 @@ use crate::governance::govern;
 use crate::lake::{AsOf, Lake, LakeOptions, TableRef, TableSnapshot, WriteOperation};
 use crate::sql::source::{Access, AccessBy, BoundPolicies, BoundQuery, SecurableSource, SourceRelation};
 use crate::storage::{Storage, StorageOptions};
-use crate::system::SystemContext;
+use crate::system::{LiveState, SystemContext};
 
 /// Tables `people` and `acl`; `alice` reads `people`, `owner` owns both, `eve` holds nothing.
 struct World {
@@ -89,14 +89,7 @@ impl World {
             control: None,
             temporary: None,
         };
-        Arc::new(SystemContext {
-            functions: Arc::new(functions),
-            activity: vec![],
-            prepared: vec![],
-            cursors: vec![],
-            locks: vec![],
-            settings: vec![],
-        })
+        Arc::new(SystemContext::new(Arc::new(functions), LiveState::default))
     }
 
     fn scan(&self, table: &str, by: AccessBy, policies: BoundPolicies) -> LogicalPlanBuilder {

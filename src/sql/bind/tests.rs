@@ -25,7 +25,7 @@ use crate::lake::AsOf;
 use crate::sql::references::References;
 use crate::sql::resolve::{Reached, ResolvedTable, parsed_query};
 use crate::sql::source::{SecurableSource, SourceRelation};
-use crate::system::SystemContext;
+use crate::system::{LiveState, SystemContext};
 
 struct Warehouse {
     change: Change,
@@ -142,14 +142,7 @@ impl Warehouse {
             control: None,
             temporary: None,
         });
-        let system = Arc::new(SystemContext {
-            functions: Arc::clone(&functions),
-            activity: vec![],
-            prepared: vec![],
-            cursors: vec![],
-            locks: vec![],
-            settings: vec![],
-        });
+        let system = Arc::new(SystemContext::new(Arc::clone(&functions), LiveState::default));
         Scope { functions, registry: Functions::new(), system, pins: None }
     }
 

@@ -390,5 +390,5 @@ fn debug_output_holds_no_secret() {
     let text = "create user a password 'hunter2'; create storage credential c with (key = 'hunter2'); prepare p as select 1";
     let statements = parse(text, &Limits::default()).unwrap();
     assert!(!format!("{statements:?}").contains("hunter2"));
-    assert_eq!(statements[0].log_text(), "create user a password '[redacted]'");
+    assert_eq!(&*statements[0].log_text(), "create user a password '[redacted]'");
 }

@@ -6,7 +6,6 @@ use super::reader::{Reader, refused};
 use super::session::isolation_level;
 use super::{insert, query};
 use crate::error::Result;
-use crate::sql::Remembered;
 use crate::sql::statement::{Parsed, PreparedStatement, Statement, TransactionModes, TransactionStatement};
 
 /// BEGIN and what belongs to it.
@@ -127,11 +126,7 @@ fn prepare(reader: &mut Reader) -> Result<PreparedStatement> {
         word => return Err(super::refusal(word).unwrap_or_else(|| reader.unexpected())),
     };
     let parameters = reader.parameters_since(from)?;
-    Ok(PreparedStatement::Prepare {
-        name,
-        types,
-        statement: Box::new(Parsed { statement, text: reader.text_since(from), parameters, remembered: Remembered::default() }),
-    })
+    Ok(PreparedStatement::Prepare { name, types, statement: Box::new(Parsed::new(statement, reader.text_since(from), parameters)) })
 }
 
 fn execute(reader: &mut Reader) -> Result<PreparedStatement> {

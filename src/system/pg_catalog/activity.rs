@@ -33,7 +33,7 @@ fn sees_query(context: &SystemContext, session: &Activity) -> bool {
 }
 
 fn sessions(context: &SystemContext, rows: &mut Rows) -> Result<()> {
-    for session in &context.activity {
+    for session in &context.live().activity {
         let row = rows
             .row()
             .set("datid", session.catalog.0)
@@ -60,7 +60,7 @@ fn sessions(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 }
 
 fn encryption(context: &SystemContext, rows: &mut Rows) -> Result<()> {
-    for session in &context.activity {
+    for session in &context.live().activity {
         let row = rows.row().set("pid", session.pid).set("ssl", session.tls.is_some());
         if let Some(tls) = session.tls.as_ref().filter(|_| sees_query(context, session)) {
             row.set("version", &tls.version).set("cipher", &tls.cipher).set("bits", tls.bits);
@@ -70,7 +70,7 @@ fn encryption(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 }
 
 fn gss(context: &SystemContext, rows: &mut Rows) -> Result<()> {
-    for session in &context.activity {
+    for session in &context.live().activity {
         rows.row()
             .set("pid", session.pid)
             .set("gss_authenticated", false)
@@ -82,7 +82,7 @@ fn gss(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 
 fn prepared(context: &SystemContext, rows: &mut Rows) -> Result<()> {
     let types = |oids: &[u32]| Datum::List(oids.iter().map(|oid| Datum::from(*oid)).collect());
-    for prepared in &context.prepared {
+    for prepared in &context.live().prepared {
         rows.row()
             .set("name", &prepared.name)
             .set("statement", &prepared.statement)
@@ -97,7 +97,7 @@ fn prepared(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 }
 
 fn cursors(context: &SystemContext, rows: &mut Rows) -> Result<()> {
-    for cursor in &context.cursors {
+    for cursor in &context.live().cursors {
         rows.row()
             .set("name", &cursor.name)
             .set("statement", &cursor.statement)
@@ -110,7 +110,7 @@ fn cursors(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 }
 
 fn locks(context: &SystemContext, rows: &mut Rows) -> Result<()> {
-    for lock in &context.locks {
+    for lock in &context.live().locks {
         let row = rows.row();
         let row = match lock.object {
             LockedObject::Relation { catalog, relation } => {
@@ -129,7 +129,7 @@ fn locks(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 }
 
 fn settings(context: &SystemContext, rows: &mut Rows) -> Result<()> {
-    for setting in &context.settings {
+    for setting in &context.live().settings {
         rows.row()
             .set("name", &setting.name)
             .set("setting", &setting.setting)

@@ -50,7 +50,7 @@ fn all_tables(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 
 fn databases(context: &SystemContext, rows: &mut Rows) -> Result<()> {
     for catalog in visible::catalogs(context) {
-        let sessions = context.activity.iter().filter(|session| session.catalog == catalog.id).count();
+        let sessions = context.live().activity.iter().filter(|session| session.catalog == catalog.id).count();
         rows.row()
             .set("datid", catalog.id.0)
             .set("datname", &catalog.name)

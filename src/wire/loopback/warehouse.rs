@@ -1,5 +1,6 @@
 //! A warehouse whose statements are a few words.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,7 +21,6 @@ use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Column, CopyLayout, Description, Notice, Outcome, RowStream, RowTag, TransactionStatus};
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
-use crate::sql::Remembered;
 use crate::sql::statement::{
     CopyColumns, CopyForm, CopyFormat, CopyHeader, CopyIn, CopyTable, Name, Parsed, SessionStatement, Statement, TransactionModes,
     TransactionStatement,
@@ -241,7 +241,7 @@ impl BackendSession for Session {
                     "selec" => return Err(Error::new(ErrorKind::Syntax, "syntax error at or near \"selec\"").with_position(1)),
                     _ => Statement::Session(SessionStatement::Unlisten(None)),
                 };
-                Ok(Parsed { statement, text: text.into(), parameters: 0, remembered: Remembered::default() })
+                Ok(Parsed::new(statement, text.into(), 0))
             })
             .collect()
     }
@@ -382,6 +382,10 @@ impl BackendSession for Session {
     fn setting(&self, name: &str) -> Option<String> {
         let given = self.request.parameters.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
         given.map(|(_, value)| value.clone())
+    }
+
+    fn settings(&self) -> Arc<BTreeMap<String, String>> {
+        Arc::new(self.request.parameters.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect())
     }
 
     fn cancel_token(&mut self) -> CancellationToken {
