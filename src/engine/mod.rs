@@ -257,6 +257,23 @@ fn typed_parameters(query: &GovernedQuery, parameters: &[ScalarValue]) -> Result
     parameters.iter().zip(types).map(cast).collect()
 }
 
+/// Whether a plan does nothing but hand out stored columns of one relation.
+fn hands_out(plan: &LogicalPlan) -> bool {
+    fn is_column(expr: &Expr) -> bool {
+        match expr {
+            Expr::Alias(alias) => is_column(&alias.expr),
+            expr => matches!(expr, Expr::Column(_)),
+        }
+    }
+    match plan {
+        LogicalPlan::TableScan(scan) => scan.filters.is_empty(),
+        LogicalPlan::Projection(projection) => projection.expr.iter().all(is_column) && hands_out(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => hands_out(&alias.input),
+        LogicalPlan::Limit(limit) => hands_out(&limit.input),
+        _ => false,
+    }
+}
+
 /// The value of a literal or a parameter.
 fn constant(expr: &Expr, parameters: &[ScalarValue]) -> Result<ScalarValue, DataFusionError> {
     let parameter = |id: &str| parameters.get(id.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)?).cloned();
@@ -272,7 +289,7 @@ fn constant(expr: &Expr, parameters: &[ScalarValue]) -> Result<ScalarValue, Data
 
 async fn plan_governed(
     query: GovernedQuery,
-    state: SessionState,
+    mut state: SessionState,
     parameters: Vec<ScalarValue>,
     deadline: Option<tokio::time::Instant>,
 ) -> Result<PhysicalQuery> {
@@ -281,6 +298,10 @@ async fn plan_governed(
     let logical = query.into_plan();
     let logical = if parameters.is_empty() { Ok(logical) } else { logical.with_param_values(parameters) };
     let logical = Arc::new(logical.map_err(|error| from_datafusion(error, redacted))?);
+    if hands_out(&logical) {
+        // One thread decodes as fast as one connection encodes; more would only hold more row groups.
+        state.config_mut().options_mut().execution.target_partitions = 1;
+    }
     let plan = physical_plan(&state, &logical).await.map_err(|error| from_datafusion(error, redacted))?;
     Ok(PhysicalQuery { plan, logical, state, columns, redacted, deadline })
 }
