@@ -1,6 +1,8 @@
 //! Days since 1970-01-01 to year, month and day and back, in the proleptic Gregorian calendar, for every year an `i64` of days holds.
 //!
-//! Years are astronomical: 0 is 1 BC. The arithmetic is the well-known one that starts years in March and counts in eras of 400 years.
+//! Years are astronomical: 0 is 1 BC. The arithmetic is the well-known one that starts years in March and counts in eras of 400 years; what
+//! every row of a result goes through is Neri's and Schneider's form of it ("Euclidean affine functions and their application to calendar
+//! algorithms", 2022), whose divisions are 32-bit multiplications.
 
 /// Seconds of a day.
 pub const DAY_SECONDS: i64 = 86_400;
@@ -17,15 +19,18 @@ const ERA_DAYS: i64 = 146_097;
 pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(ERA_DAYS);
-    let day_of_era = shifted.rem_euclid(ERA_DAYS);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "1 to 12 and 1 to 31")]
-    (year, month as u32, day as u32)
+    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "below the days of an era")]
+    let quarters = 4 * shifted.rem_euclid(ERA_DAYS) as u32 + 3;
+    let (century, day_of_century) = (quarters / 146_097, quarters % 146_097 / 4);
+    let scaled = 2_939_745 * u64::from(4 * day_of_century + 3);
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves are meant")]
+    let (year_of_century, day_of_year) = ((scaled >> 32) as u32, (scaled as u32) / 2_939_745 / 4);
+    let months = 2_141 * day_of_year + 197_913;
+    let (month, day) = (months >> 16, (months & 0xffff) / 2_141 + 1);
+    // The year of this arithmetic ends with February.
+    let is_next_year = day_of_year >= 306;
+    let year = era * 400 + i64::from(century * 100 + year_of_century) + i64::from(is_next_year);
+    (year, if is_next_year { month - 12 } else { month }, day)
 }
 
 /// The day counted from 1970-01-01.

@@ -119,6 +119,9 @@ impl Date {
 
     #[inline]
     fn push_iso<const N: usize>(&self, text: &mut ValueText<N>) {
+        if let Ok(year @ 1..=9999) = u32::try_from(self.year) {
+            return text.push_iso_date(year, self.month, self.day);
+        }
         self.push_year(text);
         text.push(b'-');
         text.push_pair(self.month);
@@ -166,11 +169,7 @@ impl Date {
 fn push_time<const N: usize>(text: &mut ValueText<N>, micros: i64) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a day has 86,400 seconds")]
     let (seconds, fraction) = (micros.div_euclid(1_000_000) as u32, micros.rem_euclid(1_000_000) as u64);
-    text.push_pair(seconds / 3600);
-    text.push(b':');
-    text.push_pair(seconds / 60 % 60);
-    text.push(b':');
-    text.push_pair(seconds % 60);
+    text.push_clock(seconds / 3600, seconds / 60 % 60, seconds % 60);
     push_fraction(text, fraction);
 }
 

@@ -107,6 +107,33 @@ impl<const N: usize> ValueText<N> {
         }
     }
 
+    /// Appends `2024-02-29`; the year is below 10,000.
+    #[inline]
+    pub(super) fn push_iso_date(&mut self, year: u32, month: u32, day: u32) {
+        let Some(slot) = self.bytes.get_mut(self.length..self.length + 10) else { return };
+        let pair = |number: u32| PAIRS[(number % 100) as usize];
+        slot[..2].copy_from_slice(&pair(year / 100));
+        slot[2..4].copy_from_slice(&pair(year));
+        slot[4] = b'-';
+        slot[5..7].copy_from_slice(&pair(month));
+        slot[7] = b'-';
+        slot[8..].copy_from_slice(&pair(day));
+        self.length += 10;
+    }
+
+    /// Appends `23:59:59`.
+    #[inline]
+    pub(super) fn push_clock(&mut self, hours: u32, minutes: u32, seconds: u32) {
+        let Some(slot) = self.bytes.get_mut(self.length..self.length + 8) else { return };
+        let pair = |number: u32| PAIRS[(number % 100) as usize];
+        slot[..2].copy_from_slice(&pair(hours));
+        slot[2] = b':';
+        slot[3..5].copy_from_slice(&pair(minutes));
+        slot[5] = b':';
+        slot[6..].copy_from_slice(&pair(seconds));
+        self.length += 8;
+    }
+
     /// Appends `value` in decimal.
     #[inline]
     pub(crate) fn push_u64(&mut self, value: u64) {
