@@ -1,10 +1,12 @@
 //! The dialect that sqlparser parses queries and expressions in: PostgreSQL, table versions, and no recursion over flat lists.
 //!
-//! sqlparser asks a dialect what it may accept; [`Dialect`] answers as PostgreSQL would, and takes the parser over in three places:
+//! sqlparser asks a dialect what it may accept; [`Dialect`] answers as PostgreSQL would, and takes the parser over in some places:
 //!
 //! - **AND and OR** are parsed by a loop and become balanced trees. A left-deep tree of ten thousand conditions, which BI tools send,
 //!   would overflow the stack of every walker behind; a balanced one is fourteen deep and means the same.
 //! - **`OPERATOR(pg_catalog.~)`** becomes the plain operator, with PostgreSQL's precedence for it.
+//! - **Operators before their operand** and **IS DISTINCT FROM** reach as far as PostgreSQL's do: `-2 ^ 2` is 4, `~1 + 2` is `~(1 + 2)`,
+//!   `a IS DISTINCT FROM b AND c` ends before AND.
 //! - **`current_schema`, `current_role`** without parentheses are function calls; `name 'x'` and other type names before a string are
 //!   typed constants.
 //!
@@ -15,7 +17,7 @@ use std::any::TypeId;
 use std::cell::Cell;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, TypedString, Value,
+    BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, TypedString, UnaryOperator, Value,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -38,9 +40,18 @@ const FUEL_PER_TOKEN: usize = 50;
 /// Precedence of operators that have no rule of their own (PostgreSQL's "any other operator").
 const OTHER_OPERATOR: u8 = 70;
 
+/// Precedence of the sign of a number: above COLLATE, below subscripts and casts.
+const SIGN: u8 = 125;
+
 impl LakeholdDialect {
     pub(super) fn new(tokens: usize) -> Self {
         Self { base: PostgreSqlDialect {}, fuel: Cell::new(tokens.saturating_mul(FUEL_PER_TOKEN).saturating_add(1000)) }
+    }
+
+    fn burn(&self, fuel: usize) -> Result<(), ParserError> {
+        let left = self.fuel.get().checked_sub(fuel).ok_or(ParserError::RecursionLimitExceeded)?;
+        self.fuel.set(left);
+        Ok(())
     }
 
     /// A word that is an operand of its own: a context function without parentheses, or a typed string constant.
@@ -62,6 +73,34 @@ impl LakeholdDialect {
             }
             _ => None,
         }
+    }
+
+    /// `-x`, `+x`, `~x`, `@x`, `|/x`, `||/x`.
+    fn parse_unary(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let (op, precedence) = match parser.peek_token_ref().token {
+            Token::Minus => (UnaryOperator::Minus, SIGN),
+            Token::Plus => (UnaryOperator::Plus, SIGN),
+            Token::Tilde => (UnaryOperator::BitwiseNot, OTHER_OPERATOR),
+            Token::AtSign => (UnaryOperator::PGAbs, OTHER_OPERATOR),
+            Token::PGSquareRoot => (UnaryOperator::PGSquareRoot, OTHER_OPERATOR),
+            Token::PGCubeRoot => (UnaryOperator::PGCubeRoot, OTHER_OPERATOR),
+            _ => return None,
+        };
+        parser.advance_token();
+        Some(parser.parse_subexpr(precedence).map(|operand| Expr::UnaryOp { op, expr: Box::new(operand) }))
+    }
+
+    /// `left IS [NOT] DISTINCT FROM right`.
+    fn parse_distinct(&self, parser: &mut Parser, left: &Expr) -> Option<Result<Expr, ParserError>> {
+        let build = if parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| build(Box::new(left.clone()), Box::new(right))))
     }
 
     /// `left OPERATOR(schema.op) right`.
@@ -217,11 +256,10 @@ impl Dialect for LakeholdDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        match self.fuel.get().checked_sub(1) {
-            Some(left) => self.fuel.set(left),
-            None => return Some(Err(ParserError::RecursionLimitExceeded)),
+        if let Err(error) = self.burn(1) {
+            return Some(Err(error));
         }
-        Self::parse_word(parser)
+        Self::parse_word(parser).or_else(|| Self::parse_unary(parser))
     }
 
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
@@ -235,6 +273,7 @@ impl Dialect for LakeholdDialect {
             Keyword::AND => Some(self.parse_conditions(parser, expr, &BinaryOperator::And, Keyword::AND, Precedence::And)),
             Keyword::OR => Some(self.parse_conditions(parser, expr, &BinaryOperator::Or, Keyword::OR, Precedence::Or)),
             Keyword::OPERATOR => Some(self.parse_operator(parser, expr)),
+            Keyword::IS => self.parse_distinct(parser, expr),
             Keyword::BETWEEN | Keyword::NOT => {
                 let behind = usize::from(word.keyword == Keyword::NOT);
                 let is_keyword = |ahead: usize, keyword: Keyword| matches!(&parser.peek_nth_token_ref(ahead).token, Token::Word(word) if word.keyword == keyword);
