@@ -1,9 +1,10 @@
-//! How plans are made: DataFusion's own rules, our settings, and two rules of ours: integers do not wrap, and functions do
-//! not build values without bound.
+//! How plans are made: DataFusion's own rules, our settings, and rules of ours: integers do not wrap, functions do not build
+//! values without bound, NULLs match in joins where `IS NOT DISTINCT FROM` says so.
 //!
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
 mod checked_arithmetic;
+mod null_equal;
 mod output_cap;
 
 use std::sync::Arc;
@@ -13,10 +14,13 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
 use super::runtime::memory_bounds;
+use null_equal::{NullEqualKeys, PlainKeys};
+
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) use checked_arithmetic::CheckedArithmetic;
@@ -31,8 +35,19 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
         .with_aggregate_functions(vec![first_value_udaf()])
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_analyzer_rule(Arc::new(OutputCap::new(options.function_output.as_usize())))
+        .with_optimizer_rules(optimizer_rules())
+        .with_query_planner(Arc::new(NullEqualKeys))
         .build();
     Ok(state)
+}
+
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let plain_keys = Arc::new(PlainKeys::default());
+    let mut rules = Optimizer::new().rules;
+    for rule in rules.iter_mut().filter(|rule| rule.name() == plain_keys.name()) {
+        *rule = Arc::clone(&plain_keys) as _;
+    }
+    rules
 }
 
 fn config(options: &EngineOptions) -> Result<SessionConfig> {
