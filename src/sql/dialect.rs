@@ -138,6 +138,8 @@ impl LakeholdDialect {
             low: Box::new(low.clone()),
             high: Box::new(high.clone()),
         };
+        // All three stand there twice, and so does what is nested in them.
+        self.burn([expr, &low, &high].iter().map(|part| part.to_string().len()).sum::<usize>() / 4)?;
         let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
         let either = Expr::BinaryOp { left: Box::new(between(&low, &high)), op, right: Box::new(between(&high, &low)) };
         Ok(Expr::Nested(Box::new(either)))

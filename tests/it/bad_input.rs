@@ -71,3 +71,24 @@ async fn a_full_spill_directory_ends_the_statement_only() {
     assert_eq!(sqlstate(&admin, "SELECT id, t FROM big ORDER BY t DESC, id").await, "53100");
     assert_eq!(rows(&admin, "SELECT count(*) FROM big").await, [[Some("300000".to_string())]]);
 }
+
+/// Expressions that are written twice in the plan double at every level of nesting.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_that_would_grow_without_bound_are_refused() {
+    let server = Server::start();
+    let admin = server.admin().await;
+    run(&admin, "CREATE TABLE t AS SELECT 1 AS x, true AS b").await;
+    run(&admin, "SET statement_timeout = '20s'").await;
+    let nested = |open: &str, inner: &str, close: &str| format!("SELECT {}{inner}{} FROM t", open.repeat(90), close.repeat(90));
+    for statement in [
+        nested("coalesce(", "x", ", 1)"),
+        nested("nullif(", "x", ", 1)"),
+        nested("(", "b", " BETWEEN false AND true)"),
+        nested("(", "b", " BETWEEN SYMMETRIC false AND true)"),
+        nested("CASE ", "x", " WHEN 1 THEN 2 WHEN 3 THEN 4 END"),
+    ] {
+        assert_eq!(sqlstate(&admin, &statement).await, "54001", "{statement}");
+    }
+    let few = format!("SELECT {}x{} FROM t", "coalesce(nullif(".repeat(4), ", 2), 1)".repeat(4));
+    assert_eq!(rows(&admin, &few).await, [[Some("1".to_string())]]);
+}

@@ -1,9 +1,10 @@
 //! How plans are made: DataFusion's own rules, our settings, and rules of ours: integers do not wrap, functions do not build
-//! values without bound, NULLs match in joins where `IS NOT DISTINCT FROM` says so.
+//! values without bound, expressions do not grow without bound.
 //!
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
 mod checked_arithmetic;
+mod growth;
 mod null_equal;
 mod output_cap;
 
@@ -14,11 +15,12 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
-use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
 use super::runtime::memory_bounds;
+use growth::BoundedGrowth;
 use null_equal::{NullEqualKeys, PlainKeys};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -33,12 +35,19 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
         .with_runtime_env(runtime)
         // The optimiser looks it up by name to plan DISTINCT ON.
         .with_aggregate_functions(vec![first_value_udaf()])
-        .with_analyzer_rule(Arc::new(CheckedArithmetic))
-        .with_analyzer_rule(Arc::new(OutputCap::new(options.function_output.as_usize())))
+        .with_analyzer_rules(analyzer_rules(options))
         .with_optimizer_rules(optimizer_rules())
         .with_query_planner(Arc::new(NullEqualKeys))
         .build();
     Ok(state)
+}
+
+fn analyzer_rules(options: &EngineOptions) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(BoundedGrowth)];
+    rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(CheckedArithmetic));
+    rules.push(Arc::new(OutputCap::new(options.function_output.as_usize())));
+    rules
 }
 
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {

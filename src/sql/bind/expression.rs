@@ -404,7 +404,7 @@ impl Binder<'_> {
                 let Some((left, right)) = pairs.next() else { return Err(Error::internal("empty row")) };
                 let mut result = self.compare(operator, left, right)?;
                 for (left, right) in pairs {
-                    let equal = self.compare(Operator::Eq, left.clone(), right.clone())?;
+                    let equal = self.compare(Operator::Eq, self.copied(&left)?, self.copied(&right)?)?;
                     let before = self.compare(strict, left, right)?;
                     let rest = self.binary(&BinaryOp::And, equal, result)?;
                     result = self.binary(&BinaryOp::Or, before, rest)?;
@@ -472,7 +472,7 @@ impl Binder<'_> {
         let high = self.expression(high, place)?;
         let (from, to, connect) =
             if negated { (Operator::Lt, Operator::Gt, BinaryOp::Or) } else { (Operator::GtEq, Operator::LtEq, BinaryOp::And) };
-        let above = self.compare(from, value.clone(), low).map_err(|error| at(error, expr.span()))?;
+        let above = self.compare(from, self.copied(&value)?, low).map_err(|error| at(error, expr.span()))?;
         let below = self.compare(to, value, high).map_err(|error| at(error, expr.span()))?;
         self.binary(&connect, above, below)
     }
@@ -615,7 +615,7 @@ impl Binder<'_> {
             let test = match &operand {
                 Some(operand) => {
                     let value = self.expression(condition, place)?;
-                    self.compare(Operator::Eq, operand.clone(), value).map_err(|error| at(error, condition.span()))?
+                    self.compare(Operator::Eq, self.copied(operand)?, value).map_err(|error| at(error, condition.span()))?
                 }
                 None => {
                     let value = self.expression(condition, place)?;

@@ -331,7 +331,7 @@ impl Binder<'_> {
                     <[Typed; 2]>::try_from(arguments).map_err(|arguments| undefined_function("nullif", &arguments))?;
                 let left =
                     self.settled(if left.is_unknown() && !right.is_unknown() { self.cast(left, &right.sql_type)? } else { left })?;
-                let equal = self.compare(Operator::Eq, left.clone(), right)?;
+                let equal = self.compare(Operator::Eq, self.copied(&left)?, right)?;
                 let null = ScalarValue::try_from(&left.data_type).unwrap_or(ScalarValue::Null);
                 let expr = Expr::Case(Case::new(
                     None,

@@ -84,6 +84,8 @@ struct Shared {
     volatile: bool,
     /// A function was called that knows the statement's own moment.
     of_the_moment: bool,
+    /// Nodes of expressions that stand in the plan a second time.
+    copied: usize,
     /// How often an internal name was given out.
     names: HashMap<String, usize>,
     /// Every internal column with its type, for references from subqueries.

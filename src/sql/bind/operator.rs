@@ -581,7 +581,7 @@ impl Binder<'_> {
         let connect = if all { BinaryOp::And } else { BinaryOp::Or };
         let mut result: Option<Typed> = None;
         for element in elements {
-            let one = self.binary(op, value.clone(), element)?;
+            let one = self.binary(op, self.copied(value)?, element)?;
             result = Some(match result {
                 None => one,
                 Some(before) => self.binary(&connect, before, one)?,

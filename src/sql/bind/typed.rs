@@ -6,11 +6,18 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::Expr;
 
+use super::Binder;
+use super::error::plan_error;
 use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Nodes that the expressions of one statement may have in copies.
+const MOST_COPIED: usize = 500_000;
 
 /// A bound expression, its SQL type and its Arrow type.
 #[derive(Debug, Clone)]
@@ -109,6 +116,27 @@ impl Typed {
     /// The column `name` of `relation`, with this one's type.
     pub(super) fn as_column(&self, column: Column) -> Typed {
         Typed { expr: Expr::Column(column), ..self.clone() }
+    }
+}
+
+impl Binder<'_> {
+    /// The value once more, for an expression that must name it twice. Nested, such expressions double at every level.
+    ///
+    /// # Errors
+    /// 54001 if the statement would become too large.
+    pub(super) fn copied(&self, value: &Typed) -> Result<Typed> {
+        let mut shared = self.world.shared.borrow_mut();
+        let counted = value.expr.apply(|_| {
+            shared.copied += 1;
+            Ok(if shared.copied > MOST_COPIED { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        });
+        counted.map_err(plan_error)?;
+        if shared.copied > MOST_COPIED {
+            return Err(Error::new(ErrorKind::TooComplex, "expression is too complex").with_hint(
+                "Expressions that are used more than once are nested too deeply; compute the inner ones in a subquery.",
+            ));
+        }
+        Ok(value.clone())
     }
 }
 
