@@ -72,6 +72,34 @@ async fn a_full_spill_directory_ends_the_statement_only() {
     assert_eq!(rows(&admin, "SELECT count(*) FROM big").await, [[Some("300000".to_string())]]);
 }
 
+/// What each level of an expression costs must not grow with its depth.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_chains_of_operators_are_planned_in_time() {
+    let server = Server::start();
+    let admin = server.admin().await;
+    run(&admin, "CREATE TABLE t AS SELECT 1 AS x, 'a' AS s, 1.5::float8 AS f").await;
+    let chain = |term: &str, operator: &str| vec![term; 400].join(operator);
+    run(&admin, "SET statement_timeout = '20s'").await;
+    for statement in [
+        format!("SELECT {} FROM t", chain("x", " + ")),
+        format!("SELECT x FROM t WHERE 0 < {}", chain("x", " - ")),
+        format!("SELECT sum({}) FROM t", chain("x", " + ")),
+        format!("SELECT count(*) FROM t GROUP BY {}", chain("x", " + ")),
+        format!("SELECT x FROM t ORDER BY {}", chain("x", " + ")),
+        format!("SELECT {} FROM t", chain("f", " / ")),
+        format!("SELECT {} FROM t", chain("s", " || ")),
+        format!("SELECT now() {}", " - interval '1 day'".repeat(100)),
+        format!("SELECT count(*) FROM t WHERE {}", chain("(x = 1 AND f < 2)", " OR ")),
+        format!("SELECT count(*) FROM t WHERE {}", chain("(x = 1 OR f < 2)", " AND ")),
+        format!("SELECT CASE {} END FROM t", "WHEN x = 2 THEN x + 1 ".repeat(400)),
+        format!("SELECT count(*) FROM t WHERE x IN ({})", chain("x + 1", ", ")),
+    ] {
+        let began = std::time::Instant::now();
+        rows(&admin, &statement).await;
+        println!("{:?} {}", began.elapsed(), &statement[..60]);
+    }
+}
+
 /// Expressions that are written twice in the plan double at every level of nesting.
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_that_would_grow_without_bound_are_refused() {

@@ -5,6 +5,7 @@
 //! - `timestamp - timestamp`, `time - time`, `time + interval`, `interval * number`, and the length by which intervals compare;
 //! - the one row that a scalar subquery may have.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone};
@@ -61,87 +62,108 @@ impl Kernel {
     }
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+/// A kernel in one place of a statement.
+#[derive(Debug)]
 struct KernelFunction {
     kernel: Kernel,
     signature: Signature,
+    /// What a column is called that holds the call and was given no name.
+    label: String,
 }
 
-fn function(kernel: Kernel, arguments: usize) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(KernelFunction { kernel, signature: Signature::any(arguments, Volatility::Immutable) }))
+/// Labels up to this size show the arguments.
+const LONGEST_LABEL: usize = 100;
+
+impl KernelFunction {
+    /// The label is made once: DataFusion asks for the name of an expression at every step, and a name that is written anew from the
+    /// names of the arguments, theirs from those of their own, would cost the cube of a sum's length.
+    fn new(kernel: Kernel, arguments: &[Expr]) -> Self {
+        let names: Vec<String> = arguments.iter().map(|argument| argument.schema_name().to_string()).collect();
+        let label = format!("{}({})", kernel.name(), names.join(","));
+        let label = if label.len() <= LONGEST_LABEL { label } else { format!("{}#{:016x}", kernel.name(), digest(&label)) };
+        Self { kernel, signature: Signature::any(arguments.len(), Volatility::Immutable), label }
+    }
 }
 
-static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Add, 2));
-static SUBTRACT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Subtract, 2));
-static MULTIPLY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Multiply, 2));
-static DIVIDE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Divide, 2));
-static RINT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::Rint, 1));
-static AT_ZONE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::AtZone, 2));
-static TIMESTAMP_DIFFERENCE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::TimestampDifference, 2));
-static TIME_DIFFERENCE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::TimeDifference, 2));
-static TIME_SHIFT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::TimeShift, 2));
-static INTERVAL_LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::IntervalLength, 1));
-static INTERVAL_TIMES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(Kernel::IntervalTimes, 2));
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl PartialEq for KernelFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.kernel == other.kernel
+    }
+}
+impl Eq for KernelFunction {}
+impl Hash for KernelFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kernel.hash(state);
+    }
+}
+
 static SINGLE_VALUE: LazyLock<Arc<AggregateUDF>> =
     LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(SingleValue { signature: Signature::any(1, Volatility::Immutable) })));
 
-fn call(function: &Arc<ScalarUDF>, arguments: Vec<Expr>) -> Expr {
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), arguments))
+fn call(kernel: Kernel, arguments: Vec<Expr>) -> Expr {
+    let function = ScalarUDF::new_from_impl(KernelFunction::new(kernel, &arguments));
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), arguments))
 }
 
 /// `left + right` on one integer type; fails on overflow.
 pub(super) fn add(left: Expr, right: Expr) -> Expr {
-    call(&ADD, vec![left, right])
+    call(Kernel::Add, vec![left, right])
 }
 
 /// `left - right` on one integer type; fails on overflow.
 pub(super) fn subtract(left: Expr, right: Expr) -> Expr {
-    call(&SUBTRACT, vec![left, right])
+    call(Kernel::Subtract, vec![left, right])
 }
 
 /// `left * right` on one integer type; fails on overflow.
 pub(super) fn multiply(left: Expr, right: Expr) -> Expr {
-    call(&MULTIPLY, vec![left, right])
+    call(Kernel::Multiply, vec![left, right])
 }
 
 /// `left / right` on one float type; fails at zero.
 pub(super) fn divide(left: Expr, right: Expr) -> Expr {
-    call(&DIVIDE, vec![left, right])
+    call(Kernel::Divide, vec![left, right])
 }
 
 /// Rounds a float half to even, PostgreSQL's `rint`.
 pub(super) fn rint(value: Expr) -> Expr {
-    call(&RINT, vec![value])
+    call(Kernel::Rint, vec![value])
 }
 
 /// The moment at which the clock of `zone` shows the timestamp `value`.
 pub(super) fn at_zone(value: Expr, zone: &str) -> Expr {
-    call(&AT_ZONE, vec![value, lit(zone)])
+    call(Kernel::AtZone, vec![value, lit(zone)])
 }
 
 /// `left - right` of two timestamps, in days and time of day.
 pub(super) fn timestamp_difference(left: Expr, right: Expr) -> Expr {
-    call(&TIMESTAMP_DIFFERENCE, vec![left, right])
+    call(Kernel::TimestampDifference, vec![left, right])
 }
 
 /// `left - right` of two times of day.
 pub(super) fn time_difference(left: Expr, right: Expr) -> Expr {
-    call(&TIME_DIFFERENCE, vec![left, right])
+    call(Kernel::TimeDifference, vec![left, right])
 }
 
 /// A time of day moved by the hours, minutes and seconds of an interval, around the clock.
 pub(super) fn time_shift(time: Expr, interval: Expr) -> Expr {
-    call(&TIME_SHIFT, vec![time, interval])
+    call(Kernel::TimeShift, vec![time, interval])
 }
 
 /// What intervals compare by: a month has thirty days, a day twenty-four hours.
 pub(super) fn interval_length(interval: Expr) -> Expr {
-    call(&INTERVAL_LENGTH, vec![interval])
+    call(Kernel::IntervalLength, vec![interval])
 }
 
 /// `interval * factor`, where the factor is a double.
 pub(super) fn interval_times(interval: Expr, factor: Expr) -> Expr {
-    call(&INTERVAL_TIMES, vec![interval, factor])
+    call(Kernel::IntervalTimes, vec![interval, factor])
 }
 
 /// The only value of a column; fails if there are several.
@@ -154,6 +176,10 @@ const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 impl ScalarUDFImpl for KernelFunction {
     fn name(&self) -> &str {
         self.kernel.name()
+    }
+
+    fn schema_name(&self, _arguments: &[Expr]) -> Result<String> {
+        Ok(self.label.clone())
     }
 
     fn signature(&self) -> &Signature {
