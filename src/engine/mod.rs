@@ -162,7 +162,8 @@ impl Engine {
         let state = self.statement_state(settings);
         let workers = self.workers.handle()?.clone();
         // Boxed, so that the futures of sessions stay small.
-        let work: PlannerWork = Box::new(move || workers.block_on(plan_governed(query, state, parameters, deadline)));
+        let work: PlannerWork =
+            Box::new(move || workers.block_on(planner::while_awaited(plan_governed(query, state, parameters, deadline))));
         let started = std::time::Instant::now();
         let planned = async { self.planners.run(work).await? };
         let planned = Limits::new(CancellationToken::new(), deadline).bound(planned).await;

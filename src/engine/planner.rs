@@ -1,23 +1,52 @@
 //! Threads for binding and planning.
 //!
 //! Expression trees recurse deeply, in our binder, in DataFusion's rules and in every `Drop` of a tree, so all of that runs on threads with
-//! stacks of 64 MiB. Planning cannot be interrupted: a caller that gives up leaves its thread busy until the work returns, and
-//! what the work returned is dropped there. That is wanted: whoever sends many such statements uses up planners, not the machine.
+//! stacks of 64 MiB. A thread cannot be interrupted: work whose caller has given up ends where it looks up next ([`check_awaited`]), and what
+//! it returns is dropped there. The optimiser's rules look up, and so does whoever waits for something ([`while_awaited`]).
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
+use super::stream::cancelled;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Stack of one planner.
 const STACK: usize = 64 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    /// Cancelled when nobody waits any more for what this thread works on.
+    static GIVEN_UP: RefCell<CancellationToken> = RefCell::new(CancellationToken::new());
+}
+
+/// Called from time to time by long work on a planner.
+///
+/// # Errors
+/// [`ErrorKind::Cancelled`] if the caller has given up. It does not read it.
+pub(super) fn check_awaited() -> Result<()> {
+    if GIVEN_UP.with_borrow(CancellationToken::is_cancelled) { Err(cancelled()) } else { Ok(()) }
+}
+
+/// Waits for `future` on a planner for as long as the caller waits for the planner.
+///
+/// # Errors
+/// What `future` fails with; [`ErrorKind::Cancelled`] if the caller has given up.
+pub(super) async fn while_awaited<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let given_up = GIVEN_UP.with_borrow(CancellationToken::clone);
+    tokio::select! {
+        biased;
+        () = given_up.cancelled() => Err(cancelled()),
+        outcome = future => outcome,
+    }
+}
 
 /// The planner threads and the queue before them.
 #[derive(Debug)]
@@ -63,10 +92,13 @@ impl Planners {
     /// [`ErrorKind::LimitExceeded`] when too many statements wait for a planner; an internal error when `work` panicked.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
+        let given_up = CancellationToken::new();
+        let _waiting = given_up.clone().drop_guard();
         let job = move || {
-            if sender.is_closed() {
+            if given_up.is_cancelled() {
                 return;
             }
+            GIVEN_UP.set(given_up);
             let outcome = catch_unwind(AssertUnwindSafe(work));
             // Nobody waits any more: the outcome is dropped here, on the big stack.
             let _ = sender.send(outcome);
@@ -157,20 +189,30 @@ mod tests {
         assert_eq!(planners.run(|| 7).await.unwrap(), 7);
     }
 
-    #[tokio::test]
-    async fn a_given_up_planner_keeps_its_thread_and_later_work_waits() {
-        let planners = Planners::new(1, 1).unwrap();
-        let (release, blocked) = std::sync::mpsc::channel::<()>();
-        let mut first = Box::pin(planners.run(move || blocked.recv()));
-        assert!(futures::poll!(&mut first).is_pending());
+    /// Gives up on `work` once it has begun, on the only planner.
+    async fn give_up<T: Send + 'static>(planners: &Planners, work: impl FnOnce() -> T + Send + 'static) {
+        let mut future = Box::pin(planners.run(work));
+        assert!(futures::poll!(&mut future).is_pending());
         while !planners.queue.state.lock().jobs.is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        drop(first);
+    }
+
+    #[tokio::test]
+    async fn given_up_work_keeps_its_thread_until_it_looks_up_and_later_work_waits() {
+        let planners = Planners::new(1, 1).unwrap();
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        give_up(&planners, move || blocked.recv()).await;
         let mut second = Box::pin(planners.run(|| 2));
         assert!(futures::poll!(&mut second).is_pending());
         assert_eq!(planners.run(|| 3).await.unwrap_err().kind().sqlstate(), "53400");
         release.send(()).unwrap();
         assert_eq!(second.await.unwrap(), 2);
+
+        give_up(&planners, || while check_awaited().is_ok() {}).await;
+        assert!(planners.run(|| check_awaited().is_ok()).await.unwrap(), "the next work has a caller of its own");
+        let runtime = tokio::runtime::Handle::current();
+        give_up(&planners, move || runtime.block_on(while_awaited(std::future::pending::<Result<()>>()))).await;
+        assert_eq!(planners.run(|| 4).await.unwrap(), 4);
     }
 }

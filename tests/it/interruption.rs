@@ -1,7 +1,7 @@
 //! What stops a statement that runs: a cancel request, a time limit, another session's word, the end of its client. `bench/cancel.py`
 //! measures how soon.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, NoTls};
 
@@ -125,4 +125,31 @@ fn a_client_that_is_gone_ends_what_runs() {
         server.eventually("its session is gone", |server| server.metric("lakehold_wire_sessions") == 0.0);
     }
     server.until_quiet();
+}
+
+/// A client cannot keep the planners from others by sending what is long in the planning and giving up on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn plannings_that_were_given_up_leave_their_planners_to_others() {
+    let server = Server::start_with(&["engine.planner_threads=2"]);
+    let observer = server.admin().await;
+    run(&observer, "CREATE TABLE t AS SELECT 1 AS x").await;
+    let long = format!("({})", vec!["x"; 100].join(" + "));
+    let text = format!("SELECT {} FROM t", vec![long; 200].join(", "));
+    let began = Instant::now();
+    assert_eq!(rows(&observer, &text).await.len(), 1);
+    let alone = began.elapsed();
+    assert!(alone > Duration::from_secs(2), "it must be long in the planning to show anything: {alone:?}");
+
+    let mut sessions = Vec::new();
+    for _ in 0..12 {
+        let (client, text) = (server.admin().await, text.clone());
+        run(&client, "SET statement_timeout = '1s'").await;
+        sessions.push(tokio::spawn(async move { sqlstate(&client, &text).await }));
+    }
+    for session in sessions {
+        assert_eq!(session.await.unwrap(), "57014");
+    }
+    let began = Instant::now();
+    assert_eq!(rows(&observer, "SELECT 1").await.len(), 1);
+    assert!(began.elapsed() < alone, "{:?} for SELECT 1 behind plannings of {alone:?}", began.elapsed());
 }

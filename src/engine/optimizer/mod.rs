@@ -1,10 +1,11 @@
 //! How plans are made: DataFusion's own rules, our settings, and rules of ours: integers do not wrap, functions do not build
-//! values without bound, expressions do not grow without bound.
+//! values without bound, expressions do not grow without bound. Every rule stops when its plan is no longer wanted.
 //!
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
 mod checked_arithmetic;
 mod growth;
+mod interruptible;
 mod null_equal;
 mod output_cap;
 
@@ -16,11 +17,14 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
 use super::runtime::memory_bounds;
 use growth::BoundedGrowth;
+use interruptible::interruptible;
 use null_equal::{NullEqualKeys, PlainKeys};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +41,7 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
         .with_aggregate_functions(vec![first_value_udaf()])
         .with_analyzer_rules(analyzer_rules(options))
         .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rules(physical_rules())
         .with_query_planner(Arc::new(NullEqualKeys))
         .build();
     Ok(state)
@@ -47,7 +52,7 @@ fn analyzer_rules(options: &EngineOptions) -> Vec<Arc<dyn AnalyzerRule + Send + 
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(OutputCap::new(options.function_output.as_usize())));
-    rules
+    interruptible(rules).map(|rule| rule as _).collect()
 }
 
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -56,7 +61,11 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     for rule in rules.iter_mut().filter(|rule| rule.name() == plain_keys.name()) {
         *rule = Arc::clone(&plain_keys) as _;
     }
-    rules
+    interruptible(rules).map(|rule| rule as _).collect()
+}
+
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    interruptible(PhysicalOptimizer::new().rules).map(|rule| rule as _).collect()
 }
 
 fn config(options: &EngineOptions) -> Result<SessionConfig> {
