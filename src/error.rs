@@ -9,6 +9,9 @@
 use std::fmt;
 
 pub mod datafusion;
+mod regex;
+
+pub use regex::regex_fault;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

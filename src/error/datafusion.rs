@@ -18,7 +18,7 @@ use ::datafusion::common::SchemaError;
 use ::datafusion::error::DataFusionError;
 use ::datafusion::parquet::errors::ParquetError;
 
-use super::{Error, ErrorKind};
+use super::{Error, ErrorKind, regex_fault};
 
 /// Maps an error of planning or execution. `redacted` is true as soon as a governed table is in the plan.
 pub fn from_datafusion(error: DataFusionError, redacted: bool) -> Error {
@@ -104,12 +104,16 @@ fn classify(error: &DataFusionError) -> Told {
         DataFusionError::ExecutionJoin(_) => Told::new(ErrorKind::Internal, "internal error"),
         DataFusionError::ResourcesExhausted(text) => classify_resources(text),
         DataFusionError::External(inner) => classify_external(inner.as_ref()),
+        // A constant pattern of `~` that does not compile.
+        DataFusionError::Context(what, inner) if what == "Invalid regex" => invalid_regex(&inner.to_string()),
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => classify(inner),
         DataFusionError::Collection(errors) => match errors.first() {
             Some(first) => classify(first),
             None => Told::new(ErrorKind::Internal, "internal error"),
         },
         DataFusionError::Shared(inner) => classify(inner),
+        // The same, where the optimiser did not look at it: a bug of the library to the library.
+        DataFusionError::Internal(text) if text.starts_with("failed to call 'regex_match_dyn_scalar'") => invalid_regex(text),
         DataFusionError::Internal(_)
         | DataFusionError::Configuration(_)
         | DataFusionError::Substrait(_)
@@ -123,6 +127,12 @@ impl Told {
         self.value = Some(format!(": {}", text.lines().next().unwrap_or_default()));
         self
     }
+}
+
+/// What is wrong with a pattern is told only where the pattern may be shown.
+fn invalid_regex(report: &str) -> Told {
+    let told = Told::new(ErrorKind::InvalidRegex, "invalid regular expression");
+    Told { value: Some(format!(": {}", regex_fault(report))), ..told }
 }
 
 fn classify_arrow(error: &ArrowError) -> Told {
@@ -214,7 +224,7 @@ fn classify_value(text: &str) -> Told {
         return Told::new(ErrorKind::InvalidPower, "cannot take square root of a negative number");
     }
     if text.contains("Regular expression did not compile") || text.contains("regex parse error") {
-        return Told::new(ErrorKind::InvalidRegex, "invalid regular expression");
+        return invalid_regex(text);
     }
     if text.starts_with("Cannot cast to Decimal")
         || text.contains("parse decimal overflow")
@@ -307,8 +317,8 @@ fn classify_external(error: &(dyn StdError + 'static)) -> Told {
     if let Some(inner) = error.downcast_ref::<ParquetError>() {
         return classify_parquet(inner);
     }
-    if error.is::<regex::Error>() {
-        return Told::new(ErrorKind::InvalidRegex, "invalid regular expression");
+    if let Some(error) = error.downcast_ref::<regex::Error>() {
+        return invalid_regex(&error.to_string());
     }
     if let Some(inner) = error.downcast_ref::<object_store::Error>() {
         return classify_object_store(inner);
@@ -451,7 +461,7 @@ fn classify_execution(text: &str) -> Told {
         return Told::new(ErrorKind::InvalidPower, "cannot take square root of a negative number");
     }
     if lower.contains("regular expression did not compile") || lower.contains("regex parse error") {
-        return Told::new(ErrorKind::InvalidRegex, "invalid regular expression");
+        return invalid_regex(text);
     }
     if lower.contains("overflow") || lower.contains("out of range") {
         return Told::new(ErrorKind::NumericOutOfRange, "numeric value out of range");
@@ -611,7 +621,7 @@ mod tests {
             (
                 arrow(ArrowError::ComputeError("Regular expression did not compile: CompiledTooBig(1)".into())),
                 "2201B",
-                "invalid regular expression",
+                "invalid regular expression: regular expression is too complex",
             ),
         ] {
             let mapped = from_datafusion(error, false);
@@ -635,9 +645,11 @@ mod tests {
             DataFusionError::Execution(format!("{CANARY} timestamp")),
             DataFusionError::Plan(CANARY.into()),
             DataFusionError::Internal(CANARY.into()),
+            DataFusionError::Internal(format!("failed to call 'regex_match_dyn_scalar' Compute error: {CANARY}")),
             DataFusionError::NotImplemented(CANARY.into()),
             DataFusionError::External(Box::new(ours)),
             DataFusionError::External(Box::new(loose)),
+            DataFusionError::Context("Invalid regex".into(), Box::new(DataFusionError::External(CANARY.into()))),
             DataFusionError::Context(CANARY.into(), Box::new(DataFusionError::External(CANARY.into()))),
             DataFusionError::External(Box::new(DataFusionError::Shared(std::sync::Arc::new(DataFusionError::Execution(
                 CANARY.into(),

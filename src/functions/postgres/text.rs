@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use regex::{Regex, RegexBuilder};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, regex_fault};
 use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, immutable, zoned};
 use crate::functions::names;
@@ -157,7 +157,10 @@ fn compile(text: &str, flags: &str) -> Result<Regex> {
             }
         };
     }
-    builder.build().map_err(|error| Error::new(ErrorKind::InvalidRegex, "invalid regular expression").with_source(error))
+    builder.build().map_err(|error| {
+        let fault = regex_fault(&error.to_string());
+        Error::new(ErrorKind::InvalidRegex, format!("invalid regular expression: {fault}")).with_source(error)
+    })
 }
 
 fn flags_of<'a>(call: &Call<'a>, index: usize) -> &'a str {
