@@ -40,7 +40,7 @@ use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{METASTORE, ObjectId};
 use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Temporary};
-use crate::command::TemporaryTables;
+use crate::command::{TableList, TemporaryTables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::Parsed;
 
@@ -98,6 +98,8 @@ pub struct Session {
     deferred: Arc<Mutex<Deferred>>,
     mailbox: Arc<Mutex<Mailbox>>,
     temporary: Arc<TemporaryTables>,
+    /// Temporary tables before the first statement since the last end of a transaction.
+    before: Option<TableList>,
     /// The newest state of the catalog with the session's temporary tables.
     overlay: Mutex<Option<Overlay>>,
     cancel: CancellationToken,
@@ -160,6 +162,7 @@ impl Session {
                 services.tracker.clone(),
                 principal.id,
             ),
+            before: None,
             overlay: Mutex::default(),
             mailbox: Arc::new(Mutex::new(Mailbox::new(services.channels.clone(), request.pid))),
             cancel: CancellationToken::new(),

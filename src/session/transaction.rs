@@ -209,7 +209,8 @@ impl Session {
         let pins: Arc<Pins> = Arc::default();
         let effects =
             Block::new(Arc::clone(&services.metastore), Arc::clone(&services.lake), services.tracker.clone(), Arc::clone(&pins));
-        self.transaction.open(pins, effects, self.temporary.list(), &mut self.settings);
+        let temporary = self.before.clone().unwrap_or_else(|| self.temporary.list());
+        self.transaction.open(pins, effects, temporary, &mut self.settings);
     }
 
     fn set_modes(&mut self, modes: &TransactionModes) -> Result<()> {
@@ -228,8 +229,12 @@ impl Session {
         Ok(())
     }
 
-    /// Opens an implicit transaction for `several` statements that share it, if no transaction is open.
+    /// Opens an implicit transaction for `several` statements that share it, if no transaction is open. The first of a pipeline does not
+    /// know that others follow: it has none, but a temporary table that it makes goes when they fail.
     pub fn begin_implicit(&mut self, several: bool) {
+        if self.before.is_none() && !self.transaction.in_transaction() {
+            self.before = Some(self.temporary.list());
+        }
         if several {
             self.open_transaction();
         }
@@ -289,8 +294,9 @@ impl Session {
             _ => self.commit(open.as_ref()).await,
         };
         let committed = commit && ended.is_ok();
-        if let (false, Some(open)) = (committed, &open) {
-            self.temporary.restore(open.temporary.clone());
+        let before = self.before.take();
+        if let (false, Some(list)) = (committed, open.as_ref().map(|open| open.temporary.clone()).or(before)) {
+            self.temporary.restore(list);
         }
         let ended = ended.and(self.temporary.end_transaction(committed).await);
         if open.is_some() {

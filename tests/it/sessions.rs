@@ -7,6 +7,7 @@ use futures::stream::poll_fn;
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
+use crate::hostile::peer::{Peer, bind, execute, parse, query, sync};
 use crate::server::{ADMIN_PASSWORD, Server, password_of, rows, run, sqlstate};
 
 /// A session, and the notifications that arrive on it.
@@ -183,4 +184,35 @@ async fn a_client_that_goes_leaves_nothing_of_its_block() {
     }
     assert_eq!(sqlstate(&admin, "SELECT * FROM t").await, "42P01");
     run(&admin, "CREATE TABLE t (b text)").await;
+}
+
+/// A pipeline is one transaction up to its Sync, also for temporary tables.
+#[test]
+fn temporary_tables_go_with_the_pipeline_or_block_that_made_them() {
+    let server = Server::start();
+    let statement = |text: &str| [parse("", text), bind("", ""), execute("", 0)].concat();
+    let mut peer = Peer::login(&server);
+    let made = statement("CREATE TEMP TABLE made AS SELECT 1 AS a");
+    let (fails, fills) = (statement("SELECT 1/0"), statement("INSERT INTO made VALUES (2)"));
+    for (what, rounds) in [
+        ("an error behind it", vec![[made.clone(), fails.clone(), sync()].concat()]),
+        ("an error of the parser behind it", vec![[made.clone(), parse("", "SELEC"), sync()].concat()]),
+        ("in the middle", vec![[statement("SELECT 1"), made.clone(), fails.clone(), sync()].concat()]),
+        ("filled", vec![[made.clone(), fills, fails.clone(), sync()].concat()]),
+        ("a block around it", vec![[made.clone(), statement("BEGIN"), statement("SELECT 1"), sync()].concat()]),
+        ("a block", vec![[statement("BEGIN"), made.clone(), sync()].concat()]),
+        ("a failed block", vec![query("BEGIN"), query("CREATE TEMP TABLE made (a int)"), query("SELECT 1/0")]),
+        ("several statements in one text", vec![query("CREATE TEMP TABLE made (a int); SELECT 1/0")]),
+    ] {
+        for messages in rounds.iter().chain([&query("ROLLBACK")]) {
+            peer.ask(messages);
+        }
+        assert_eq!(peer.ask(&query("SELECT * FROM made")).sqlstates(), ["42P01"], "{what}");
+    }
+
+    peer.ask(&query("CREATE TEMP TABLE kept AS SELECT 1 AS a"));
+    peer.ask(&[statement("DROP TABLE kept"), fails, sync()].concat());
+    assert_eq!(peer.ask(&query("SELECT * FROM kept")).tags(), "TDCZ", "a table that was dropped comes back");
+    peer.ask(&[made, sync()].concat());
+    assert_eq!(peer.ask(&query("SELECT * FROM made")).tags(), "TDCZ", "a pipeline that succeeds keeps it");
 }
