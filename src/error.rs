@@ -300,6 +300,8 @@ kinds! {
     IdleTimeout = "57P05", 408;
     /// The session was idle in a transaction for too long.
     IdleInTransaction = "25P03", 408;
+    /// The session's transaction lasted for too long.
+    TransactionTimeout = "25P04", 408;
     /// No memory is left for the query.
     OutOfMemory = "53200", 503;
     /// No disk is left for the query.

@@ -34,6 +34,7 @@ use chrono::{DateTime, Utc};
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::privilege::Privilege;
@@ -63,6 +64,8 @@ pub struct SessionRequest {
     pub user: String,
     /// Catalog asked for.
     pub database: String,
+    /// Settings that the server's configuration gives; the role's, the catalog's and the start-up packet's go before them.
+    pub defaults: Vec<(String, String)>,
     /// Settings of the start-up packet, in order.
     pub parameters: Vec<(String, String)>,
     /// Process id that the client was told.
@@ -119,6 +122,9 @@ impl Session {
         })?;
         enter_catalog(&snapshot, principal.id, &request.database)?;
         let mut settings = Settings::new(&request.user, principal.is_admin);
+        for (name, value) in &request.defaults {
+            settings.start_with(name, value)?;
+        }
         let mut notices = Vec::new();
         let catalog = snapshot.catalog(&request.database).map_or(METASTORE, |catalog| catalog.id);
         for (name, value) in snapshot.initial_settings(principal.id, catalog) {
@@ -180,6 +186,7 @@ impl Session {
         let request = SessionRequest {
             user: user.to_string(),
             database: "main".to_string(),
+            defaults: vec![],
             parameters: vec![("application_name".to_string(), "lakehold".to_string())],
             pid: 0,
             client_address: None,
@@ -257,6 +264,11 @@ impl Session {
     /// Where the session stands, as ReadyForQuery tells it: an implicit transaction counts as idle.
     pub fn transaction_status(&self) -> TransactionStatus {
         self.transaction.status()
+    }
+
+    /// When the open transaction began.
+    pub fn transaction_opened(&self) -> Option<Instant> {
+        self.transaction.opened()
     }
 
     /// A statement failed, wherever that was noticed: a block fails until it is rolled back, with its portals.

@@ -15,6 +15,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::Session;
 use super::outcome::{Notice, Outcome, TransactionStatus};
@@ -36,6 +37,8 @@ pub(super) struct Transaction {
 #[derive(Debug)]
 struct Open {
     started: DateTime<Utc>,
+    /// The same moment on the clock that goes on steadily.
+    opened: Instant,
     pins: Arc<Pins>,
     effects: Arc<Block>,
     savepoints: Vec<Savepoint>,
@@ -78,6 +81,11 @@ impl Transaction {
         self.open.as_ref().map_or_else(Utc::now, |open| open.started)
     }
 
+    /// When the block began, for its time limit.
+    pub(super) fn opened(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.opened)
+    }
+
     /// Versions that statements of the block must read.
     pub(super) fn pins(&self) -> Option<Arc<Pins>> {
         self.open.as_ref().map(|open| Arc::clone(&open.pins))
@@ -118,7 +126,8 @@ impl Transaction {
     fn open(&mut self, pins: Arc<Pins>, effects: Arc<Block>, temporary: TableList, settings: &mut Settings) {
         if self.open.is_none() {
             settings.save();
-            self.open = Some(Open { started: Utc::now(), pins, effects, savepoints: Vec::new(), temporary, queried: false });
+            let (started, opened) = (Utc::now(), Instant::now());
+            self.open = Some(Open { started, opened, pins, effects, savepoints: Vec::new(), temporary, queried: false });
         }
     }
 

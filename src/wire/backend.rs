@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::encode::ObjectNames;
@@ -47,6 +48,8 @@ pub struct ConnectRequest {
     pub principal: Arc<Principal>,
     /// The catalog it asked for; the user's name if it asked for none, as PostgreSQL does.
     pub database: String,
+    /// Settings that the configuration gives to every session.
+    pub defaults: Vec<(String, String)>,
     /// Start-up parameters in order, those inside `options` included. Names as the client wrote them; `client_encoding` is
     /// already `UTF8`.
     pub parameters: Vec<(String, String)>,
@@ -79,6 +82,11 @@ pub trait BackendSession: Send {
 
     /// Where the session stands, as ReadyForQuery tells it: an implicit transaction counts as idle.
     fn transaction_status(&self) -> TransactionStatus;
+
+    /// When the open transaction began; `None` if there is none, or nobody keeps its time.
+    fn transaction_opened(&self) -> Option<Instant> {
+        None
+    }
 
     /// A statement failed, wherever that was noticed. Fails the transaction block, if there is one, and its portals.
     fn fail_transaction(&mut self);

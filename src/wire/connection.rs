@@ -17,7 +17,7 @@ use futures::FutureExt;
 use metrics::counter;
 use pgwire::messages::response::{NotificationResponse, ReadyForQuery, TransactionStatus as WireStatus};
 use pgwire::messages::startup::ParameterStatus;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::backend::BackendSession;
@@ -25,7 +25,7 @@ use super::cancel::Registration;
 use super::encode::EncodeSettings;
 use super::error::{Extent, Halt, error_response, notice_response};
 use super::frontend::{Malformed, Message};
-use super::interrupt::{Interrupts, shutdown_error};
+use super::interrupt::{Interrupts, shutdown_error, transaction_timeout_error, until};
 use super::limits::Resident;
 use super::listener::Shared;
 use super::transport::{Frame, Input, Output};
@@ -244,7 +244,14 @@ impl Connection {
         self.registration.running(token.clone());
         self.session.begin_implicit(several);
         let limit = self.session.setting("statement_timeout").as_deref().and_then(timeout_setting);
-        Interrupts::new(token, self.shared.kill.clone(), self.terminate.clone(), limit)
+        let opened = self.session.transaction_opened().unwrap_or_else(Instant::now);
+        Interrupts::new(token, self.shared.kill.clone(), self.terminate.clone(), limit, self.transaction_end(opened))
+    }
+
+    /// When a transaction that began at `opened` has lasted for too long.
+    fn transaction_end(&self, opened: Instant) -> Option<Instant> {
+        let limit = self.session.setting("transaction_timeout").as_deref().and_then(timeout_setting)?;
+        opened.checked_add(limit)
     }
 
     /// Refuses a statement in a failed block, unless it ends the block.
@@ -298,12 +305,14 @@ impl Connection {
                 None => std::future::pending().await,
             }
         };
+        let transaction_end = self.session.transaction_opened().and_then(|opened| self.transaction_end(opened));
         tokio::select! {
             biased;
             () = self.shared.shutdown.cancelled() => Err(Halt::Fatal(shutdown_error())),
             () = self.terminate.cancelled() => Err(Halt::Fatal(shutdown_error())),
             ready = first_byte(&mut self.input, &mut self.output, rest) => ready.map(|()| Waited::Ready),
             () = notified => Ok(Waited::Notified),
+            () = until(transaction_end) => Err(Halt::Fatal(transaction_timeout_error())),
             () = too_long => Err(Halt::Fatal(limit.map_or_else(shutdown_error, |(_, error)| error()))),
         }
     }
@@ -317,10 +326,7 @@ impl Connection {
             let limit = self.session.setting("idle_session_timeout").as_deref().and_then(timeout_setting)?;
             return Some((limit, || Error::new(ErrorKind::IdleTimeout, "terminating connection due to idle-session timeout")));
         }
-        let limit = match self.session.setting("idle_in_transaction_session_timeout") {
-            Some(setting) => timeout_setting(&setting)?,
-            None => Some(self.shared.options.idle_in_transaction_timeout.0).filter(|limit| !limit.is_zero())?,
-        };
+        let limit = self.session.setting("idle_in_transaction_session_timeout").as_deref().and_then(timeout_setting)?;
         Some((limit, || {
             Error::new(ErrorKind::IdleInTransaction, "terminating connection due to idle-in-transaction session timeout")
         }))

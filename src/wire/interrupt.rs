@@ -20,6 +20,8 @@ enum Cause {
     Request,
     /// `statement_timeout`
     Timeout,
+    /// `transaction_timeout`
+    TransactionTimeout,
     /// The server or an administrator ends the connection.
     Shutdown,
     /// The client is gone.
@@ -31,6 +33,7 @@ impl Cause {
         match self {
             Cause::Request => Error::new(ErrorKind::Cancelled, "canceling statement due to user request").into(),
             Cause::Timeout => Error::new(ErrorKind::Cancelled, "canceling statement due to statement timeout").into(),
+            Cause::TransactionTimeout => Halt::Fatal(transaction_timeout_error()),
             Cause::Shutdown => Halt::Fatal(shutdown_error()),
             Cause::Gone => Halt::Gone,
         }
@@ -42,25 +45,40 @@ pub(super) fn shutdown_error() -> Error {
     Error::new(ErrorKind::AdminShutdown, "terminating connection due to administrator command")
 }
 
+/// The connection ends because its transaction has lasted for too long.
+pub(super) fn transaction_timeout_error() -> Error {
+    Error::new(ErrorKind::TransactionTimeout, "terminating connection due to transaction timeout")
+}
+
+/// Waits for a moment, if there is one.
+pub(super) async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Everything that may stop one statement.
 pub(super) struct Interrupts {
     token: CancellationToken,
     server: CancellationToken,
     connection: CancellationToken,
     deadline: Option<Instant>,
+    transaction_end: Option<Instant>,
     cause: Option<Cause>,
 }
 
 impl Interrupts {
-    /// `token` is the statement's own; `server` and `connection` end the connection as well.
+    /// `token` is the statement's own; `server`, `connection` and `transaction_end` end the connection as well.
     pub(super) fn new(
         token: CancellationToken,
         server: CancellationToken,
         connection: CancellationToken,
         limit: Option<Duration>,
+        transaction_end: Option<Instant>,
     ) -> Self {
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        Self { token, server, connection, deadline, cause: None }
+        Self { token, server, connection, deadline, transaction_end, cause: None }
     }
 
     /// Waits until something stops the statement, and cancels its token. `gone` ends when the client is gone.
@@ -68,18 +86,13 @@ impl Interrupts {
         if let Some(cause) = self.cause {
             return cause;
         }
-        let timeout = async {
-            match self.deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
         let cause = tokio::select! {
             biased;
             () = self.token.cancelled() => Cause::Request,
             () = self.server.cancelled() => Cause::Shutdown,
             () = self.connection.cancelled() => Cause::Shutdown,
-            () = timeout => Cause::Timeout,
+            () = until(self.deadline) => Cause::Timeout,
+            () = until(self.transaction_end) => Cause::TransactionTimeout,
             () = gone => Cause::Gone,
         };
         self.cause = Some(cause);

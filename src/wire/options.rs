@@ -1,6 +1,7 @@
 //! What can be configured about the PostgreSQL door.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,15 @@ pub struct WireOptions {
     pub shutdown_grace: HumanDuration,
     /// Encryption.
     pub tls: TlsOptions,
+}
+
+impl WireOptions {
+    /// What sessions begin with unless anybody says otherwise.
+    pub(super) fn session_defaults(&self) -> Vec<(String, String)> {
+        let longest = Duration::from_millis(i32::MAX.unsigned_abs().into());
+        let idle = self.idle_in_transaction_timeout.0.min(longest);
+        vec![("idle_in_transaction_session_timeout".to_string(), format!("{}ms", idle.as_millis()))]
+    }
 }
 
 impl Default for WireOptions {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, BackendSession, ConnectRequest};
@@ -33,6 +34,7 @@ impl Backend for Warehouse {
         let request = SessionRequest {
             user: request.principal.name.clone(),
             database: request.database,
+            defaults: request.defaults,
             parameters: request.parameters,
             pid: request.pid,
             client_address: request.client_address,
@@ -63,6 +65,10 @@ impl BackendSession for Session {
 
     fn transaction_status(&self) -> TransactionStatus {
         Session::transaction_status(self)
+    }
+
+    fn transaction_opened(&self) -> Option<Instant> {
+        Session::transaction_opened(self)
     }
 
     fn fail_transaction(&mut self) {

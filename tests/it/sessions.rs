@@ -186,6 +186,54 @@ async fn a_client_that_goes_leaves_nothing_of_its_block() {
     run(&admin, "CREATE TABLE t (b text)").await;
 }
 
+/// The SQLSTATE with which the server ends the session of a client that says nothing more.
+async fn ending(server: &Server, statements: &[&str]) -> String {
+    let config = format!("host=127.0.0.1 port={} user=admin password={ADMIN_PASSWORD} dbname=main", server.postgres.port());
+    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+    let ended = tokio::spawn(connection);
+    let mut told = None;
+    for statement in statements {
+        // The last one may be what is ended, and hears of it.
+        told = client.simple_query(statement).await.err().and_then(|error| error.code().cloned());
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the session goes on").unwrap();
+    let code = ended.err().and_then(|error| error.code().cloned()).or(told);
+    code.map_or_else(String::new, |code| code.code().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_that_last_too_long_end_their_session() {
+    let server = Server::start_with(&["wire.idle_in_transaction_timeout=400ms"]);
+    let admin = server.admin().await;
+    run(&admin, "CREATE TABLE t (a int)").await;
+    assert_eq!(rows(&admin, "SHOW idle_in_transaction_session_timeout").await, [[Some("400ms".to_string())]]);
+    assert_eq!(ending(&server, &["BEGIN", "INSERT INTO t VALUES (1)"]).await, "25P03", "as the configuration says");
+    let at_will = "SET idle_in_transaction_session_timeout = 0";
+    run(&admin, at_will).await;
+    run(&admin, "BEGIN").await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    run(&admin, "COMMIT").await;
+    run(
+        &admin,
+        "CREATE USER patient PASSWORD 'patient-password-1'; ALTER USER patient SET idle_in_transaction_session_timeout = 0",
+    )
+    .await;
+    let patient = server.user("patient").await;
+    assert_eq!(rows(&patient, "SHOW idle_in_transaction_session_timeout").await, [[Some("0".to_string())]]);
+
+    let limit = "SET transaction_timeout = '300ms'";
+    assert_eq!(ending(&server, &[at_will, limit, "BEGIN", "INSERT INTO t VALUES (2)"]).await, "25P04", "idle in a block");
+    assert_eq!(ending(&server, &[limit, "BEGIN", "SELECT pg_sleep(30)"]).await, "25P04", "running in a block");
+    assert_eq!(ending(&server, &[limit, "SELECT pg_sleep(30)"]).await, "25P04", "running by itself");
+    assert_eq!(ending(&server, &["BEGIN", limit, "SELECT 1/0"]).await, "25P04", "in a block that has failed");
+    run(&admin, limit).await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        run(&admin, "BEGIN; SELECT pg_sleep(0.1); COMMIT").await;
+    }
+    assert_eq!(rows(&admin, "SELECT count(*) FROM t").await, [[Some("0".to_string())]], "nothing of them is left");
+}
+
 /// A pipeline is one transaction up to its Sync, also for temporary tables.
 #[test]
 fn temporary_tables_go_with_the_pipeline_or_block_that_made_them() {

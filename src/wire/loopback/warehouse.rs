@@ -380,7 +380,8 @@ impl BackendSession for Session {
     }
 
     fn setting(&self, name: &str) -> Option<String> {
-        let given = self.request.parameters.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        let mut known = self.request.parameters.iter().chain(&self.request.defaults);
+        let given = known.find(|(given, _)| given.eq_ignore_ascii_case(name));
         given.map(|(_, value)| value.clone())
     }
 

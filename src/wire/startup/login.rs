@@ -163,6 +163,7 @@ impl<'s> Login<'s> {
         let request = ConnectRequest {
             principal: Arc::clone(&principal),
             database: parameters.database.clone(),
+            defaults: self.shared.options.session_defaults(),
             parameters: parameters.settings()?,
             pid: registration.pid(),
             client_address: self.peer.address(),
