@@ -219,17 +219,18 @@ impl Binder<'_> {
 
     /// A projection whose columns have internal names that are unique among themselves.
     pub(super) fn projection(&self, plan: LogicalPlan, outputs: Vec<Output>) -> Result<(LogicalPlan, Vec<Output>)> {
-        let (exprs, outputs) = self.named_outputs(outputs);
+        let (exprs, outputs) = self.named_outputs(outputs, false);
         Ok((projected(plan, exprs)?, outputs))
     }
 
-    /// Aliased expressions for `outputs`, and the outputs as columns of the projection over them.
-    pub(super) fn named_outputs(&self, outputs: Vec<Output>) -> (Vec<Expr>, Vec<Output>) {
+    /// Aliased expressions for `outputs`, and the outputs as columns of the projection over them; `apart` from every other name in the
+    /// statement.
+    pub(super) fn named_outputs(&self, outputs: Vec<Output>, apart: bool) -> (Vec<Expr>, Vec<Output>) {
         let mut taken = HashSet::new();
         let mut exprs = vec![];
         let mut columns = vec![];
         for output in outputs {
-            let mut name = output.name.clone();
+            let mut name = if apart { self.unique(&format!("{}#", output.name)) } else { output.name.clone() };
             let mut count = 1;
             while !taken.insert(name.clone()) {
                 count += 1;

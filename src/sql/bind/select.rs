@@ -207,7 +207,9 @@ impl Binder<'_> {
     }
 
     fn output_stage(&self, plan: LogicalPlan, work: Work, distinct: Option<&ast::Distinct>) -> Result<Block> {
-        let (mut exprs, outputs) = self.named_outputs(work.items);
+        // DataFusion takes the columns of correlated conditions through this projection: none of them may be called as an output is.
+        let apart = !plan.all_out_ref_exprs().is_empty();
+        let (mut exprs, outputs) = self.named_outputs(work.items, apart);
         let mut hidden = |key: Key, purpose: &str| -> Result<Expr> {
             match key {
                 Key::Output(index) => {

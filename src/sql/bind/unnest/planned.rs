@@ -7,8 +7,8 @@
 //! | IN | Filter; under NOT only as a condition of its own and without correlation | as EXISTS |
 //! | ANY, ALL | Filter | without correlation |
 //!
-//! "Rows" are filters, projections, aliases and inner joins. What DataFusion would take out from under an outer join, a limit or an inner
-//! aggregate changes its meaning there, so those are ours.
+//! "Rows" are filters, projections and inner joins. What DataFusion would take out from under an outer join, a limit or an inner
+//! aggregate changes its meaning there, and from inside a derived table it does not find its way out, so those are ours.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
@@ -144,7 +144,7 @@ fn are_rows(plan: &LogicalPlan, inputs: &[&LogicalPlan], equalities_only: bool) 
         LogicalPlan::Projection(projection) => {
             !projection.expr.iter().any(Expr::contains_outer) && are_rows(&projection.input, inputs, equalities_only)
         }
-        LogicalPlan::SubqueryAlias(alias) => are_rows(&alias.input, inputs, equalities_only),
+        LogicalPlan::SubqueryAlias(_) => false,
         LogicalPlan::Join(join) => {
             let uncorrelated = !join.filter.iter().any(Expr::contains_outer)
                 && !join.on.iter().any(|(left, right)| left.contains_outer() || right.contains_outer());
