@@ -24,7 +24,7 @@ use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, binary_expr,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -79,7 +79,7 @@ impl OutputCap {
 
     /// Puts the bounds into one expression.
     pub(in crate::engine) fn bound(&self, expr: Expr) -> Result<Transformed<Expr>> {
-        expr.transform_up(|node| Ok(self.bound_node(node)))
+        expr.transform_down(|node| Ok(balanced(node)))?.transform_data(|expr| expr.transform_up(|node| Ok(self.bound_node(node))))
     }
 
     fn bound_node(&self, node: Expr) -> Transformed<Expr> {
@@ -113,6 +113,37 @@ impl AnalyzerRule for OutputCap {
         let bounded = plan.transform_up_with_subqueries(|node| node.map_expressions(|expr| self.bound(expr)))?;
         if bounded.transformed { bounded.data.recompute_schema() } else { Ok(bounded.data) }
     }
+}
+
+/// Longest `a || b || ..` that stays as it is: more than the depth of the balanced ones.
+const SHORT: usize = 16;
+
+/// A long `a || b || ..` as a balanced tree, which means the same. Each level of an expression costs planning and execution, and the latter copies
+/// all that the levels below have put together.
+fn balanced(node: Expr) -> Transformed<Expr> {
+    let mut operands = vec![];
+    let mut first = &node;
+    while let Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) = first {
+        operands.push(right.as_ref().clone());
+        first = left;
+    }
+    if operands.len() < SHORT {
+        return Transformed::no(node);
+    }
+    operands.push(first.clone());
+    operands.reverse();
+    while operands.len() > 1 {
+        let mut pairs = Vec::with_capacity(operands.len().div_ceil(2));
+        let mut rest = operands.into_iter();
+        while let Some(left) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(right) => binary_expr(left, Operator::StringConcat, right),
+                None => left,
+            });
+        }
+        operands = pairs;
+    }
+    operands.pop().map_or_else(|| Transformed::no(node), Transformed::yes)
 }
 
 fn too_large(name: &str) -> DataFusionError {
@@ -416,6 +447,22 @@ mod tests {
             let error = crate::error::datafusion::from_datafusion(run(bomb.clone()).await.unwrap_err(), false);
             assert_eq!(error.kind().sqlstate(), "54000", "{bomb}: {error:?}");
         }
+    }
+
+    #[test]
+    fn a_long_concatenation_is_balanced_and_keeps_order_and_name() {
+        fn depth(expr: &Expr) -> usize {
+            let Expr::BinaryExpr(BinaryExpr { left, right, .. }) = expr else { return 0 };
+            1 + depth(left).max(depth(right))
+        }
+        let chain = |operands: usize| {
+            (1..operands).fold(col("c0"), |left, n| binary_expr(left, Operator::StringConcat, col(format!("c{n}"))))
+        };
+        assert!(!balanced(chain(SHORT)).transformed);
+        let long = chain(60);
+        let name = long.schema_name().to_string();
+        let even = long.transform_down(|node| Ok(balanced(node))).unwrap().data;
+        assert_eq!((depth(&even), even.schema_name().to_string()), (6, name));
     }
 
     #[tokio::test]
