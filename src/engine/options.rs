@@ -12,8 +12,8 @@ use crate::units::{ByteSize, HumanDuration};
 pub struct EngineOptions {
     /// Threads that execute queries. `0`: one for each core. They do nothing else, so that accepting, cancelling and answering stay quick.
     pub worker_threads: usize,
-    /// Threads that bind and plan, each with a stack of 64 MiB. `0`: one for each core, at least two. A planner that was given up keeps its thread
-    /// until it returns.
+    /// Threads that bind and plan, each with a stack of 64 MiB. `0`: one for each core, at least two. A planner that was given up has its thread
+    /// back when it next looks up.
     pub planner_threads: usize,
     /// Partitions of one query. `0`: as many as worker threads.
     pub target_partitions: usize,
