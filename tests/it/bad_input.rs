@@ -117,6 +117,24 @@ async fn statements_that_would_grow_without_bound_are_refused() {
     ] {
         assert_eq!(sqlstate(&admin, &statement).await, "54001", "{statement}");
     }
+    run(&admin, "CREATE VIEW v0 AS SELECT 1 AS x").await;
+    for n in 1..30 {
+        let view = format!("CREATE VIEW v{n} AS SELECT l.x FROM v{m} l, v{m} r", m = n - 1);
+        // Making it binds it, so the larger ones cannot be made.
+        if admin.batch_execute(&view).await.is_err() {
+            assert_eq!(sqlstate(&admin, &view).await, "54001");
+            break;
+        }
+        assert!(n < 29, "a view over 2^29 others was made");
+    }
+    let lateral = (0..40).map(|n| format!(", LATERAL (SELECT u.x FROM t u WHERE u.x >= a{n}.x ORDER BY u.x LIMIT 1) a{}", n + 1));
+    let doubled = (0..60).map(|n| format!(", c{} AS (SELECT l.x FROM c{n} l, c{n} r)", n + 1));
+    for statement in [
+        format!("SELECT count(*) FROM t a0{}", lateral.collect::<String>()),
+        format!("WITH c0 AS (SELECT 1 AS x){} SELECT count(*) FROM c60", doubled.collect::<String>()),
+    ] {
+        assert_eq!(sqlstate(&admin, &statement).await, "54001", "{statement}");
+    }
     let few = format!("SELECT {}x{} FROM t", "coalesce(nullif(".repeat(4), ", 2), 1)".repeat(4));
     assert_eq!(rows(&admin, &few).await, [[Some("1".to_string())]]);
 }

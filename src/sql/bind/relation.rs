@@ -309,7 +309,7 @@ impl Binder<'_> {
             travels(&format!("the common table expression \"{name}\""))?;
             let cte = Arc::clone(cte);
             let columns = alias.map_or(Ok(cte.columns.clone()), |alias| renamed(cte.columns.clone(), alias))?;
-            return self.aliased(cte.plan.clone(), columns, &visible_name).map(|(ranged, _)| ranged);
+            return self.aliased(self.copied_plan(&cte.plan)?, columns, &visible_name).map(|(ranged, _)| ranged);
         }
         let mut ranged = match self.path.relation(&parts) {
             Some(FoundRelation::System(relation)) => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::Binder;
 use super::error::plan_error;
@@ -18,6 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Nodes that the expressions of one statement may have in copies.
 const MOST_COPIED: usize = 500_000;
+
+/// Nodes of expressions that a node of a plan counts for.
+const PLAN_NODE: usize = 25;
 
 /// A bound expression, its SQL type and its Arrow type.
 #[derive(Debug, Clone)]
@@ -125,20 +128,48 @@ impl Binder<'_> {
     /// # Errors
     /// 54001 if the statement would become too large.
     pub(super) fn copied(&self, value: &Typed) -> Result<Typed> {
-        let mut shared = self.world.shared.borrow_mut();
-        let counted = value.expr.apply(|_| {
-            shared.copied += 1;
-            Ok(if shared.copied > MOST_COPIED { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        });
-        counted.map_err(plan_error)?;
-        if shared.copied > MOST_COPIED {
-            return Err(Error::new(ErrorKind::TooComplex, "expression is too complex").with_hint(
-                "Expressions that are used more than once are nested too deeply; compute the inner ones in a subquery.",
-            ));
-        }
+        value.expr.apply(|_| Ok(self.count_copied(1))).map_err(plan_error)?;
+        self.check_copied(
+            "expression",
+            "Expressions that are used more than once are nested too deeply; compute the inner ones in a subquery.",
+        )?;
         Ok(value.clone())
     }
+
+    /// The plan of a query that the statement names more than once. Named in each other, such queries double as well.
+    ///
+    /// # Errors
+    /// 54001 if the statement would become too large.
+    pub(super) fn copied_plan(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        plan.apply(|_| Ok(self.count_copied(PLAN_NODE))).map_err(plan_error)?;
+        self.check_copied("query", USED_TOO_OFTEN)?;
+        Ok(plan.clone())
+    }
+
+    /// A view is bound anew wherever it is named.
+    ///
+    /// # Errors
+    /// As [`Binder::copied_plan`].
+    pub(super) fn count_view(&self) -> Result<()> {
+        self.count_copied(PLAN_NODE);
+        self.check_copied("query", USED_TOO_OFTEN)
+    }
+
+    fn count_copied(&self, nodes: usize) -> TreeNodeRecursion {
+        let mut shared = self.world.shared.borrow_mut();
+        shared.copied += nodes;
+        if shared.copied > MOST_COPIED { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue }
+    }
+
+    fn check_copied(&self, what: &str, hint: &str) -> Result<()> {
+        if self.world.shared.borrow().copied <= MOST_COPIED {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::TooComplex, format!("{what} is too complex")).with_hint(hint))
+    }
 }
+
+const USED_TOO_OFTEN: &str = "Common table expressions and views use each other too often; store the result of one in a table.";
 
 /// An output column of a query: the name that clients see, and the internal column that holds it.
 #[derive(Debug, Clone)]

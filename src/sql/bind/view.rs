@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 impl Binder<'_> {
     /// A view in FROM. The outer reader reads the view, the view's owner reads what lies beneath.
     pub(super) fn view(&self, view: &Arc<Relation>, alias: &str) -> Result<(Ranged, String)> {
+        self.count_view()?;
         self.record(view.id, Privilege::Select);
         let inner = self.inside(view.id, view.owner)?;
         let text = self

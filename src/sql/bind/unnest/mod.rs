@@ -68,6 +68,7 @@ pub(super) fn lateral_join(
         let right = domain.dependent(right, names)?;
         let on = domain.joined_to(&left).into_iter().chain(condition.clone());
         let joined = LogicalPlanBuilder::from(left.clone()).join_on(right, join_type, on)?.build()?;
+        check_size(&joined)?;
         projection(joined, columns.into_iter().map(Expr::Column).collect())
     };
     join().map_err(told)
@@ -86,6 +87,23 @@ fn told(error: DataFusionError) -> Error {
 
 fn refused(what: &str, hint: &str) -> DataFusionError {
     DataFusionError::External(Box::new(Error::new(ErrorKind::Unsupported, format!("{what} is not supported")).with_hint(hint)))
+}
+
+/// Most nodes of a plan into which a subquery was joined.
+const MOST_NODES: usize = 20_000;
+
+/// D is made over a copy of the outer plan, so that subqueries whose outer plans hold subqueries double it again and again.
+fn check_size(plan: &LogicalPlan) -> Result<()> {
+    let mut nodes = 0;
+    plan.apply(|_| {
+        nodes += 1;
+        Ok(if nodes > MOST_NODES { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    if nodes <= MOST_NODES {
+        return Ok(());
+    }
+    let hint = "Correlated subqueries build upon each other too often; store the result of one in a table.";
+    Err(DataFusionError::External(Box::new(Error::new(ErrorKind::TooComplex, "query is too complex").with_hint(hint))))
 }
 
 fn projection(plan: LogicalPlan, exprs: Vec<Expr>) -> Result<LogicalPlan> {
@@ -279,6 +297,7 @@ impl Unnesting<'_> {
             on.push(lit(true));
         }
         let input = LogicalPlanBuilder::from(attached.input.clone()).join_on(rows, JoinType::Left, on)?.build()?;
+        check_size(&input)?;
         attached.input = input;
         Ok(())
     }
