@@ -295,10 +295,6 @@ impl Connection {
         let listens = self.idle && self.session.transaction_status() == TransactionStatus::Idle;
         let queue = self.session.notifications();
         let notified = async { if listens { queue.arrived().await } else { std::future::pending().await } };
-        let rest = || {
-            self.encoding = None;
-            self.session.rest();
-        };
         let too_long = async {
             match limit {
                 Some((limit, _)) => sleep(limit).await,
@@ -306,6 +302,10 @@ impl Connection {
             }
         };
         let transaction_end = self.session.transaction_opened().and_then(|opened| self.transaction_end(opened));
+        let rest = || {
+            self.encoding = None;
+            self.session.rest();
+        };
         tokio::select! {
             biased;
             () = self.shared.shutdown.cancelled() => Err(Halt::Fatal(shutdown_error())),

@@ -19,7 +19,7 @@ const ERA_DAYS: i64 = 146_097;
 pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(ERA_DAYS);
-    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "below the days of an era")]
+    #[expect(clippy::cast_possible_truncation, reason = "below the days of an era")]
     let quarters = 4 * shifted.rem_euclid(ERA_DAYS) as u32 + 3;
     let (century, day_of_century) = (quarters / 146_097, quarters % 146_097 / 4);
     let scaled = 2_939_745 * u64::from(4 * day_of_century + 3);
