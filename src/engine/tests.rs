@@ -6,11 +6,13 @@ use datafusion::arrow::array::{AsArray, Int64Array, StringArray};
 use datafusion::arrow::datatypes::{Field, Int64Type};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{
     JoinType, LogicalPlanBuilder, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit, placeholder,
 };
 
 use super::*;
+use crate::catalog::types::SqlType;
 use crate::sql::statement::ExplainFormat;
 use crate::units::{ByteSize, HumanDuration};
 
@@ -157,11 +159,38 @@ async fn names_survive_checked_arithmetic_under_aggregates_and_sorts() {
 async fn parameters_are_typed_and_counted() {
     let test = engine(|_| {});
     let plan = numbers("t", 100).filter(col("t.n").eq(placeholder("$1"))).unwrap().build().unwrap();
-    let prepared = GovernedQuery::for_tests(plan, false).with_parameters(vec![crate::catalog::types::SqlType::Int8]);
+    let prepared = GovernedQuery::for_tests(plan, false).with_parameters(vec![SqlType::Int8]);
     let physical = test.engine.plan(prepared.clone(), &settings(), &[ScalarValue::Int32(Some(7))]).await.unwrap();
     let batches = test.engine.run(physical, &CancellationToken::new()).await.unwrap().collect_all().await.unwrap();
     assert_eq!(first(&batches), 7);
     assert_eq!(test.engine.plan(prepared, &settings(), &[]).await.unwrap_err().kind().sqlstate(), "08P01");
+}
+
+#[tokio::test]
+async fn a_row_of_constants_needs_no_slot() {
+    let test = engine(|_| {});
+    let row = |columns: Vec<Expr>| LogicalPlanBuilder::empty(true).project(columns).unwrap();
+    let typed = Arc::new(Field::new("$1", DataType::Int64, true));
+    let parameter = Expr::Placeholder(Placeholder::new_with_field("$1".into(), Some(typed)));
+    let plan = row(vec![lit("a").alias("x"), parameter.alias("y")]).build().unwrap();
+    let governed = GovernedQuery::for_tests(plan, false).with_parameters(vec![SqlType::Int8]);
+    let batches = test.engine.constants(&governed, &[ScalarValue::Int32(Some(7))]).unwrap().unwrap().collect_all().await.unwrap();
+    assert_eq!(batches[0].column(0).as_any().downcast_ref::<StringArray>().unwrap().value(0), "a");
+    assert_eq!(batches[0].column(1).as_primitive::<Int64Type>().value(0), 7);
+    assert_eq!(test.engine.constants(&governed, &[]).unwrap_err().kind(), ErrorKind::ProtocolViolation);
+    for computed in [query(row(vec![lit(1) + lit(1)])), query(numbers("t", 10)), query(LogicalPlanBuilder::empty(true))] {
+        assert!(test.engine.constants(&computed, &[]).unwrap().is_none());
+    }
+}
+
+#[test]
+fn only_plans_that_do_nothing_hand_out() {
+    let plan = |builder: LogicalPlanBuilder| hands_out(&builder.build().unwrap());
+    assert!(plan(numbers("t", 10)));
+    assert!(plan(numbers("t", 10).project(vec![col("t.n").alias("m")]).unwrap().limit(2, Some(3)).unwrap()));
+    assert!(!plan(numbers("t", 10).filter(col("t.n").gt(lit(1_i64))).unwrap()));
+    assert!(!plan(numbers("t", 10).project(vec![col("t.n") + lit(1_i64)]).unwrap()));
+    assert!(!plan(numbers("t", 10).aggregate(vec![col("t.n")], vec![count(col("t.n"))]).unwrap()));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
 /// Compressed bytes of the wanted columns that one range should have.
-const SLICE: u64 = 6 << 20;
+const SLICE: u64 = 4 << 20;
 
 /// Row groups up to this size are read at once.
 const WHOLE: u64 = 2 * SLICE;
@@ -97,6 +97,8 @@ fn borders(footer: &ParquetMetaData, number: usize, columns: &[&str]) -> Vec<usi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::types::SqlType;
+    use crate::lake::testing::TestLake;
     use bytes::Bytes;
     use datafusion::arrow::array::{Int64Array, RecordBatch};
     use datafusion::parquet::arrow::ArrowWriter;
@@ -131,20 +133,35 @@ mod tests {
     fn ranges_cover_the_file_and_stop_at_row_groups() {
         let footer = footer(3_200_000, true);
         let both = ranges(&footer, &["a", "b"]);
-        // Three row groups of 16 MB in parts of 6 MiB, and one of 3 MB.
-        assert_eq!(both.len(), 10, "{both:?}");
-        assert_eq!((both[0].start, both[9].end), (0, 3_200_000));
+        // Three row groups of 16 MB in parts of 4 MiB, and one of 3 MB.
+        assert_eq!(both.len(), 13, "{both:?}");
+        assert_eq!((both[0].start, both[12].end), (0, 3_200_000));
         assert!(both.windows(2).all(|pair| pair[0].end == pair[1].start));
         for border in [1_000_000, 2_000_000, 3_000_000] {
             assert!(both.iter().any(|range| range.start == border), "{border}");
         }
-        // Eight megabytes of one column are read at once.
+        // The eight megabytes of one column are read at once.
         assert_eq!(ranges(&footer, &["a"]).len(), 4);
     }
 
     #[test]
     fn row_groups_without_an_index_of_pages_stay_whole() {
         assert_eq!(ranges(&footer(1_500_000, false), &["a", "b"]), [0..1_000_000, 1_000_000..1_500_000]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_table_of_slices_has_every_row_once() {
+        let test = TestLake::new();
+        let table = test.make("t", &[("v", SqlType::Int8), ("noise", SqlType::Int8)], &[]).await;
+        let noise = "SELECT v, (v * 2654435761) % 9007199254740881 AS noise FROM generate_series(1, 1500000) AS g(v)";
+        test.insert(&table, noise).await.unwrap();
+        let state = test.context().state();
+        let scan = test.newest(&table).await.provider().scan(&state, None, &[], None).await.unwrap();
+        let scan = datafusion::physical_plan::displayable(scan.as_ref()).one_line().to_string();
+        assert!(scan.matches(".parquet").count() > 2, "{scan}");
+        assert_eq!(test.query(&table, "SELECT count(v), count(DISTINCT v), sum(v) FROM t").await, "1500000|1500000|1125000750000");
+        assert_eq!(test.query(&table, "SELECT count(*), min(v), max(v) FROM t").await, "1500000|1|1500000");
+        assert_eq!(test.query(&table, "SELECT v FROM t ORDER BY v DESC LIMIT 2 OFFSET 1").await, "1499999\n1499998");
     }
 
     #[test]

@@ -777,6 +777,25 @@ mod tests {
     }
 
     #[test]
+    fn all_values_are_one_object_until_one_changes() {
+        let mut settings = Settings::new("ada", false);
+        let first = settings.current();
+        assert!(Arc::ptr_eq(&first, &settings.current()));
+        assert!(Arc::ptr_eq(&first, &settings.clone().current()));
+        settings.save();
+        settings.set("timezone", &["Asia/Tokyo".into()], true).unwrap();
+        assert_eq!(settings.current()["timezone"], "Asia/Tokyo");
+        settings.end_transaction(true);
+        assert_eq!((first["timezone"].as_str(), settings.current()["timezone"].as_str()), ("UTC", "UTC"));
+        settings.set("timezone", &["Asia/Seoul".into()], false).unwrap();
+        assert!(settings.take_reported_changes().contains(&("TimeZone".to_string(), "Asia/Seoul".to_string())));
+        assert_eq!(settings.take_reported_changes(), []);
+        settings.reset_to_initial(None).unwrap();
+        assert_eq!(settings.current()["timezone"], "UTC");
+        assert_eq!(settings.take_reported_changes(), [("TimeZone".to_string(), "UTC".to_string())]);
+    }
+
+    #[test]
     fn the_search_path_is_split_and_knows_the_user() {
         let mut settings = Settings::new("ada", false);
         assert_eq!(settings.search_path("ada"), ["ada", "public"]);
