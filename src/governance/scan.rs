@@ -1,7 +1,7 @@
 //! The opaque governed scan.
 //!
 //! ```text
-//!   outer plan:   .. ── GovernedScan: crm.people                       one leaf: no children, prints its name, tells visible rows only
+//!   outer plan:   .. ── GovernedScan: crm.people                       one leaf: no children, prints its name, tells of visible rows only
 //!   ─────────────────────────│───────────────────────────────────────────────────────────────────────────────────────
 //!   inner plan:   masks ◀─ leakproof predicates ◀─ row filter ◀─ raw scan         planned apart, in isolation
 //! ```
@@ -191,7 +191,7 @@ impl TableProvider for GovernedTable {
             Some(snapshot) => visible_rows(snapshot, &self.raw, self.row_filter.as_ref(), state).await,
             None => None,
         };
-        let statistics = Arc::new(statistics(visible, !filters.is_empty(), limit, &schema));
+        let statistics = Arc::new(statistics(visible.as_deref(), &self.masks, !filters.is_empty(), limit, &schema));
         Ok(Arc::new(GovernedScan::new(self.name.clone(), inner, schema, statistics, Arc::clone(&self.leakproof))))
     }
 }

@@ -48,7 +48,7 @@ use kernel::engine::{LogView, TableEngine};
 use resident::Residents;
 
 pub use options::LakeOptions;
-pub use row_counts::{RowCount, RowCounts};
+pub use row_counts::{FoundRows, RowCount, RowCounts};
 pub use snapshot::TableSnapshot;
 pub use staged::Staged;
 

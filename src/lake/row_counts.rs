@@ -1,12 +1,14 @@
-//! How many rows of a table satisfy a predicate, as far as somebody has counted them.
+//! How many rows of a table satisfy a predicate and between which values their keys lie, as far as somebody has looked.
 //!
-//! The log says how many rows a table has, but not how many a predicate leaves. Whoever may tell a planner only the latter counts them once and
-//! leaves the number here. Counts outlive the version that they were made for and are made anew now and then: they are estimates, never
-//! answers. A predicate is counted when it is asked for a second time, so that one with a moving constant in it (`ts > now()`) costs nothing.
+//! The log says how many rows a table has, but not how many a predicate leaves. Whoever may tell a planner only the latter looks once and
+//! leaves what was found here. It outlives the version that it was found in and is looked for anew now and then: these are estimates, never
+//! answers. A predicate is looked into when it is asked for a second time, so that one with a moving constant in it (`ts > now()`) costs nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 use parking_lot::Mutex;
 
@@ -21,20 +23,29 @@ pub struct RowCounts {
     known: Mutex<HashMap<Expr, Known>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// What was found among the rows that satisfy a predicate.
+#[derive(Debug, Default, PartialEq)]
+pub struct FoundRows {
+    /// How many they are.
+    pub rows: usize,
+    /// Smallest and largest value of some columns, by name.
+    pub bounds: BTreeMap<String, (ScalarValue, ScalarValue)>,
+}
+
+#[derive(Debug)]
 enum Known {
     Asked,
-    Counted { rows: usize, version: u64, at: Instant },
+    Found { found: Arc<FoundRows>, version: u64, at: Instant },
 }
 
 /// What is known about a predicate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RowCount {
-    /// So many rows satisfy it, or did a short while ago.
-    Known(usize),
-    /// Nobody has counted, or not lately: the asker should, and [`RowCounts::learn`] it.
+    /// These rows satisfy it, or did a short while ago.
+    Known(Arc<FoundRows>),
+    /// Nobody has looked, or not lately: the asker should, and [`RowCounts::learn`] it.
     Wanted,
-    /// It was never asked for: not worth counting.
+    /// It was never asked for: not worth a look.
     Unknown,
 }
 
@@ -43,7 +54,9 @@ impl RowCounts {
     pub fn of(&self, predicate: &Expr, version: u64) -> RowCount {
         let mut known = self.known.lock();
         match known.get(predicate) {
-            Some(Known::Counted { rows, version: of, at }) if *of == version || at.elapsed() < AGE => RowCount::Known(*rows),
+            Some(Known::Found { found, version: of, at }) if *of == version || at.elapsed() < AGE => {
+                RowCount::Known(Arc::clone(found))
+            }
             Some(_) => RowCount::Wanted,
             None => {
                 if known.len() >= PREDICATES {
@@ -55,9 +68,9 @@ impl RowCounts {
         }
     }
 
-    /// Keeps what was counted.
-    pub fn learn(&self, predicate: &Expr, version: u64, rows: usize) {
-        self.known.lock().insert(predicate.clone(), Known::Counted { rows, version, at: Instant::now() });
+    /// Keeps what was found.
+    pub fn learn(&self, predicate: &Expr, version: u64, found: Arc<FoundRows>) {
+        self.known.lock().insert(predicate.clone(), Known::Found { found, version, at: Instant::now() });
     }
 }
 
@@ -73,9 +86,10 @@ mod tests {
         let predicate = col("id").gt(lit(5_i64));
         assert_eq!(counts.of(&predicate, 1), RowCount::Unknown);
         assert_eq!(counts.of(&predicate, 1), RowCount::Wanted);
-        counts.learn(&predicate, 1, 7);
-        assert_eq!(counts.of(&predicate, 1), RowCount::Known(7));
-        assert_eq!(counts.of(&predicate, 2), RowCount::Known(7));
+        let found = Arc::new(FoundRows { rows: 7, bounds: BTreeMap::new() });
+        counts.learn(&predicate, 1, Arc::clone(&found));
+        assert_eq!(counts.of(&predicate, 1), RowCount::Known(Arc::clone(&found)));
+        assert_eq!(counts.of(&predicate, 2), RowCount::Known(found));
         assert_eq!(counts.of(&col("id").gt(lit(6_i64)), 2), RowCount::Unknown);
     }
 
