@@ -21,11 +21,8 @@ use crate::governance::{self, GovernedQuery};
 use crate::sql::statement::{
     Command, CopyOut, CursorStatement, Explain, ExplainFormat, Parsed, PreparedStatement, SettingChange, Statement,
 };
-use crate::sql::{self, BoundQuery, Resolved, Scope};
+use crate::sql::{self, BoundQuery, Remembered, Resolved, Scope};
 use crate::system::SystemContext;
-
-/// Bytes of a text that cannot be deep enough to need a planner's stack, if it reaches no other text.
-const SHALLOW_TEXT: usize = 48;
 
 /// Columns and rows of a query.
 pub(super) type Rows = (Vec<Column>, RowStream);
@@ -42,7 +39,7 @@ impl Session {
             Statement::Query(query) => {
                 self.transaction.note_query();
                 let scope = self.scope();
-                let bound = self.bind_again(query, parsed, &scope, types).await?;
+                let bound = self.bind_again(query, &parsed.remembered, &scope, types).await?;
                 let settings = self.execution_settings();
                 let (columns, stream) = self.run_bound(bound, &scope, &parameters, settings).await?;
                 Ok(Outcome::Rows { columns, stream, tag: RowTag::Select })
@@ -140,20 +137,16 @@ impl Session {
     async fn bind_again(
         &self,
         query: &ast::Query,
-        parsed: &Parsed,
+        remembered: &Remembered,
         scope: &Scope,
         types: &[Option<SqlType>],
     ) -> Result<BoundQuery> {
         let resolved = self.unless_cancelled(sql::resolve(query, scope, &self.services.lake)).await?;
-        if let Some(bound) = parsed.remembered.get(scope, &resolved, types) {
+        if let Some(bound) = remembered.get(scope, &resolved, types) {
             return Ok(bound);
         }
-        let bound = if parsed.text.len() <= SHALLOW_TEXT && resolved.is_empty() {
-            sql::bind(query, &resolved, scope, types)?
-        } else {
-            self.bind_resolved(query, resolved.clone(), scope, types).await?
-        };
-        parsed.remembered.put(scope, &resolved, &bound);
+        let bound = self.bind_resolved(query, resolved.clone(), scope, types).await?;
+        remembered.put(scope, &resolved, &bound);
         Ok(bound)
     }
 
@@ -244,7 +237,7 @@ impl Session {
         match &parsed.statement {
             Statement::Query(query) => {
                 let scope = self.scope();
-                let bound = self.bind_again(query, parsed, &scope, types).await?;
+                let bound = self.bind_again(query, &parsed.remembered, &scope, types).await?;
                 self.describe_bound(bound, &scope).await
             }
             Statement::CopyOut(copy) => Ok(Description { columns: None, ..self.describe_query(&copy.query, types).await? }),

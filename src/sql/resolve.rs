@@ -54,11 +54,6 @@ pub(crate) struct ResolvedTable {
 }
 
 impl Resolved {
-    /// Whether the statement is all there is: no table, no view, no function with a text of its own.
-    pub fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.views.is_empty() && self.functions.is_empty()
-    }
-
     /// Every pinned table with its version.
     pub fn pinned(&self) -> impl Iterator<Item = (&Arc<Relation>, &AsOf, &Arc<TableSnapshot>)> {
         self.tables.iter().filter_map(|((_, as_of), table)| Some((&table.relation, as_of, table.snapshot.as_ref()?)))
