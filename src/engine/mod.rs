@@ -299,8 +299,9 @@ async fn plan_governed(
     let logical = query.into_plan();
     let logical = if parameters.is_empty() { Ok(logical) } else { logical.with_param_values(parameters) };
     let logical = Arc::new(logical.map_err(|error| from_datafusion(error, redacted))?);
-    if hands_out(&logical) {
-        // One thread decodes as fast as one connection encodes; more would only hold more row groups.
+    // One thread decodes as fast as one connection encodes; more would only hold more row groups. Policies may have to look at many rows
+    // for each that they hand out.
+    if !redacted && hands_out(&logical) {
         state.config_mut().options_mut().execution.target_partitions = 1;
     }
     let plan = physical_plan(&state, &logical).await.map_err(|error| from_datafusion(error, redacted))?;
