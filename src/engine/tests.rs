@@ -194,6 +194,16 @@ fn only_plans_that_do_nothing_hand_out() {
 }
 
 #[tokio::test]
+async fn one_thread_hands_out_where_no_policy_is_at_work() {
+    let test = engine(|_| {});
+    for (governed, partitions) in [(false, 1), (true, 2)] {
+        let query = GovernedQuery::for_tests(numbers("t", 10).build().unwrap(), governed);
+        let physical = test.engine.plan(query, &settings(), &[]).await.unwrap();
+        assert_eq!(physical.state.config().target_partitions(), partitions, "governed: {governed}");
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_query_answers_at_once_though_a_worker_is_busy() {
     let test = engine(|_| {});
     let cancel = CancellationToken::new();

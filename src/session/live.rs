@@ -12,7 +12,8 @@ use crate::catalog::types::SqlType;
 use crate::functions::FunctionContext;
 use crate::system::{Activity, CursorRow, LiveState, LockRow, LockedObject, PreparedRow, SettingRow};
 
-/// What [`LiveState`] is made from, taken when the statement begins.
+/// What [`LiveState`] is made from. The session's own state is that of the statement's beginning; other sessions and locks are looked at when a
+/// relation asks for them.
 pub(super) struct Live {
     services: Arc<Services>,
     principal: ObjectId,
