@@ -12,28 +12,14 @@ mod difference;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::difference::{compact, differences};
+use crate::corpora::corpus;
 use crate::raw::RawClient;
 use crate::server::{Server, run};
-
-/// Names a directory with the corpora; without it they are looked for beside the repository.
-const CORPORA_VARIABLE: &str = "LAKEHOLD_CORPORA";
-
-/// A folder of the corpora, if there is one on this machine.
-fn corpus(folder: &str) -> Option<PathBuf> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpora"));
-    let path = std::env::var_os(CORPORA_VARIABLE).map_or_else(beside, PathBuf::from).join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("NOT TESTED: there is no {}; {CORPORA_VARIABLE} names the directory that holds {folder}", path.display());
-    None
-}
 
 /// A recorded scenario.
 #[derive(Deserialize)]

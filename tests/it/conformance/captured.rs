@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::corpus;
+use crate::corpora::corpus;
 use crate::raw::RawClient;
 use crate::server::{Server, run};
 

@@ -8,19 +8,18 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
+use crate::corpora::corpus;
 use crate::hostile::peer::{execute, message, query};
 use crate::server::{ADMIN_PASSWORD, Server};
 
 /// Messages of one session, in order.
 pub(super) type Transcript = Vec<Vec<u8>>;
 
-const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpora/captured-pg18");
-
 /// All that there are; at least the ones that are recorded here.
 pub(super) fn transcripts(server: &Server) -> Vec<Transcript> {
     let mut transcripts = vec![record(server)];
-    if let Ok(folder) = std::fs::read_dir(RECORDED) {
-        let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    if let Some(folder) = corpus("captured-pg18") {
+        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         transcripts.extend(files.iter().filter(|path| path.to_string_lossy().ends_with(".wire.jsonl")).flat_map(|path| read(path)));
     }
