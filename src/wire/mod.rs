@@ -12,11 +12,15 @@
 
 pub mod backend;
 pub mod encode;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 mod cancel;
 mod connection;
 mod copy_in;
 mod decode;
+#[cfg(any(test, fuzzing))]
+mod double;
 mod error;
 mod extended;
 mod frontend;

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::warehouse::PASSWORD;
 use crate::auth::scram::tests::Client as Scram;
+use crate::wire::double::PASSWORD;
 use crate::wire::transport::Stream;
 
 pub(super) const VERSION_3_0: u32 = 196_608;

@@ -6,8 +6,8 @@ use tokio::io::AsyncWriteExt;
 
 use super::Server;
 use super::client::{Client, VERSION_3_2, bind, execute, packet, parse, query, startup, sync};
-use super::warehouse::PASSWORD;
 use crate::units::{ByteSize, HumanDuration};
+use crate::wire::double::PASSWORD;
 use crate::wire::options::WireOptions;
 
 const CANCELLED: &str = "E(ERROR 57014 canceling statement due to user request)";

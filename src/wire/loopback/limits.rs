@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::client::{Client, VERSION_3_0, startup};
-use super::warehouse::PASSWORD;
+use crate::wire::double::PASSWORD;
 use crate::wire::options::WireOptions;
 
 #[tokio::test]

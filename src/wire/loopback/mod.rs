@@ -8,7 +8,6 @@ mod interruption;
 mod limits;
 mod simple;
 mod startup;
-mod warehouse;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::client::Client;
-use self::warehouse::Warehouse;
 use super::backend::Backend;
+use super::double::Warehouse;
 use super::listener::{Door, serve};
 use super::local::LocalDoor;
 use super::options::WireOptions;

@@ -9,8 +9,8 @@ use tokio_rustls::TlsConnector;
 
 use super::Server;
 use super::client::{Client, VERSION_3_0, VERSION_3_2, message, packet, query, startup};
-use super::warehouse::PASSWORD;
 use crate::wire::backend::Backend;
+use crate::wire::double::PASSWORD;
 use crate::wire::options::{TlsOptions, TlsRequirement, WireOptions};
 use crate::wire::tls::ALPN;
 
