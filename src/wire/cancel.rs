@@ -36,8 +36,17 @@ struct Entry {
     running: Running,
 }
 
-/// Token of what a connection runs now.
-type Running = Arc<Mutex<Option<CancellationToken>>>;
+/// What a connection runs now.
+type Running = Arc<Mutex<Work>>;
+
+/// Statements from one ReadyForQuery to the next.
+#[derive(Debug, Default)]
+struct Work {
+    /// Of the statement that runs, or ran last.
+    token: Option<CancellationToken>,
+    /// A request came, perhaps too late for its statement or between two.
+    is_cancelled: bool,
+}
 
 impl CancelRegistry {
     pub(super) fn new(tries_per_second: u32) -> Arc<Self> {
@@ -72,8 +81,10 @@ impl CancelRegistry {
             }
             Arc::clone(&entry.running)
         };
-        if let Some(token) = running.lock().as_ref() {
+        let mut work = running.lock();
+        if let Some(token) = &work.token {
             token.cancel();
+            work.is_cancelled = true;
         }
     }
 
@@ -112,14 +123,18 @@ impl Registration {
         &self.key
     }
 
-    /// From now on a request cancels `token`.
+    /// From now on a request cancels `token`. One that came too late for the statement before stops this one, as in PostgreSQL.
     pub(super) fn running(&self, token: CancellationToken) {
-        *self.running.lock() = Some(token);
+        let mut work = self.running.lock();
+        if work.is_cancelled {
+            token.cancel();
+        }
+        work.token = Some(token);
     }
 
     /// From now on a request does nothing.
     pub(super) fn idle(&self) {
-        *self.running.lock() = None;
+        *self.running.lock() = Work::default();
     }
 }
 
@@ -150,6 +165,21 @@ mod tests {
         assert!(token.is_cancelled());
         drop(registration);
         assert!(registry.entries.lock().is_empty());
+    }
+
+    #[test]
+    fn a_request_between_two_statements_stops_the_second_and_none_after_that() {
+        let registry = CancelRegistry::new(1_000);
+        let registration = registry.register(false).unwrap();
+        let [parse, execute, later] = [(); 3].map(|()| CancellationToken::new());
+        registration.running(parse);
+        registry.cancel(registration.pid(), registration.key(), HERE);
+        registration.running(execute.clone());
+        assert!(execute.is_cancelled());
+        registration.idle();
+        registry.cancel(registration.pid(), registration.key(), HERE);
+        registration.running(later.clone());
+        assert!(!later.is_cancelled());
     }
 
     #[test]
