@@ -254,6 +254,10 @@ impl Binder<'_> {
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match target {
                 SqlType::Reg(kind) => self.reg_in(lit(text.as_str()), *kind),
                 SqlType::Numeric { precision: 38, scale: 10 } => Ok(narrow_numeric(text)?),
+                SqlType::Array(element) if **element == SqlType::UNBOUNDED_NUMERIC => {
+                    let own = SqlType::Array(Box::new(literal::numeric_of_elements(text)?));
+                    Ok(Typed::constant(literal::parse(text, &own, self.reading())?, own))
+                }
                 _ => Ok(Typed::constant(literal::parse(text, target, self.reading())?, target.clone())),
             },
             Expr::Placeholder(placeholder) => self.type_parameter(placeholder, target),

@@ -536,6 +536,7 @@ impl Binder<'_> {
         }
         let probe = Typed { expr: array.expr.clone(), ..Typed::new(array.expr.clone(), element.clone(), true) };
         let (value, _) = self.typed_beside(value, &probe)?;
+        let (value, array) = self.numbers_alike(value, array, &probe)?;
         let contains = Typed::new(nested::array_has(array.expr.clone(), value.expr.clone()), SqlType::Bool, true);
         match (operator, all) {
             (BinaryOp::Compare(Operator::Eq), false) => Ok(contains),
@@ -554,6 +555,17 @@ impl Binder<'_> {
         }
     }
 
+    /// A number and an array of numbers in one type, in which both keep their digits: what looks for an element knows no other way.
+    fn numbers_alike(&self, value: Typed, array: Typed, element: &Typed) -> Result<(Typed, Typed)> {
+        if family(&value.sql_type) != Family::Number || value.data_type == element.data_type {
+            return Ok((value, array));
+        }
+        let wider = self.common_type(&[&value, element], "ANY/ALL")?.arrow_type();
+        let list = DataType::List(Arc::new(Field::new_list_field(wider.clone(), true)));
+        let array = Typed { expr: cast_expr(array.expr, &list), data_type: list, ..array };
+        Ok((Typed { expr: cast_expr(value.expr, &wider), data_type: wider, ..value }, array))
+    }
+
     /// `value` in a type that compares with `other`.
     pub(super) fn typed_beside(&self, value: Typed, other: &Typed) -> Result<(Typed, Typed)> {
         let value = if value.is_unknown() { self.cast(value, &other.sql_type)? } else { value };
@@ -569,10 +581,14 @@ impl Binder<'_> {
                 .iter()
                 .map(|item| {
                     let item = self.expression(item, place)?;
-                    self.cast(item, element)
+                    let of = if matches!(item.sql_type, SqlType::Array(_)) { &target } else { element };
+                    self.cast(item, of)
                 })
                 .collect::<Result<Vec<_>>>()?;
-            return self.array_of(elements, (**element).clone());
+            // `numeric` without modifiers keeps the digits of each element, but they have one type.
+            let known: Vec<&Typed> = elements.iter().filter(|item| !item.is_null_literal()).collect();
+            let common = if known.is_empty() { (**element).clone() } else { self.common_type(&known, "ARRAY")? };
+            return self.array_of(elements, common);
         }
         let value = self.expression(expr, place)?;
         match kind {
@@ -656,12 +672,13 @@ impl Binder<'_> {
             .iter()
             .map(|element| if let Expr::Literal(value, _) = &element.expr { Some(value.clone()) } else { None })
             .collect();
+        let wanted = element.arrow_type();
+        let alike = elements.iter().all(|item| item.data_type == wanted);
         match constants {
-            Some(constants) if !matches!(element, SqlType::Array(_)) => {
+            Some(constants) if alike && !matches!(element, SqlType::Array(_)) => {
                 Ok(Typed::constant(literal::list(&constants, &array_type)?, array_type))
             }
             _ => {
-                let wanted = element.arrow_type();
                 let items = elements
                     .into_iter()
                     .map(|item| if item.data_type == wanted { item.expr } else { cast_expr(item.expr, &wanted) })
@@ -819,7 +836,7 @@ impl Binder<'_> {
     }
 }
 
-/// All columns of a table as one value, shown as structs are; NULL where an outer join has no row of it.
+/// All columns of a table as one value, a record whose fields have the columns' names; NULL where an outer join has no row of it.
 fn whole_row(table: &RangeTable) -> Result<Typed> {
     let arguments = table.columns.iter().flat_map(|column| [lit(column.name.as_str()), column.value.expr.clone()]).collect();
     let fields: Vec<_> =
@@ -839,7 +856,8 @@ fn whole_row(table: &RangeTable) -> Result<Typed> {
         }
     };
     let nullable = !matches!(table.presence, Presence::Always);
-    Ok(Typed { expr, sql_type: SqlType::Json, data_type, nullable, origin: None, declared: false })
+    let sql_type = SqlType::Record(table.columns.iter().map(|column| column.value.sql_type.clone()).collect());
+    Ok(Typed { expr, sql_type, data_type, nullable, origin: None, declared: false })
 }
 
 /// The elements of a row constructor.

@@ -250,6 +250,19 @@ fn array(text: &str, element: &SqlType, reading: Reading<'_>) -> Result<ScalarVa
     list(&items, &SqlType::Array(Box::new(element.clone())))
 }
 
+/// The `numeric` that holds all elements of an array with the digits they are written with.
+pub(super) fn numeric_of_elements(text: &str) -> Result<SqlType> {
+    let (mut whole, mut scale) = (1, 0);
+    for element in values::parse_array(text)?.elements.iter().flatten() {
+        let number = values::parse_numeric(element)?;
+        (whole, scale) = (number.whole_digits().max(whole), number.scale.max(scale));
+    }
+    match (whole.checked_add(scale), i8::try_from(scale)) {
+        (Some(precision @ ..=38), Ok(scale)) => Ok(SqlType::Numeric { precision, scale }),
+        _ => Ok(SqlType::UNBOUNDED_NUMERIC),
+    }
+}
+
 /// `1 2 3`.
 fn vector(text: &str, element: &SqlType, vector: &SqlType, reading: Reading<'_>) -> Result<ScalarValue> {
     let values = text.split_whitespace().map(|word| parse(word, element, reading)).collect::<Result<Vec<_>>>()?;
