@@ -107,9 +107,9 @@ impl Source {
             Source::File(path) => tokio::fs::read(path).await.map_err(|error| error.to_string()),
             Source::Web { url, client } => {
                 let answer = client.get(url.clone()).send().await.and_then(reqwest::Response::error_for_status);
-                let mut answer = answer.map_err(|error| error.without_url().to_string())?;
+                let mut answer = answer.map_err(reason)?;
                 let mut bytes = Vec::new();
-                while let Some(chunk) = answer.chunk().await.map_err(|error| error.without_url().to_string())? {
+                while let Some(chunk) = answer.chunk().await.map_err(reason)? {
                     if bytes.len() + chunk.len() > MAXIMUM_SIZE {
                         return Err("the answer is too large".into());
                     }
@@ -129,6 +129,13 @@ impl std::fmt::Display for Source {
             Source::Web { url, .. } => write!(f, "{}{}", url.origin().ascii_serialization(), url.path()),
         }
     }
+}
+
+/// The error with what caused it: that the certificate is not trusted stands in the innermost.
+fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn web(text: &str) -> Result<Source, String> {

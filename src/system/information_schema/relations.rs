@@ -1,5 +1,6 @@
 //! Catalogs, schemas, tables, views, columns, and the NOT NULL constraints.
 
+use crate::catalog::securable::TEMPORARY_SCHEMA;
 use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::functions::builtin::{self, SYSTEM_ROLE_NAME};
@@ -46,11 +47,16 @@ fn schemata(context: &SystemContext, rows: &mut Rows) -> Result<()> {
 fn tables(context: &SystemContext, rows: &mut Rows) -> Result<()> {
     let catalog = visible::catalog_name(context);
     let mut table = |schema: &str, name: &str, is_view: bool, insertable: bool| {
+        let kind = match schema {
+            TEMPORARY_SCHEMA => "LOCAL TEMPORARY",
+            _ if is_view => "VIEW",
+            _ => "BASE TABLE",
+        };
         rows.row()
             .set("table_catalog", catalog)
             .set("table_schema", schema)
             .set("table_name", name)
-            .set("table_type", if is_view { "VIEW" } else { "BASE TABLE" })
+            .set("table_type", kind)
             .set("is_insertable_into", yes(insertable))
             .set("is_typed", "NO");
     };

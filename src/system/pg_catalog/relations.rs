@@ -1,6 +1,6 @@
 //! Tables and views, their columns, and the views that list them.
 
-use crate::catalog::securable::Relation;
+use crate::catalog::securable::{Relation, TEMPORARY_SCHEMA};
 use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::functions::builtin::{self, BuiltinRelation, SYSTEM_ROLE, SYSTEM_ROLE_NAME};
@@ -45,7 +45,7 @@ fn classes(context: &SystemContext, rows: &mut Rows) -> Result<()> {
             // No page count: DuckDB and others would ask for ranges of ctid, which the tables do not have.
             .set("relpages", 0_i32)
             .set("reltuples", Datum::Float(-1.0))
-            .set("relpersistence", "p")
+            .set("relpersistence", if schema.name == TEMPORARY_SCHEMA { "t" } else { "p" })
             .set("relkind", kind(relation))
             .set("relnatts", count(relation.columns.len()))
             .set("relhasrules", is_view)

@@ -1,131 +1,20 @@
-"""Logins against servers with different rules. Usage: logins.py BINARY; needs psql in the path."""
+"""Logins of psql and psycopg against a server with many rules. Needs psql in the path."""
 
-import base64
-import datetime
 import json
 import os
-import pathlib
-import subprocess
-import sys
-import tempfile
 import time
 
 import psycopg
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-BINARY = sys.argv[1]
-ADMIN = "admin-password-1"
-ROOT = pathlib.Path(tempfile.mkdtemp())
-NOW = datetime.datetime.now(datetime.timezone.utc)
+from servers import ADMIN, ROOT, Authority, Server, Signer, authority, check, server_certificate
 
-
-class Authority:
-    """A certificate authority of our own."""
-
-    def __init__(self, name):
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.path = ROOT / f"{name}.crt"
-        builder = self.builder(self.name, self.key.public_key())
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        self.write(self.path, builder.sign(self.key, hashes.SHA256()))
-
-    def builder(self, subject, public_key):
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(public_key)
-        builder = builder.serial_number(x509.random_serial_number())
-        return builder.not_valid_before(NOW - datetime.timedelta(days=1)).not_valid_after(NOW + datetime.timedelta(days=1))
-
-    def write(self, path, certificate):
-        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, name, usage, hosts=()):
-        """Paths of a certificate and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = self.builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key())
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
-        certificate, private = ROOT / f"{name}.crt", ROOT / f"{name}.key"
-        self.write(certificate, builder.sign(self.key, hashes.SHA256()))
-        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        private.write_bytes(pem)
-        private.chmod(0o600)
-        return certificate, private
-
-
-class Server:
-    def __init__(self, name, rules):
-        self.run = ROOT / name / "run"
-        (ROOT / name).mkdir()
-        config = ROOT / name / "lakehold.toml"
-        config.write_text(
-            f'[listen]\npostgres = "127.0.0.1:0"\nhttp = "127.0.0.1:0"\nunix_socket = "{self.run}"\n{rules}\n'
-            f'[wire]\nunauthenticated_per_address = 100\n'
-            f'[wire.tls]\ncertificate = "{server_certificate}"\nkey = "{server_key}"\nclient_ca = "{authority.path}"\n'
-        )
-        command = [BINARY, "serve", "--data-dir", str(ROOT / name / "data"), "--config", str(config)]
-        environment = dict(os.environ, LAKEHOLD_ADMIN_PASSWORD=ADMIN)
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=open(ROOT / name / "log", "w"), env=environment, text=True)
-        for line in self.process.stdout:
-            if line.startswith("lakehold ready:"):
-                self.port = int(line.split("postgres=")[1].split()[0].rsplit(":", 1)[1])
-                return
-        sys.exit((ROOT / name / "log").read_text())
-
-    def stop(self):
-        self.process.terminate()
-        assert self.process.wait(60) == 0
-
-    def parameters(self, **changes):
-        base = {"host": "localhost", "hostaddr": "127.0.0.1", "port": self.port, "dbname": "main", "sslmode": "verify-full",
-                "sslrootcert": str(authority.path), "sslcert": "none", "sslkey": "none", "connect_timeout": 10}
-        base.update(changes)
-        return {key: value for key, value in base.items() if value is not None}
-
-    def psycopg(self, query="SELECT current_user", **changes):
-        try:
-            with psycopg.connect(**self.parameters(**changes), autocommit=True) as connection:
-                return connection.execute(query).fetchall()
-        except psycopg.OperationalError as error:
-            return str(error)
-
-    def psql(self, **changes):
-        words = " ".join(f"{key}='{value}'" for key, value in self.parameters(**changes).items())
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
-        done = subprocess.run(["psql", "-XAtw", words, "-c", "SELECT current_user"], capture_output=True, text=True, env=environment)
-        return done.stdout.strip() if done.returncode == 0 else done.stderr
-
-
-def check(what, answer, expected):
-    fits = expected in answer if isinstance(answer, str) else answer == expected
-    assert fits, f"{what}: {answer!r} instead of {expected!r}"
-    print("ok", what)
-
-
-def encode(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def web_token(key, **changes):
-    claims = {"iss": "https://login.example.com", "aud": "lakehold", "sub": "ada", "exp": int(time.time()) + 300}
-    claims.update(changes)
-    signed = encode(json.dumps({"alg": "ES256", "kid": "k"}).encode()) + "." + encode(json.dumps(claims).encode())
-    r, s = utils.decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-    return signed + "." + encode(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
-
-
-authority, stranger = Authority("ours"), Authority("theirs")
-server_certificate, server_key = authority.issue("server", ExtendedKeyUsageOID.SERVER_AUTH, ["localhost"])
+stranger = Authority("theirs")
 ada_certificate, ada_key = authority.issue("ada", ExtendedKeyUsageOID.CLIENT_AUTH)
 evil_certificate, evil_key = stranger.issue("evil-ada", ExtendedKeyUsageOID.CLIENT_AUTH)
-signer = ec.generate_private_key(ec.SECP256R1())
-numbers = signer.public_key().public_numbers()
-point = {"x": encode(numbers.x.to_bytes(32, "big")), "y": encode(numbers.y.to_bytes(32, "big"))}
+signer = Signer("https://login.example.com", "k")
 jwks = ROOT / "keys.json"
-jwks.write_text(json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", **point}]}))
+jwks.write_text(json.dumps({"keys": [signer.jwk()]}))
 
 uid = os.getuid()
 server = Server("all", f"""
@@ -180,8 +69,8 @@ try:
         check(f"{name}: our token", client(user="token", password=secret), row)
         check(f"{name}: dropped token", client(user="token", password=spare[0]), failed("token"))
         check(f"{name}: token without encryption", client(user="token", password=secret, sslmode="disable"), "needs encryption")
-        check(f"{name}: issued token", client(user="token", password=web_token(signer)), row)
-        check(f"{name}: issued token that has ended", client(user="token", password=web_token(signer, exp=1)), failed("token"))
+        check(f"{name}: issued token", client(user="token", password=signer.token()), row)
+        check(f"{name}: issued token that has ended", client(user="token", password=signer.token(exp=1)), failed("token"))
         check(f"{name}: a token is no answer to channel binding", client(user="token", password=secret, channel_binding="require"), "channel binding required")
         carl = [("carl",)] if name == "psycopg" else "carl"
         mapped = {"user": "carl", "sslcert": str(ada_certificate), "sslkey": str(ada_key)}
@@ -204,6 +93,5 @@ try:
         check("session from before it", session.execute("SELECT current_user").fetchall(), [("ada",)])
 finally:
     server.stop()
-log = (ROOT / "all" / "log").read_text()
-assert secret not in log and "ada-password-1" not in log
+assert secret not in server.log() and "ada-password-1" not in server.log()
 print("all logins passed")
