@@ -754,14 +754,20 @@ impl Binder<'_> {
 
     fn substring(&self, expr: &ast::Expr, from: Option<&ast::Expr>, length: Option<&ast::Expr>, place: Place<'_>) -> Result<Typed> {
         let value = self.expression(expr, place)?;
-        let value = if value.sql_type == SqlType::Bytea { value } else { self.text(value)? };
         let from = from.map(|from| self.expression(from, place)).transpose()?;
+        let length = length.map(|length| self.expression(length, place)).transpose()?;
+        self.part_of(value, from, length)
+    }
+
+    /// `substring(value from .. for ..)`, or of a text the part that a pattern finds.
+    pub(super) fn part_of(&self, value: Typed, from: Option<Typed>, length: Option<Typed>) -> Result<Typed> {
+        let value = if value.sql_type == SqlType::Bytea { value } else { self.text(value)? };
         // substring(text from pattern)
-        if let (Some(pattern), None) = (&from, length)
+        if let (Some(pattern), None) = (&from, &length)
             && (pattern.literal_text().is_some() || family(&pattern.sql_type) == Family::String && !pattern.is_unknown())
         {
             let pattern = self.text(pattern.clone())?;
-            return self.call_builtin("regexp_substr", vec![value, pattern]);
+            return self.call_builtin("substring_pattern", vec![value, pattern]);
         }
         let mut arguments = vec![value];
         arguments.push(match from {
@@ -769,7 +775,6 @@ impl Binder<'_> {
             None => Typed::constant(ScalarValue::Int64(Some(1)), SqlType::Int8),
         });
         if let Some(length) = length {
-            let length = self.expression(length, place)?;
             arguments.push(self.cast(length, &SqlType::Int8)?);
         }
         self.call_builtin("substr", arguments)
