@@ -296,7 +296,10 @@ impl Binder<'_> {
             };
             return Err(Error::new(ErrorKind::WrongObjectType, message));
         }
-        call.arguments.iter().map(|argument| self.expression(argument, place)).collect()
+        let mut arguments = call.arguments.iter().map(|argument| self.expression(argument, place)).collect::<Result<Vec<_>>>()?;
+        // Drivers send what a call gives back along as parameters of type void, and PostgreSQL overlooks those.
+        arguments.retain(|argument| !(argument.sql_type == SqlType::Void && matches!(argument.expr, Expr::Placeholder(_))));
+        Ok(arguments)
     }
 
     /// Functions that the grammar of expressions knows, not the registry.
