@@ -61,7 +61,7 @@ async fn function_calls_are_refused_and_the_session_stays() {
     let mut client = server.client().await;
     let call = message(b'F', b"\0\0\0\xb1\0\0\0\0\0\0");
     let refused = "E(ERROR 0A000 the function call protocol is not supported)";
-    assert_eq!(client.ask(&[call.clone()]).await, [refused, "Z(I)"]);
+    assert_eq!(client.ask(std::slice::from_ref(&call)).await, [refused, "Z(I)"]);
     assert_eq!(client.ask(&[sync()]).await, ["Z(I)"]);
     // Behind an error of the extended protocol it is skipped as everything is up to Sync.
     let failed = [execute("none", 0), call.clone(), sync()];
