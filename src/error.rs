@@ -162,6 +162,8 @@ kinds! {
     UndefinedColumn = "42703", 400;
     /// A column name that several relations in scope have.
     AmbiguousColumn = "42702", 400;
+    /// Several operators fit, and none fits best.
+    AmbiguousFunction = "42725", 400;
     /// A function, operator or argument list that does not exist.
     UndefinedFunction = "42883", 400;
     /// Another object (type, role, group, setting, location) that does not exist.

@@ -1,7 +1,7 @@
 //! COPY: what COPY TO may read, and the table that COPY FROM fills.
 //!
 //! ```text
-//!  COPY t FROM STDIN ─▶ authorised ─▶ CopyTarget ─ the door reads lines ─▶ batches ─▶ load: table order ─▶ lake.append: one commit
+//!  COPY t FROM STDIN ─▶ authorised ─▶ CopyTarget ─ the door reads lines ─▶ batches ─▶ load: table order, WHERE ─▶ lake.append: one commit
 //! ```
 //! The rows come long after the statement was authorised, so the target holds what it was authorised for: the table by its id and the
 //! version that it was checked against. A stream of rows that ends with an error, or is dropped, leaves the table as it was. In a
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::sql::sqlparser::ast::{self, SetExpr};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
@@ -21,8 +22,10 @@ use super::CommandContext;
 use super::assign::Assignment;
 use super::insert::{self, Target, refuse_repeated};
 use super::names::FoundRelation;
+use super::query;
 use crate::catalog::securable::Relation;
 use crate::catalog::types::SqlType;
+use crate::engine::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::WriteKind;
 use crate::sql::statement::{CopyIn, CopyOut};
@@ -101,24 +104,63 @@ pub(super) async fn target(copy: &CopyIn, context: &CommandContext) -> Result<Co
         CopyColumn {
             name: field.name().clone(),
             sql_type: SqlType::of_field(field),
-            not_null: !field.is_nullable(),
+            // What the condition leaves out may be NULL; what it keeps is checked where it is written.
+            not_null: !field.is_nullable() && copy.condition.is_none(),
             force_null,
             force_not_null,
         }
     });
     let columns = columns.collect();
-    let is_unfilled = |(index, field): &(usize, &FieldRef)| !field.is_nullable() && !chosen.contains(index);
+    let is_unfilled =
+        |(index, field): &(usize, &FieldRef)| copy.condition.is_none() && !field.is_nullable() && !chosen.contains(index);
     let unfilled = schema.fields().iter().enumerate().find(is_unfilled).map(|(_, field)| field.name().clone());
     let sources = (0..schema.fields().len()).map(|column| chosen.iter().position(|other| *other == column)).collect();
     let assignment = Assignment::new(&schema, sources);
+    let condition = match &copy.condition {
+        Some(condition) => Some(bind_condition(condition, &target, context).await?),
+        None => None,
+    };
     let relation = target.relation.name.clone();
     let context = context.clone();
-    let load: CopyLoad = Box::new(move |rows| load(rows, target, assignment, context).boxed());
+    let load: CopyLoad = Box::new(move |rows| load(rows, target, assignment, condition, context).boxed());
     Ok(CopyTarget { relation, columns, unfilled, options: copy.clone(), load })
 }
 
-async fn load(rows: CopyRows, target: Target, assignment: Assignment, context: CommandContext) -> Result<u64> {
+/// The WHERE of COPY FROM, over rows in the form of the table. It may call what the caller may call, and reads nothing but the row.
+async fn bind_condition(condition: &ast::Expr, target: &Target, context: &CommandContext) -> Result<Condition> {
+    let null = |field: &FieldRef| format!("CAST(NULL AS {}) AS {}", SqlType::of_field(field).display_name(), quoted(field.name()));
+    let row: Vec<String> = target.snapshot.schema().fields().iter().map(null).collect();
+    let mut query = query::parse(&format!("SELECT true FROM (SELECT {}) AS {}", row.join(", "), quoted(&target.relation.name)))?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.selection = Some(condition.clone());
+    }
+    let bound = query::bind(&query, &[], context).await?;
+    if !bound.parameters.is_empty() {
+        return Err(Error::new(ErrorKind::UndefinedParameter, "there is no parameter $1"));
+    }
+    let governed = query::govern(bound, context).await?;
+    context.engine.condition(governed, &context.settings).await
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+async fn load(
+    rows: CopyRows,
+    target: Target,
+    assignment: Assignment,
+    condition: Option<Condition>,
+    context: CommandContext,
+) -> Result<u64> {
     let rows = until_cancelled(rows, context.cancel.clone());
+    let (rows, assignment) = match condition {
+        Some(condition) => {
+            let kept = rows.map(move |batch| condition.keep(&assignment.apply(&batch?)?));
+            (kept.boxed(), Assignment::in_order(&target.snapshot.schema()))
+        }
+        None => (rows, assignment),
+    };
     let written = insert::append(&target.table, &target.snapshot, rows, assignment, WriteKind::Copy, &context).await?;
     if context.metastore.block().is_none() {
         target.learn_columns(&context).await;

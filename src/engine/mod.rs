@@ -12,6 +12,7 @@
 //! Three sets of threads keep out of each other's way: connections and storage (the server's runtime), planners, workers.
 
 mod admission;
+mod condition;
 mod explain;
 mod memory;
 mod optimizer;
@@ -43,6 +44,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::governance::GovernedQuery;
 use crate::sql::source::constants;
 
+pub use condition::Condition;
 pub use explain::ExplainRequest;
 pub use options::{EngineOptions, PlanOptions};
 pub use spool::Spool;

@@ -27,10 +27,20 @@ pub fn from_datafusion(error: DataFusionError, redacted: bool) -> Error {
             Ok(ours) => return *ours,
             Err(source) => DataFusionError::External(source),
         },
+        // A rule of the optimiser has failed, with an error of ours.
+        DataFusionError::Context(_, inner) if !redacted && is_ours(&inner) => return from_datafusion(*inner, redacted),
         other => other,
     };
     let told = classify(&error);
     finish(told, redacted, variant(&error), Box::new(error))
+}
+
+fn is_ours(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::External(source) => source.is::<Error>(),
+        DataFusionError::Context(_, inner) => is_ours(inner),
+        _ => false,
+    }
 }
 
 /// Maps an error of an Arrow kernel.

@@ -446,6 +446,11 @@ fn type_words(row: &builtin::BuiltinType, typmod: Option<i32>) -> String {
         "time" => format!("time{precision} without time zone"),
         "timestamp" => format!("timestamp{precision} without time zone"),
         "timestamptz" => format!("timestamp{precision} with time zone"),
+        // Below the fields that an interval may have, all ones for no digits in particular.
+        "interval" => match modifier.map(|typmod| typmod & 0xffff) {
+            None | Some(0xffff) => "interval".to_string(),
+            Some(digits) => format!("interval({digits})"),
+        },
         "char" => "\"char\"".to_string(),
         "any" | "trigger" | "unknown" => quote_identifier(row.name),
         "numeric" => modifier.map_or_else(

@@ -313,6 +313,8 @@ pub struct CopyIn {
     pub skip_errors: bool,
     /// LOG_VERBOSITY verbose: a notice for each row left out.
     pub verbose: bool,
+    /// WHERE: rows that do not meet it are left out.
+    pub condition: Option<Box<ast::Expr>>,
 }
 
 /// A table in COPY, with the columns it names; none means all of them.

@@ -5,7 +5,7 @@
 //! `timestamp_ntz`), `timestamptz` and `timestamp_ltz` are Delta's zoned `timestamp`; `float` is `double precision`.
 //!
 //! Bounds that Delta sets: `numeric` has at most 38 digits in a table, `numeric` without modifiers is `numeric(38,10)`.
-//! Precisions of `time`, `timestamp` and `interval` (0 to 6) are accepted; values keep their six digits. What has no counterpart
+//! Values of `time`, `timestamp` and `interval` keep six digits: only a cast has a smaller precision. What has no counterpart
 //! (`timetz`, bit strings, geometric and network types, structs and maps) is refused by name.
 
 use datafusion::sql::sqlparser::ast::{
@@ -269,12 +269,28 @@ fn checked_length(length: u64, type_name: &str) -> Result<u32> {
     }
 }
 
-/// PostgreSQL reduces more than six digits to six with a warning; fewer than six are refused, because values would not be rounded.
+/// Digits of seconds behind the point that every value has.
+pub(super) const MOST_DIGITS: u32 = 6;
+
+/// A type name without the precision of its seconds, and that precision where values lose digits by it: a cast rounds to it.
+pub(super) fn without_fraction(data_type: &DataType) -> (DataType, Option<u32>) {
+    let (bare, precision) = match data_type {
+        DataType::Time(precision, zone) => (DataType::Time(None, *zone), *precision),
+        DataType::Timestamp(precision, zone) => (DataType::Timestamp(None, *zone), *precision),
+        DataType::TimestampNtz(precision) => (DataType::TimestampNtz(None), *precision),
+        DataType::Interval { fields: None, precision } => (DataType::Interval { fields: None, precision: None }, *precision),
+        other => return (other.clone(), None),
+    };
+    (bare, precision.and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits < MOST_DIGITS))
+}
+
+/// PostgreSQL reduces more than six digits to six with a warning; fewer than six are refused where values are kept, because a Delta
+/// table cannot say that they are rounded.
 fn fractional_digits(precision: Option<u64>, type_name: &str) -> Result<()> {
     match precision {
         None | Some(6) => Ok(()),
         Some(digits) if digits > 6 => Ok(()),
         Some(digits) => Err(Error::unsupported(format!("{type_name}({digits})"))
-            .with_hint(format!("Use {type_name} without a precision; values have six fractional digits."))),
+            .with_hint(format!("Use {type_name} without a precision; values have six fractional digits, and a cast rounds them."))),
     }
 }

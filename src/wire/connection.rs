@@ -167,6 +167,7 @@ impl Connection {
             Message::Flush => self.must_flush = true,
             Message::Sync => self.sync().await?,
             Message::FunctionCall => {
+                self.check_block(None)?;
                 return Err(Error::unsupported("the function call protocol").with_hint("Call the function in a SELECT.").into());
             }
             Message::Copy => {}

@@ -194,6 +194,7 @@ impl Session {
             force_not_null: CopyColumns::None,
             skip_errors: false,
             verbose: false,
+            condition: None,
         };
         let column =
             CopyColumn { name: "n".into(), sql_type: SqlType::Int4, not_null: false, force_null: false, force_not_null: false };

@@ -246,8 +246,7 @@ fn declared_type(oid: u32) -> Result<Option<SqlType>> {
     if matches!(oid, 0 | UNKNOWN_OID) {
         return Ok(None);
     }
-    let found = SqlType::from_oid(oid).filter(|sql_type| !matches!(sql_type, SqlType::Void));
-    found.map(Some).ok_or_else(|| Error::unsupported(format!("a parameter of the type with OID {oid}")))
+    SqlType::from_oid(oid).map(Some).ok_or_else(|| Error::unsupported(format!("a parameter of the type with OID {oid}")))
 }
 
 fn cannot_run(name: &str) -> Error {

@@ -150,7 +150,7 @@ impl Connection {
 
     /// Sends rows, with their description in front if `describe` says so. Returns how many.
     ///
-    /// The description waits for the first batch: a statement that fails before its first row shows an error only.
+    /// The description does not wait for rows: a statement that fails with its first row has it in front of the error.
     pub(super) async fn send_rows(
         &mut self,
         columns: &[Column],
@@ -161,11 +161,10 @@ impl Connection {
     ) -> Result<u64, Halt> {
         let settings = self.settings_for(columns.iter().map(|column| &column.sql_type))?;
         let mut sink = Sink { input: &mut self.input, output: &mut self.output, interrupts };
-        let first = sink.next(&mut stream).await?;
         if describe {
             sink.output.message(&row_description(columns, formats))?;
         }
-        let Some(first) = first else { return Ok(0) };
+        let Some(first) = sink.next(&mut stream).await? else { return Ok(0) };
         let types: Vec<SqlType> = columns.iter().map(|column| column.sql_type.clone()).collect();
         let mut encoder = RowEncoder::new(&types, &first.schema(), formats, &settings)?;
         sink.send(first, stream, |batch, rows, out| encoder.encode_some(batch, rows, out)).await

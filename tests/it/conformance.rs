@@ -9,6 +9,7 @@
 
 mod captured;
 mod difference;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

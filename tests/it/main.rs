@@ -11,6 +11,7 @@
 mod bad_input;
 mod cli;
 mod conformance;
+mod copy;
 mod corpora;
 mod differential;
 mod fuzz;

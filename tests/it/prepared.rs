@@ -2,6 +2,9 @@
 
 use tokio_postgres::{Client, Statement};
 
+use serde_json::json;
+
+use crate::raw::RawClient;
 use crate::server::{Server, run};
 
 async fn count(client: &Client, statement: &Statement) -> i64 {
@@ -48,4 +51,21 @@ async fn settings_and_the_clock_are_those_of_the_execution() {
     let before = text(admin.query_one(&clock, &[]).await.unwrap());
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     assert_ne!(text(admin.query_one(&clock, &[]).await.unwrap()), before);
+}
+
+/// As JDBC calls `{? = call total(?)}`: what the call gives back is its first parameter.
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_of_type_void_are_no_arguments() {
+    let server = Server::start();
+    run(&server.admin().await, "CREATE FUNCTION total(c int) RETURNS int RETURN c + 1").await;
+    let mut client = RawClient::connect(server.postgres);
+    client.log_in(&json!({"user": "admin", "database": "main"}));
+    client.send(&[
+        json!(["Parse", "", "SELECT * FROM total($1, $2) AS result", [2278, 23]]),
+        json!(["Bind", "", "", [], [null, "41"], []]),
+        json!(["Execute", "", 0]),
+        json!(["Sync"]),
+    ]);
+    let answer = client.receive(1, 1);
+    assert!(answer.contains(&json!(["DataRow", ["42"]])), "{answer:?}");
 }

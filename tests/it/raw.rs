@@ -18,6 +18,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A server that was silent for this long has nothing more to say.
 const SILENCE: Duration = Duration::from_millis(250);
 
+/// What a CancelRequest has in the place of a protocol's version.
+const CANCEL_REQUEST: u32 = 80_877_102;
+
 /// A connection.
 pub(crate) struct RawClient {
     stream: TcpStream,
@@ -28,7 +31,9 @@ pub(crate) struct RawClient {
     /// What was sent last holds the whole of a COPY.
     copied: bool,
     /// Behind an error the server says nothing up to the next ReadyForQuery.
-    failed: bool,
+    pub(crate) failed: bool,
+    /// What a CancelRequest for this connection names: the number of the process, and the secret key.
+    key: Vec<u8>,
     closed: bool,
 }
 
@@ -36,7 +41,16 @@ impl RawClient {
     pub(crate) fn connect(address: SocketAddr) -> RawClient {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        RawClient { stream, buffer: vec![], formats: vec![], password: String::new(), copied: false, failed: false, closed: false }
+        RawClient {
+            stream,
+            buffer: vec![],
+            formats: vec![],
+            password: String::new(),
+            copied: false,
+            failed: false,
+            key: vec![],
+            closed: false,
+        }
     }
 
     /// Sends messages in one piece. A server that has closed the connection does not read them.
@@ -56,6 +70,13 @@ impl RawClient {
     pub(crate) fn log_in(&mut self, parameters: &Value) -> Vec<Value> {
         self.send(&[json!(["Startup", 196_608, parameters])]);
         self.receive(1, 1)
+    }
+
+    /// Cancels what this connection runs, over a connection of its own.
+    pub(crate) fn cancel(&self) {
+        let length = u32::try_from(self.key.len() + 8).unwrap().to_be_bytes();
+        let request = [&length[..], &CANCEL_REQUEST.to_be_bytes(), &self.key].concat();
+        TcpStream::connect(self.stream.peer_addr().unwrap()).unwrap().write_all(&request).unwrap();
     }
 
     /// What comes until `ready` ReadyForQuery have come. If `ready` is 0: until `at_least` messages have come and then silence.
@@ -165,7 +186,10 @@ impl RawClient {
         match kind {
             b'R' => json!(["Authentication", body.u32()]),
             b'S' => json!(["ParameterStatus", body.string(), body.string()]),
-            b'K' => json!(["BackendKeyData", body.0.len() - 4]),
+            b'K' => {
+                self.key = body.0.to_vec();
+                json!(["BackendKeyData", body.0.len() - 4])
+            }
             b'Z' => json!(["ReadyForQuery", char::from(body.0[0]).to_string()]),
             b'T' => self.row_description(body),
             b'D' => self.data_row(body),

@@ -5,7 +5,7 @@ use super::calendar::{DAY_MICROS, days_from_civil, days_of_month};
 use super::datetime::local_micros;
 use super::datetime_fields::{Field, Word, abbreviation_offset, split};
 use super::datetime_input::DateTimeInput;
-use super::input::invalid_datetime;
+use super::input::{infinite, invalid_datetime};
 use super::{DateOrder, TimeZone};
 use crate::error::{Error, ErrorKind};
 
@@ -35,7 +35,7 @@ impl Fault {
                 Error::new(ErrorKind::InvalidTimeZone, format!("time zone displacement out of range: \"{text}\""))
             }
             Fault::UnknownZone(zone) => Error::new(ErrorKind::InvalidParameter, format!("time zone \"{zone}\" not recognized")),
-            Fault::Infinite => Error::unsupported(format!("infinite {type_name} values")),
+            Fault::Infinite => infinite(type_name),
             Fault::NoClock(word) => Error::unsupported(format!("\"{word}\" as a {type_name} value here"))
                 .with_hint("Use a function such as now() or current_date."),
         }

@@ -12,6 +12,11 @@ pub(super) fn out_of_range(text: &str, type_name: &str) -> Error {
     Error::new(ErrorKind::NumericOutOfRange, format!("value \"{text}\" is out of range for type {type_name}"))
 }
 
+/// The infinities of days and moments, which neither Arrow nor Delta Lake can hold.
+pub(crate) fn infinite(type_name: &str) -> Error {
+    Error::unsupported(format!("an infinite {type_name}")).with_hint("Use NULL, or a bound that no value reaches: '9999-12-31'.")
+}
+
 /// 22007 `invalid input syntax for type date: "abc"`
 pub(super) fn invalid_datetime(type_name: &str, text: &str) -> Error {
     Error::new(ErrorKind::InvalidDatetime, format!("invalid input syntax for type {type_name}: \"{text}\""))

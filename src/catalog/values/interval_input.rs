@@ -2,7 +2,7 @@
 //!
 //! As in PostgreSQL, fields are read from the last to the first, because a bare number takes its unit from what follows it.
 
-use super::input::invalid_datetime;
+use super::input::{infinite, invalid_datetime};
 use super::{IntervalStyle, IntervalValue};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Errors
 /// 22007 for text that is not an interval, 22015 for a field that is too large, 22008 for a sum that is.
 pub fn parse_interval(text: &str, style: IntervalStyle) -> Result<IntervalValue> {
+    if matches!(text.trim().trim_start_matches(['+', '-']).to_ascii_lowercase().as_str(), "infinity" | "inf") {
+        return Err(infinite("interval"));
+    }
     let fields = split(text).ok_or_else(|| invalid_datetime("interval", text))?;
     let words = Sum::default().words(&fields, style);
     let sum = match words {

@@ -17,7 +17,7 @@ pub mod datetime;
 mod datetime_decoder;
 mod datetime_fields;
 pub mod datetime_input;
-mod input;
+pub(crate) mod input;
 pub mod interval;
 pub mod interval_input;
 mod json;

@@ -1,9 +1,10 @@
 //! How plans are made: DataFusion's own rules, our settings, and rules of ours: integers do not wrap, functions do not build
-//! values without bound, expressions do not grow without bound. Every rule stops when its plan is no longer wanted.
+//! values without bound, expressions do not grow without bound, constants fail before there are rows. Every rule stops when its plan is no longer wanted.
 //!
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
 mod checked_arithmetic;
+mod failing_constants;
 mod growth;
 mod interruptible;
 mod null_equal;
@@ -23,6 +24,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
 use super::runtime::memory_bounds;
+use failing_constants::FailingConstants;
 use growth::BoundedGrowth;
 use interruptible::interruptible;
 use null_equal::{NullEqualKeys, PlainKeys};
@@ -61,6 +63,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     for rule in rules.iter_mut().filter(|rule| rule.name() == plain_keys.name()) {
         *rule = Arc::clone(&plain_keys) as _;
     }
+    rules.insert(0, Arc::new(FailingConstants));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 

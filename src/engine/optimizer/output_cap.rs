@@ -66,7 +66,7 @@ fn growth(name: &str) -> Option<Growth> {
 }
 
 /// The analyser rule.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct OutputCap {
     limit: usize,
 }

@@ -192,6 +192,7 @@ fn copy_into(text: &str) -> Command {
         force_not_null: CopyColumns::None,
         skip_errors: false,
         verbose: false,
+        condition: None,
     })
 }
 

@@ -20,10 +20,11 @@ use super::literal::Decimal;
 use super::operator::{BinaryOp, binary_operator};
 use super::range::{Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
-use super::{Binder, literal};
+use super::{Binder, kernels, literal};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::sql_type_of;
+use crate::sql::type_name::{MOST_DIGITS, without_fraction};
 
 /// The clause that an expression stands in: what may be called there, and how the error names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +106,10 @@ impl Binder<'_> {
             E::Value(value) => self.value(&value.value).map_err(|error| at(error, value.span)),
             E::TypedString(typed) => {
                 let text = typed.value.value.clone().into_string().unwrap_or_default();
-                let target = sql_type_of(&typed.data_type)?;
+                let (data_type, fraction) = without_fraction(&typed.data_type);
+                let target = sql_type_of(&data_type)?;
                 let constant = self.cast(Typed::unknown(text), &target).map_err(|error| at(error, typed.value.span))?;
-                Ok(Typed { declared: target != SqlType::UNBOUNDED_NUMERIC, ..constant })
+                Ok(Typed { declared: target != SqlType::UNBOUNDED_NUMERIC, ..with_fraction(constant, fraction) })
             }
             E::Interval(interval) => self.interval(interval, place),
             E::BinaryOp { left, op, right } => self.binary_op(left, op, right, place),
@@ -354,7 +356,9 @@ impl Binder<'_> {
             _ => text,
         };
         let parsed = literal::parse(&text, &SqlType::Interval, self.reading()).map_err(|error| at(error, interval.value.span()))?;
-        Ok(Typed::constant(parsed, SqlType::Interval))
+        let digits = interval.fractional_seconds_precision.or(interval.leading_precision);
+        let digits = digits.and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits < MOST_DIGITS);
+        Ok(with_fraction(Typed::constant(parsed, SqlType::Interval), digits))
     }
 
     fn binary_op(&self, left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr, place: Place<'_>) -> Result<Typed> {
@@ -573,7 +577,8 @@ impl Binder<'_> {
     }
 
     fn explicit_cast(&self, kind: &CastKind, expr: &ast::Expr, data_type: &ast::DataType, place: Place<'_>) -> Result<Typed> {
-        let target = sql_type_of(data_type).map_err(|error| at(error, expr.span()))?;
+        let (data_type, fraction) = without_fraction(data_type);
+        let target = sql_type_of(&data_type).map_err(|error| at(error, expr.span()))?;
         // ARRAY[]::int[]
         if let (ast::Expr::Array(array), SqlType::Array(element)) = (unnested(expr), &target) {
             let elements = array
@@ -594,10 +599,11 @@ impl Binder<'_> {
         match kind {
             CastKind::TryCast | CastKind::SafeCast if !value.is_unknown() || value.literal_text().is_some() => {
                 let value = if value.is_unknown() { Typed { sql_type: SqlType::Text, ..value } } else { value };
-                Ok(try_cast(value, &target))
+                Ok(with_fraction(try_cast(value, &target), fraction))
             }
             _ => {
                 let cast = self.cast(value, &target).map_err(|error| at(error, expr.span()))?;
+                let cast = with_fraction(cast, fraction);
                 Ok(Typed { declared: cast.declared || target != SqlType::UNBOUNDED_NUMERIC, ..cast })
             }
         }
@@ -771,14 +777,20 @@ impl Binder<'_> {
 
     fn substring(&self, expr: &ast::Expr, from: Option<&ast::Expr>, length: Option<&ast::Expr>, place: Place<'_>) -> Result<Typed> {
         let value = self.expression(expr, place)?;
-        let value = if value.sql_type == SqlType::Bytea { value } else { self.text(value)? };
         let from = from.map(|from| self.expression(from, place)).transpose()?;
+        let length = length.map(|length| self.expression(length, place)).transpose()?;
+        self.part_of(value, from, length)
+    }
+
+    /// `substring(value from .. for ..)`, or of a text the part that a pattern finds.
+    pub(super) fn part_of(&self, value: Typed, from: Option<Typed>, length: Option<Typed>) -> Result<Typed> {
+        let value = if value.sql_type == SqlType::Bytea { value } else { self.text(value)? };
         // substring(text from pattern)
-        if let (Some(pattern), None) = (&from, length)
+        if let (Some(pattern), None) = (&from, &length)
             && (pattern.literal_text().is_some() || family(&pattern.sql_type) == Family::String && !pattern.is_unknown())
         {
             let pattern = self.text(pattern.clone())?;
-            return self.call_builtin("regexp_substr", vec![value, pattern]);
+            return self.call_builtin("substring_pattern", vec![value, pattern]);
         }
         let mut arguments = vec![value];
         arguments.push(match from {
@@ -786,7 +798,6 @@ impl Binder<'_> {
             None => Typed::constant(ScalarValue::Int64(Some(1)), SqlType::Int8),
         });
         if let Some(length) = length {
-            let length = self.expression(length, place)?;
             arguments.push(self.cast(length, &SqlType::Int8)?);
         }
         self.call_builtin("substr", arguments)
@@ -836,6 +847,14 @@ impl Binder<'_> {
     }
 }
 
+/// A value of a type with or without a precision of its seconds: what a cast to it gives.
+fn with_fraction(value: Typed, digits: Option<u32>) -> Typed {
+    let Some(digits) = digits else { return Typed { fraction: None, ..value } };
+    let data_type = value.sql_type.arrow_type();
+    let expr = if value.data_type == data_type { value.expr } else { cast_expr(value.expr, &data_type) };
+    Typed { fraction: Some(digits), ..Typed::new(kernels::round_fraction(expr, digits), value.sql_type, value.nullable) }
+}
+
 /// All columns of a table as one value, a record whose fields have the columns' names; NULL where an outer join has no row of it.
 fn whole_row(table: &RangeTable) -> Result<Typed> {
     let arguments = table.columns.iter().flat_map(|column| [lit(column.name.as_str()), column.value.expr.clone()]).collect();
@@ -857,7 +876,7 @@ fn whole_row(table: &RangeTable) -> Result<Typed> {
     };
     let nullable = !matches!(table.presence, Presence::Always);
     let sql_type = SqlType::Record(table.columns.iter().map(|column| column.value.sql_type.clone()).collect());
-    Ok(Typed { expr, sql_type, data_type, nullable, origin: None, declared: false })
+    Ok(Typed { expr, sql_type, data_type, nullable, origin: None, declared: false, fraction: None })
 }
 
 /// The elements of a row constructor.

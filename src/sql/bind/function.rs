@@ -296,12 +296,15 @@ impl Binder<'_> {
             };
             return Err(Error::new(ErrorKind::WrongObjectType, message));
         }
-        call.arguments.iter().map(|argument| self.expression(argument, place)).collect()
+        let mut arguments = call.arguments.iter().map(|argument| self.expression(argument, place)).collect::<Result<Vec<_>>>()?;
+        // Drivers send what a call gives back along as parameters of type void, and PostgreSQL overlooks those.
+        arguments.retain(|argument| !(argument.sql_type == SqlType::Void && matches!(argument.expr, Expr::Placeholder(_))));
+        Ok(arguments)
     }
 
     /// Functions that the grammar of expressions knows, not the registry.
     fn special(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Option<Typed>> {
-        if !matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "row") {
+        if !matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "row" | "substring") {
             return Ok(None);
         }
         let arguments = self.plain_arguments(name, call, place)?;
@@ -343,6 +346,12 @@ impl Binder<'_> {
             "row" => Some(self.row(arguments)?),
             "pg_typeof" => match arguments.as_slice() {
                 [value] => Some(Typed::constant(ScalarValue::UInt32(Some(value.sql_type.oid())), SqlType::Reg(RegKind::Type))),
+                other => return Err(undefined_function(name, other)),
+            },
+            // Quoted or qualified: the bare word is the grammar's.
+            "substring" => match arguments.as_slice() {
+                [value, from] => Some(self.part_of(value.clone(), Some(from.clone()), None)?),
+                [value, from, length] => Some(self.part_of(value.clone(), Some(from.clone()), Some(length.clone()))?),
                 other => return Err(undefined_function(name, other)),
             },
             _ => None,

@@ -15,7 +15,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{
-    DataType, Field, FieldRef, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
     Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::arrow::error::ArrowError;
@@ -27,6 +27,8 @@ use datafusion::logical_expr::{
     Volatility, lit,
 };
 use datafusion::physical_expr_common::datum::apply;
+
+use crate::catalog::values::calendar::POSTGRES_EPOCH_MICROS;
 
 /// What a kernel computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +44,7 @@ enum Kernel {
     TimeShift,
     IntervalTimes,
     IntervalLength,
+    RoundFraction,
 }
 
 impl Kernel {
@@ -58,6 +61,7 @@ impl Kernel {
             Kernel::TimeShift => "time_shift",
             Kernel::IntervalTimes => "interval_times",
             Kernel::IntervalLength => "interval_length",
+            Kernel::RoundFraction => "round_fraction",
         }
     }
 }
@@ -166,6 +170,12 @@ pub(super) fn interval_times(interval: Expr, factor: Expr) -> Expr {
     call(Kernel::IntervalTimes, vec![interval, factor])
 }
 
+/// A moment, a time of day or an interval with at most `digits` digits of its seconds behind the point.
+pub(super) fn round_fraction(value: Expr, digits: u32) -> Expr {
+    let unit = 10_i64.pow(6_u32.saturating_sub(digits));
+    call(Kernel::RoundFraction, vec![value, lit(unit)])
+}
+
 /// The only value of a column; fails if there are several.
 pub(super) fn single_value(column: Expr) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(Arc::clone(&SINGLE_VALUE), vec![column], false, None, vec![], None))
@@ -188,7 +198,13 @@ impl ScalarUDFImpl for KernelFunction {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kernel {
-            Kernel::Add | Kernel::Subtract | Kernel::Multiply | Kernel::Divide | Kernel::Rint | Kernel::TimeShift => {
+            Kernel::Add
+            | Kernel::Subtract
+            | Kernel::Multiply
+            | Kernel::Divide
+            | Kernel::Rint
+            | Kernel::TimeShift
+            | Kernel::RoundFraction => {
                 arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("kernel without arguments".into()))?
             }
             Kernel::AtZone => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -227,7 +243,8 @@ impl KernelFunction {
             | Kernel::TimeDifference
             | Kernel::TimeShift
             | Kernel::IntervalTimes
-            | Kernel::IntervalLength => None,
+            | Kernel::IntervalLength
+            | Kernel::RoundFraction => None,
         }
     }
 
@@ -263,6 +280,11 @@ impl KernelFunction {
                     (interval.as_primitive::<IntervalMonthDayNanoType>(), factor.as_primitive::<Float64Type>());
                 Ok(Arc::new(zip_map(interval.iter(), factor.iter(), scaled)?))
             }
+            (Kernel::RoundFraction, [value, unit]) => {
+                // A constant, the same in each row.
+                let unit = unit.as_primitive::<Int64Type>().values().first().copied().unwrap_or(1);
+                rounded_fractions(value, unit)
+            }
             _ => exec_err!("{} called with {} arguments", self.kernel.name(), arguments.len()),
         }
     }
@@ -290,6 +312,26 @@ fn rint_array(value: &ArrayRef) -> Result<ArrayRef> {
     Ok(match value.data_type() {
         DataType::Float32 => Arc::new(value.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even)),
         _ => Arc::new(value.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)),
+    })
+}
+
+/// Rounds microseconds to a multiple of `unit`, half away from zero. Moments count from 2000 as in PostgreSQL, which decides what half
+/// is rounded to.
+fn rounded_fractions(value: &ArrayRef, unit: i64) -> Result<ArrayRef> {
+    let rounded = |micros: i64| (micros + micros.signum() * (unit / 2)) / unit * unit;
+    Ok(match value.data_type() {
+        DataType::Timestamp(_, zone) => {
+            let since_2000 = |micros: i64| rounded(micros - POSTGRES_EPOCH_MICROS) + POSTGRES_EPOCH_MICROS;
+            let moments = value.as_primitive::<TimestampMicrosecondType>().unary::<_, TimestampMicrosecondType>(since_2000);
+            Arc::new(moments.with_timezone_opt(zone.clone()))
+        }
+        DataType::Time64(_) => Arc::new(value.as_primitive::<Time64MicrosecondType>().unary::<_, Time64MicrosecondType>(rounded)),
+        _ => {
+            let shortened = |interval: IntervalMonthDayNano| {
+                IntervalMonthDayNano::new(interval.months, interval.days, rounded(interval.nanoseconds / 1000) * 1000)
+            };
+            Arc::new(value.as_primitive::<IntervalMonthDayNanoType>().unary::<_, IntervalMonthDayNanoType>(shortened))
+        }
     })
 }
 

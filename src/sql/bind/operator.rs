@@ -155,6 +155,11 @@ fn no_operator(left: &Typed, symbol: &str, right: &Typed) -> Error {
         .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
 }
 
+fn not_unique(left: &Typed, symbol: &str, right: &Typed) -> Error {
+    Error::new(ErrorKind::AmbiguousFunction, format!("operator is not unique: {} {symbol} {}", shown(left), shown(right)))
+        .with_hint("Could not choose a best candidate operator. You might need to add explicit type casts.")
+}
+
 fn shown(value: &Typed) -> String {
     match &value.sql_type {
         SqlType::Numeric { .. } => "numeric".to_string(),
@@ -347,11 +352,7 @@ impl Binder<'_> {
                 (self.cast(left, &SqlType::Int4)?, self.cast(right, &SqlType::Int4)?)
             }
             (true, true) => {
-                return Err(Error::new(
-                    ErrorKind::UndefinedFunction,
-                    format!("operator is not unique: unknown {operator} unknown"),
-                )
-                .with_hint("Could not choose a best candidate operator. You might need to add explicit type casts."));
+                return Err(not_unique(&left, &operator.to_string(), &right));
             }
             (true, false) => {
                 let target = other_side(&right.sql_type);
@@ -459,6 +460,10 @@ impl Binder<'_> {
                     return Err(Error::unsupported("concatenation of bytea"));
                 }
                 let textual = |value: &Typed| family(&value.sql_type) == Family::String;
+                let one_byte = [&left, &right].iter().any(|value| value.sql_type == SqlType::Char);
+                if one_byte && [&left, &right].iter().all(|value| textual(value) || value.is_unknown()) {
+                    return Err(not_unique(&left, "||", &right));
+                }
                 if !textual(&left) && !textual(&right) {
                     return Err(no_operator(&left, "||", &right));
                 }

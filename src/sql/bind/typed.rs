@@ -16,6 +16,9 @@ use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 
+/// The modifier of an interval of any fields, without its digits.
+const ALL_INTERVAL_FIELDS: i32 = 0x7fff << 16;
+
 /// Nodes that the expressions of one statement may have in copies.
 const MOST_COPIED: usize = 500_000;
 
@@ -34,13 +37,15 @@ pub(super) struct Typed {
     pub(super) origin: Option<(ObjectId, i16)>,
     /// The type's modifiers were written down, in a column's definition or a cast, and not worked out from operands.
     pub(super) declared: bool,
+    /// Digits of seconds behind the point, where a cast has said how many.
+    pub(super) fraction: Option<u32>,
 }
 
 impl Typed {
     /// An expression whose values lie in the type's own Arrow representation.
     pub(super) fn new(expr: Expr, sql_type: SqlType, nullable: bool) -> Self {
         let data_type = sql_type.arrow_type();
-        Self { expr, sql_type, data_type, nullable, origin: None, declared: false }
+        Self { expr, sql_type, data_type, nullable, origin: None, declared: false, fraction: None }
     }
 
     /// An expression of the type that `field` describes.
@@ -52,13 +57,14 @@ impl Typed {
             nullable: field.is_nullable(),
             origin: None,
             declared: false,
+            fraction: None,
         }
     }
 
     /// A typed constant.
     pub(super) fn constant(value: ScalarValue, sql_type: SqlType) -> Self {
         let (data_type, nullable) = (value.data_type(), value.is_null());
-        Self { expr: Expr::Literal(value, None), sql_type, data_type, nullable, origin: None, declared: false }
+        Self { expr: Expr::Literal(value, None), sql_type, data_type, nullable, origin: None, declared: false, fraction: None }
     }
 
     /// An untyped string literal.
@@ -99,11 +105,15 @@ impl Typed {
         self.sql_type = sql_type;
         self.origin = None;
         self.declared = false;
+        self.fraction = None;
         self
     }
 
     /// `atttypmod` as clients are told: PostgreSQL's computed numerics have none, though ours always have digits and scale.
     pub(super) fn typmod(&self) -> i32 {
+        if let Some(digits) = self.fraction.and_then(|digits| i32::try_from(digits).ok()) {
+            return if self.sql_type == SqlType::Interval { ALL_INTERVAL_FIELDS | digits } else { digits };
+        }
         let computed = matches!(&self.sql_type, SqlType::Numeric { .. }) && !self.declared;
         let computed_elements = matches!(&self.sql_type, SqlType::Array(element) if matches!(**element, SqlType::Numeric { .. }));
         if computed || computed_elements && !self.declared { -1 } else { self.sql_type.typmod() }

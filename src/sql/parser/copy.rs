@@ -1,6 +1,8 @@
 //! COPY .. TO STDOUT and COPY .. FROM STDIN. Everything that would read or write a file is refused.
 
-use datafusion::sql::sqlparser::ast;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{self, Visit as _, Visitor};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::copy_options::{Direction, Options};
@@ -8,7 +10,7 @@ use super::reader::{Reader, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{Command, CopyFormat, CopyTable, Name, Statement};
 
-/// COPY {(query) | table [(columns)]} TO STDOUT [options], COPY table [(columns)] FROM STDIN [options].
+/// COPY {(query) | table [(columns)]} TO STDOUT [options], COPY table [(columns)] FROM STDIN [options] [WHERE condition].
 pub(super) fn copy(reader: &mut Reader) -> Result<Statement> {
     reader.expect_word("copy")?;
     if reader.peek_word(0) == "into" {
@@ -43,7 +45,8 @@ pub(super) fn copy(reader: &mut Reader) -> Result<Statement> {
         }
         Some(_) => {
             let options = behind(reader, Direction::From, is_binary)?;
-            options.copy_in(table).map(|copy| Statement::Command(Command::CopyIn(copy)))
+            let condition = if reader.word("where") { Some(condition(reader)?) } else { None };
+            options.copy_in(table, condition).map(|copy| Statement::Command(Command::CopyIn(copy)))
         }
         None => Err(reader.unexpected()),
     }
@@ -64,18 +67,32 @@ fn behind(reader: &mut Reader, direction: Direction, is_binary: bool) -> Result<
     }
     let mut options = Options::new(direction, is_binary.then_some(CopyFormat::Binary));
     options.read(reader)?;
-    if reader.peek_word(0) == "where" {
-        return Err(match direction {
-            Direction::To => {
-                let position = reader.position();
-                Error::new(ErrorKind::Syntax, "WHERE clause not allowed with COPY TO").with_position(position)
-            }
-            Direction::From => {
-                refused("WHERE in COPY FROM", "COPY into a table of its own, then INSERT INTO .. SELECT .. WHERE .. from there.")
-            }
-        });
+    if direction == Direction::To && reader.peek_word(0) == "where" {
+        let position = reader.position();
+        return Err(Error::new(ErrorKind::Syntax, "WHERE clause not allowed with COPY TO").with_position(position));
     }
     Ok(options)
+}
+
+/// What stands behind WHERE: an expression over the row that is read, and nothing else.
+fn condition(reader: &mut Reader) -> Result<Box<ast::Expr>> {
+    let condition = reader.expression()?;
+    if condition.visit(&mut Queries).is_break() {
+        return Err(Error::new(ErrorKind::Unsupported, "cannot use subquery in COPY FROM WHERE condition")
+            .with_hint("COPY into a table of its own, then INSERT INTO .. SELECT .. WHERE .. from there."));
+    }
+    Ok(Box::new(condition))
+}
+
+/// Finds a query inside an expression.
+struct Queries;
+
+impl Visitor for Queries {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &ast::Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
 }
 
 /// `SELECT columns FROM table`.

@@ -157,7 +157,7 @@ impl Options {
     }
 
     /// COPY .. FROM STDIN with these options.
-    pub(super) fn copy_in(self, table: CopyTable) -> Result<CopyIn> {
+    pub(super) fn copy_in(self, table: CopyTable, condition: Option<Box<ast::Expr>>) -> Result<CopyIn> {
         let form = self.checked()?;
         Ok(CopyIn {
             table,
@@ -168,6 +168,7 @@ impl Options {
             force_not_null: self.force_not_null.unwrap_or_default(),
             skip_errors: self.skip_errors.unwrap_or(false),
             verbose: self.verbose.unwrap_or(false),
+            condition,
         })
     }
 

@@ -54,7 +54,8 @@ fn show_command(command: &Command) -> String {
                 copy.default, copy.force_null, copy.force_not_null, copy.skip_errors, copy.verbose
             );
             let (table, columns) = (&copy.table.name.parts, &copy.table.columns);
-            format!("copy in {table:?} {columns:?} {} header={:?} {options}", form(&copy.form), copy.header)
+            let condition = copy.condition.as_ref().map_or(String::new(), |condition| format!(" where {condition}"));
+            format!("copy in {table:?} {columns:?} {} header={:?} {options}{condition}", form(&copy.form), copy.header)
         }
         Command::Insert { table, columns, by_name, query } => {
             format!("insert {:?} {columns:?} by_name={by_name} query: {query}", table.parts)

@@ -20,6 +20,7 @@ fn options(format: CopyFormat) -> CopyIn {
         force_not_null: CopyColumns::None,
         skip_errors: false,
         verbose: false,
+        condition: None,
     }
 }
 

@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 use super::parameter::{interval, string, text};
 use crate::catalog::types::SqlType;
 use crate::catalog::values::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
+use crate::catalog::values::input::infinite;
 use crate::catalog::values::numeric::{from_digits, not_finite};
 use crate::catalog::values::{IntervalValue, NumericValue, format_uuid};
 use crate::error::{Error, ErrorKind, Result};
@@ -66,10 +67,6 @@ fn out_of_range(what: &str) -> Error {
     Error::new(ErrorKind::DatetimeOutOfRange, format!("{what} out of range"))
 }
 
-fn infinite(sql_type: &SqlType) -> Error {
-    Error::unsupported(format!("infinite {sql_type} values"))
-}
-
 /// A value of any type but arrays and numerics.
 pub(in crate::wire) fn scalar(bytes: &[u8], sql_type: &SqlType) -> Result<ScalarValue> {
     let mut reader = Reader { rest: bytes };
@@ -121,14 +118,14 @@ pub(in crate::wire) fn scalar(bytes: &[u8], sql_type: &SqlType) -> Result<Scalar
 
 fn date(days: i32) -> Result<i32> {
     if days == i32::MAX || days == i32::MIN {
-        return Err(infinite(&SqlType::Date));
+        return Err(infinite("date"));
     }
     days.checked_add(POSTGRES_EPOCH_DAYS).ok_or_else(|| out_of_range("date"))
 }
 
 fn timestamp(micros: i64, sql_type: &SqlType) -> Result<i64> {
     if micros == i64::MAX || micros == i64::MIN {
-        return Err(infinite(sql_type));
+        return Err(infinite(&sql_type.display_name()));
     }
     micros.checked_add(POSTGRES_EPOCH_MICROS).ok_or_else(|| out_of_range("timestamp"))
 }

@@ -1,5 +1,5 @@
 use super::Server;
-use super::client::{message, query, sync};
+use super::client::{execute, message, query, sync};
 
 #[tokio::test]
 async fn statements_run_one_after_the_other_up_to_the_first_error() {
@@ -60,8 +60,15 @@ async fn function_calls_are_refused_and_the_session_stays() {
     let server = Server::start().await;
     let mut client = server.client().await;
     let call = message(b'F', b"\0\0\0\xb1\0\0\0\0\0\0");
-    assert_eq!(client.ask(&[call]).await, ["E(ERROR 0A000 the function call protocol is not supported)", "Z(I)"]);
+    let refused = "E(ERROR 0A000 the function call protocol is not supported)";
+    assert_eq!(client.ask(std::slice::from_ref(&call)).await, [refused, "Z(I)"]);
     assert_eq!(client.ask(&[sync()]).await, ["Z(I)"]);
+    // Behind an error of the extended protocol it is skipped as everything is up to Sync.
+    let failed = [execute("none", 0), call.clone(), sync()];
+    assert_eq!(client.ask(&failed).await, ["E(ERROR 34000 portal \"none\" does not exist)", "Z(I)"]);
+    client.query("begin; fail").await;
+    let aborted = "E(ERROR 25P02 current transaction is aborted, commands ignored until end of transaction block)";
+    assert_eq!(client.ask(&[call]).await, [aborted, "Z(E)"]);
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ INSERT INTO warehouse.public.trips
   FROM generate_series(1, 500) g;
 CREATE VIEW warehouse.sales.big_orders AS SELECT id, amount FROM warehouse.sales.orders WHERE amount > 100;
 CREATE TABLE warehouse.sales.daily AS SELECT d, sum(amount) AS s FROM warehouse.sales.orders GROUP BY d;
+CREATE FUNCTION warehouse.sales.total(c int) RETURNS numeric LANGUAGE sql STABLE
+  AS $$SELECT sum(amount) FROM warehouse.sales.orders WHERE customer_id = c$$;
 GRANT USE CATALOG ON CATALOG warehouse TO public;
 GRANT ALL PRIVILEGES ON CATALOG warehouse TO postgres WITH GRANT OPTION;
 GRANT USE SCHEMA, SELECT ON SCHEMA warehouse.sales TO bi_readers;

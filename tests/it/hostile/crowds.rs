@@ -112,6 +112,7 @@ fn cancel_requests_with_guessed_keys() {
     let quiet = honest.p99(300);
     let mut busy = Peer::login(&server);
     busy.send(&query("SELECT pg_sleep(600)"));
+    assert_eq!(busy.receive().map(|(tag, _)| tag), Some(b'T'), "the statement runs");
     let (pid, key) = (busy.pid, busy.key.clone());
     let (meanwhile, ()) = honest.p99_while(|| {
         for n in 0..2_000_u32 {

@@ -1,0 +1,95 @@
+//! Conditions that are asked of rows from elsewhere: the WHERE of COPY FROM.
+//!
+//! ```text
+//!  SELECT true FROM (one row of NULLs) WHERE condition ─ bound, governed ─▶ its filter ─▶ predicate ─▶ kept rows of each batch
+//! ```
+//! The query has the names and types of the rows and passes the gate as any other; it is never run itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Filter, LogicalPlan};
+use datafusion::physical_plan::PhysicalExpr;
+
+use super::{Engine, ExecutionSettings, optimizer};
+use crate::error::datafusion::from_datafusion;
+use crate::error::{Error, Result};
+use crate::governance::GovernedQuery;
+
+/// A condition over rows of one schema.
+pub struct Condition {
+    predicate: Arc<dyn PhysicalExpr>,
+    schema: SchemaRef,
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condition").field("predicate", &self.predicate.to_string()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// The condition of a query `SELECT .. FROM (one row) WHERE condition`, for other rows with the columns of the one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::error::ErrorKind::Unsupported) if it reads more than the row.
+    pub async fn condition(&self, query: GovernedQuery, settings: &ExecutionSettings) -> Result<Condition> {
+        let (state, cap) = (self.statement_state(settings), self.output_cap);
+        let plan = move || {
+            let filter = only_filter(query.plan())?;
+            Condition::new(filter, &state, cap).map_err(|error| from_datafusion(error, query.is_governed()))
+        };
+        self.planners.run(plan).await?
+    }
+}
+
+/// The filter of a plan that has nothing else to it.
+fn only_filter(plan: &LogicalPlan) -> Result<Filter> {
+    let mut filter = None;
+    let mut reads_more = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::Filter(found) if filter.is_none() => filter = Some(found.clone()),
+            LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::EmptyRelation(_) => {}
+            _ => reads_more = true,
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.map_err(|error| from_datafusion(error, false))?;
+    filter.filter(|_| !reads_more).ok_or_else(|| {
+        Error::unsupported("a condition that reads tables here")
+            .with_hint("COPY into a table of its own, then INSERT INTO .. SELECT .. WHERE .. from there.")
+    })
+}
+
+impl Condition {
+    fn new(filter: Filter, state: &SessionState, cap: optimizer::OutputCap) -> Result<Self, DataFusionError> {
+        let schema = filter.input.schema();
+        let checked = optimizer::CheckedArithmetic.check(cap.bound(filter.predicate)?.data, schema)?;
+        let predicate = state.create_physical_expr(checked.data, schema)?;
+        Ok(Self { predicate, schema: Arc::clone(schema.inner()) })
+    }
+
+    /// The rows of `batch` that meet the condition. Its columns are those of the query's row, in order.
+    ///
+    /// # Errors
+    /// What the condition fails with.
+    pub fn keep(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        self.kept(batch).map_err(|error| from_datafusion(error, false))
+    }
+
+    fn kept(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let columns = batch.columns().iter().zip(self.schema.fields()).map(|(column, field)| cast(column, field.data_type()));
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let row = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.collect::<Result<_, _>>()?, &options)?;
+        let meets = self.predicate.evaluate(&row)?.into_array(batch.num_rows())?;
+        // NULL is not true.
+        Ok(filter_record_batch(batch, meets.as_boolean())?)
+    }
+}
