@@ -5,16 +5,18 @@
 //! ```
 //! The query has the names and types of the rows and passes the gate as any other; it is never run itself.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions, new_null_array};
 use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Filter, LogicalPlan};
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::{Engine, ExecutionSettings, optimizer};
@@ -26,6 +28,8 @@ use crate::governance::GovernedQuery;
 pub struct Condition {
     predicate: Arc<dyn PhysicalExpr>,
     schema: SchemaRef,
+    /// The columns that it asks for.
+    asked: HashSet<usize>,
 }
 
 impl fmt::Debug for Condition {
@@ -73,7 +77,8 @@ impl Condition {
         let schema = filter.input.schema();
         let checked = optimizer::CheckedArithmetic.check(cap.bound(filter.predicate)?.data, schema)?;
         let predicate = state.create_physical_expr(checked.data, schema)?;
-        Ok(Self { predicate, schema: Arc::clone(schema.inner()) })
+        let asked = collect_columns(&predicate).iter().map(|column| column.index()).collect();
+        Ok(Self { predicate, schema: Arc::clone(schema.inner()), asked })
     }
 
     /// The rows of `batch` that meet the condition. Its columns are those of the query's row, in order.
@@ -85,7 +90,10 @@ impl Condition {
     }
 
     fn kept(&self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
-        let columns = batch.columns().iter().zip(self.schema.fields()).map(|(column, field)| cast(column, field.data_type()));
+        let columns = batch.columns().iter().zip(self.schema.fields()).enumerate().map(|(index, (column, field))| {
+            let data_type = field.data_type();
+            if self.asked.contains(&index) { cast(column, data_type) } else { Ok(new_null_array(data_type, batch.num_rows())) }
+        });
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let row = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.collect::<Result<_, _>>()?, &options)?;
         let meets = self.predicate.evaluate(&row)?.into_array(batch.num_rows())?;

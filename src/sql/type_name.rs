@@ -8,6 +8,8 @@
 //! Values of `time`, `timestamp` and `interval` keep six digits: only a cast has a smaller precision. What has no counterpart
 //! (`timetz`, bit strings, geometric and network types, structs and maps) is refused by name.
 
+use std::borrow::Cow;
+
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, ObjectNamePart, TimezoneInfo,
 };
@@ -273,15 +275,15 @@ fn checked_length(length: u64, type_name: &str) -> Result<u32> {
 pub(super) const MOST_DIGITS: u32 = 6;
 
 /// A type name without the precision of its seconds, and that precision where values lose digits by it: a cast rounds to it.
-pub(super) fn without_fraction(data_type: &DataType) -> (DataType, Option<u32>) {
+pub(super) fn without_fraction(data_type: &DataType) -> (Cow<'_, DataType>, Option<u32>) {
     let (bare, precision) = match data_type {
         DataType::Time(precision, zone) => (DataType::Time(None, *zone), *precision),
         DataType::Timestamp(precision, zone) => (DataType::Timestamp(None, *zone), *precision),
         DataType::TimestampNtz(precision) => (DataType::TimestampNtz(None), *precision),
         DataType::Interval { fields: None, precision } => (DataType::Interval { fields: None, precision: None }, *precision),
-        other => return (other.clone(), None),
+        other => return (Cow::Borrowed(other), None),
     };
-    (bare, precision.and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits < MOST_DIGITS))
+    (Cow::Owned(bare), precision.and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits < MOST_DIGITS))
 }
 
 /// PostgreSQL reduces more than six digits to six with a warning; fewer than six are refused where values are kept, because a Delta

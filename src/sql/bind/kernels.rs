@@ -318,17 +318,19 @@ fn rint_array(value: &ArrayRef) -> Result<ArrayRef> {
 /// Rounds microseconds to a multiple of `unit`, half away from zero. Moments count from 2000 as in PostgreSQL, which decides what half
 /// is rounded to.
 fn rounded_fractions(value: &ArrayRef, unit: i64) -> Result<ArrayRef> {
-    let rounded = |micros: i64| (micros + micros.signum() * (unit / 2)) / unit * unit;
+    let rounded = |micros: i64| micros.saturating_add(micros.signum() * (unit / 2)) / unit * unit;
     Ok(match value.data_type() {
         DataType::Timestamp(_, zone) => {
-            let since_2000 = |micros: i64| rounded(micros - POSTGRES_EPOCH_MICROS) + POSTGRES_EPOCH_MICROS;
+            let since_2000 =
+                |micros: i64| rounded(micros.saturating_sub(POSTGRES_EPOCH_MICROS)).saturating_add(POSTGRES_EPOCH_MICROS);
             let moments = value.as_primitive::<TimestampMicrosecondType>().unary::<_, TimestampMicrosecondType>(since_2000);
             Arc::new(moments.with_timezone_opt(zone.clone()))
         }
         DataType::Time64(_) => Arc::new(value.as_primitive::<Time64MicrosecondType>().unary::<_, Time64MicrosecondType>(rounded)),
         _ => {
             let shortened = |interval: IntervalMonthDayNano| {
-                IntervalMonthDayNano::new(interval.months, interval.days, rounded(interval.nanoseconds / 1000) * 1000)
+                let nanoseconds = rounded(interval.nanoseconds / 1000).saturating_mul(1000);
+                IntervalMonthDayNano::new(interval.months, interval.days, nanoseconds)
             };
             Arc::new(value.as_primitive::<IntervalMonthDayNanoType>().unary::<_, IntervalMonthDayNanoType>(shortened))
         }
