@@ -126,6 +126,23 @@ pub fn format_uuid(bytes: &[u8; 16]) -> ValueText<36> {
     text
 }
 
+/// The text of a `"char"`, which is one byte: nothing for NUL, and the octal form beyond ASCII, as the byte alone is not valid UTF-8.
+pub fn format_char(byte: u8) -> String {
+    match byte {
+        0 => String::new(),
+        0x80.. => format!("\\{byte:03o}"),
+        ascii => char::from(ascii).to_string(),
+    }
+}
+
+/// Reads a `"char"`: its octal form, or else the first byte of `text`.
+pub fn parse_char(text: &[u8]) -> u8 {
+    match text {
+        [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'] => (a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'),
+        _ => text.first().copied().unwrap_or(0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -75,7 +75,7 @@ pub(super) fn parse(text: &str, sql_type: &SqlType, reading: Reading<'_>) -> Res
         SqlType::Text | SqlType::NodeTree | SqlType::AclItem | SqlType::Unknown => ScalarValue::Utf8(Some(text.to_string())),
         SqlType::Varchar(length) | SqlType::Bpchar(length) => ScalarValue::Utf8(Some(truncated(text, *length))),
         SqlType::Name => ScalarValue::Utf8(Some(truncated_bytes(text, 63))),
-        SqlType::Char => ScalarValue::Utf8(Some(text.chars().take(1).collect())),
+        SqlType::Char => ScalarValue::Utf8(Some(values::format_char(values::parse_char(text.as_bytes())))),
         SqlType::Uuid => ScalarValue::Utf8(Some(values::format_uuid(&values::parse_uuid(text)?).to_string())),
         SqlType::Json => {
             values::check_json(text)?;

@@ -114,7 +114,7 @@ pub(super) fn string(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
         }
         SqlType::Jsonb => values::canonical_jsonb(text)?,
         SqlType::Name => text[..text.floor_char_boundary(NAME_LENGTH)].to_string(),
-        SqlType::Char => text.chars().next().map(String::from).unwrap_or_default(),
+        SqlType::Char => values::format_char(values::parse_char(text.as_bytes())),
         SqlType::Void => return Ok(ScalarValue::Null),
         _ => text.to_string(),
     };

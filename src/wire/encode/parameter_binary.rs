@@ -9,7 +9,7 @@ use crate::catalog::types::SqlType;
 use crate::catalog::values::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use crate::catalog::values::input::infinite;
 use crate::catalog::values::numeric::{from_digits, not_finite};
-use crate::catalog::values::{IntervalValue, NumericValue, format_uuid};
+use crate::catalog::values::{IntervalValue, NumericValue, format_char, format_uuid};
 use crate::error::{Error, ErrorKind, Result};
 
 /// PostgreSQL's largest number of dimensions.
@@ -103,7 +103,7 @@ pub(in crate::wire) fn scalar(bytes: &[u8], sql_type: &SqlType) -> Result<Scalar
         }
         SqlType::Char => {
             let [byte] = reader.array()?;
-            ScalarValue::Utf8(Some(if byte == 0 { String::new() } else { char::from(byte).to_string() }))
+            ScalarValue::Utf8(Some(format_char(byte)))
         }
         SqlType::Void => ScalarValue::Null,
         SqlType::AclItem => {

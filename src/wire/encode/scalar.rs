@@ -19,7 +19,7 @@ use super::{EncodeSettings, Format};
 use crate::catalog::types::{RegKind, SqlType};
 use crate::catalog::values::{
     ValueText, format_bytea, format_decimal, format_decimal64, format_decimal256, format_float4, format_float8, format_uuid,
-    parse_uuid,
+    parse_char, parse_uuid,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -377,14 +377,14 @@ pub(super) fn text(sql_type: &SqlType, data_type: &DataType, format: Format) -> 
             })
         }
         SqlType::Char => strings(data_type, move |text, cells| {
-            // One byte, NUL if there is none; in text, beyond ASCII its octal form, as the byte alone is not valid UTF-8.
-            match (text.first(), format) {
-                (Some(byte @ 0x80..), Format::Text) => {
+            let byte = parse_char(text);
+            match (byte, format) {
+                (_, Format::Binary) => cells.fixed([byte]),
+                (0, Format::Text) => cells.fixed([]),
+                (1..0x80, Format::Text) => cells.fixed([byte]),
+                (0x80.., Format::Text) => {
                     cells.fixed([b'\\', b'0' + (byte >> 6), b'0' + ((byte >> 3) & 7), b'0' + (byte & 7)]);
                 }
-                (Some(byte), _) => cells.fixed([*byte]),
-                (None, Format::Text) => cells.fixed([]),
-                (None, Format::Binary) => cells.fixed([0]),
             }
             Ok(())
         }),

@@ -129,6 +129,7 @@ fn target(format: CopyFormat, header: CopyHeader, skip_errors: bool, columns: [&
         force_not_null: CopyColumns::None,
         skip_errors,
         verbose: false,
+        condition: None,
     };
     let column = |(name, tag): (&str, &str)| {
         let sql_type = SqlType::from_tag(tag)?;
@@ -146,7 +147,7 @@ mod tests {
     #[test]
     fn values_of_all_types_are_read_and_written() {
         for (index, text) in
-            ["t", "-7", "2147483647", "-9223372036854775808", "1.5", "-0", "12.50", "1e3", "ä", "abc", "x", "\\x00ff"]
+            ["t", "-7", "2147483647", "-9223372036854775808", "1.5", "-0", "12.50", "1e3", "ä", "abc", "y", "\\x00ff"]
                 .into_iter()
                 .chain([
                     "2024-02-29",
