@@ -30,7 +30,8 @@ pub struct Limits {
     pub statements: usize,
     /// Depth of parentheses, brackets, CASE and subqueries.
     pub nesting: usize,
-    /// Operators in one expression without a comma, AND or OR between them: `a + b + c`, `a || b || c`, `x::int::text`.
+    /// Operators in one expression without a comma, AND or OR between them: `a + b + c`, `a || b || c`, `x::int::text`. Those in
+    /// parentheses count with those around them: each is one more level of the tree.
     pub chain: usize,
     /// AND and OR in one expression.
     pub conditions: usize,
@@ -109,6 +110,10 @@ enum Opening {
 struct Frame {
     opening: Opening,
     chain: usize,
+    /// Operators, one in the other, in the deepest parentheses of this chain.
+    inside: usize,
+    /// The same of this level's chains that have ended, their own operators included.
+    deepest: usize,
     conditions: usize,
     /// BETWEENs that wait for their AND.
     betweens: usize,
@@ -148,21 +153,12 @@ impl Scan<'_> {
                 self.link()?;
                 self.open(Opening::Bracket)
             }
-            Token::RParen => {
-                self.close(Opening::Parenthesis);
-                Ok(())
-            }
-            Token::RBracket => {
-                self.close(Opening::Bracket);
-                Ok(())
-            }
+            Token::RParen => self.close(Opening::Parenthesis),
+            Token::RBracket => self.close(Opening::Bracket),
             Token::Comma => self.comma(),
             Token::Gt | Token::ShiftRight if self.top().opening == Opening::Angle => {
-                self.close(Opening::Angle);
-                if lexeme.token.token == Token::ShiftRight {
-                    self.close(Opening::Angle);
-                }
-                Ok(())
+                self.close(Opening::Angle)?;
+                if lexeme.token.token == Token::ShiftRight { self.close(Opening::Angle) } else { Ok(()) }
             }
             Token::Word(_) => match lexeme.word() {
                 // Behind a dot or AS any word is a name.
@@ -185,10 +181,7 @@ impl Scan<'_> {
     fn word(&mut self, word: &str, previous: &str, next: Option<&Lexeme>) -> Result<()> {
         match word {
             "case" => self.open(Opening::Case),
-            "end" if self.top().opening == Opening::Case => {
-                self.close(Opening::Case);
-                Ok(())
-            }
+            "end" if self.top().opening == Opening::Case => self.close(Opening::Case),
             "array" if next.is_some_and(|next| next.token.token == Token::Lt) => self.open(Opening::Angle),
             "and" if self.top().betweens > 0 => {
                 self.top().betweens -= 1;
@@ -281,10 +274,12 @@ impl Scan<'_> {
     }
 
     /// Closes the innermost level of that kind, and what was left open inside. Text that closes more than it opened is the parser's.
-    fn close(&mut self, opening: Opening) {
-        if let Some(at) = self.frames.iter().rposition(|frame| frame.opening == opening) {
-            self.frames.truncate(at);
-        }
+    fn close(&mut self, opening: Opening) -> Result<()> {
+        let Some(at) = self.frames.iter().rposition(|frame| frame.opening == opening) else { return Ok(()) };
+        let closed = self.frames.drain(at..).fold(0, |inside, frame| frame.deepest.max(frame.chain + frame.inside.max(inside)));
+        let top = self.top();
+        top.inside = top.inside.max(closed);
+        self.check_chain()
     }
 
     fn comma(&mut self) -> Result<()> {
@@ -314,21 +309,33 @@ impl Scan<'_> {
 
     /// A new expression starts.
     fn clause(&mut self) {
+        self.end_chain();
         let top = self.top();
-        (top.chain, top.conditions, top.betweens) = (0, 0, 0);
+        (top.conditions, top.betweens) = (0, 0);
+    }
+
+    fn end_chain(&mut self) {
+        let top = self.top();
+        top.deepest = top.deepest.max(top.chain + top.inside);
+        (top.chain, top.inside) = (0, 0);
     }
 
     fn link(&mut self) -> Result<()> {
+        self.top().chain += 1;
+        self.check_chain()
+    }
+
+    fn check_chain(&mut self) -> Result<()> {
         let limit = self.limits.chain;
         let top = self.top();
-        top.chain += 1;
-        if top.chain > limit { Err(too_complex("An expression chains too many operators", limit)) } else { Ok(()) }
+        if top.chain + top.inside > limit { Err(too_complex("An expression chains too many operators", limit)) } else { Ok(()) }
     }
 
     fn condition(&mut self) -> Result<()> {
         let limit = self.limits.conditions;
+        self.end_chain();
         let top = self.top();
-        (top.chain, top.betweens) = (0, 0);
+        top.betweens = 0;
         top.conditions += 1;
         if top.conditions > limit { Err(too_complex("An expression chains too many conditions", limit)) } else { Ok(()) }
     }
@@ -375,6 +382,14 @@ mod tests {
             ("case", format!("select {}", "case when ".repeat(10_000)), "54001"),
             ("not", format!("select {} true", "not ".repeat(20_000)), "54001"),
             ("minus", format!("select {} 1", "- ".repeat(20_000)), "54001"),
+            ("sums in sums", format!("select {}1{}", "(".repeat(50), "+1+1+1+1+1+1+1+1+1+1+1)".repeat(50)), "54001"),
+            ("sums behind sums", format!("select {}1{}", "1+1+1+1+1+1+1+1+1+1+1+(".repeat(50), ")".repeat(50)), "54001"),
+            (
+                "sums in functions",
+                format!("select {}1{}", "f(2, a = 1 or 1+1+1+1+1+1+1+1+1+1+1+".repeat(50), ")".repeat(50)),
+                "54001",
+            ),
+            ("sums beside sums", format!("select {}1", "(a+(b+c)),(a+b),".repeat(20_000)), "ok"),
             ("conditions", format!("select {} true", "a = 1 and b = 2 or ".repeat(4000)), "ok"),
             ("too many conditions", format!("select {} true", "a and ".repeat(20_000)), "54001"),
             ("concatenation", format!("select {}'x'", "'x' || ".repeat(20_000)), "54001"),

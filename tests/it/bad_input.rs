@@ -72,6 +72,48 @@ async fn a_full_spill_directory_ends_the_statement_only() {
     assert_eq!(rows(&admin, "SELECT count(*) FROM big").await, [[Some("300000".to_string())]]);
 }
 
+/// Everything that goes through an expression by recursion needs a stack, and its end would be everybody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stacks_too_many_levels_is_refused_and_the_server_goes_on() {
+    let server = Server::start();
+    let admin = server.admin().await;
+    run(&admin, "SET statement_timeout = '60s'").await;
+    run(&admin, "CREATE VIEW v0 AS SELECT 1 AS x").await;
+    for view in 1..30 {
+        run(&admin, &format!("CREATE VIEW v{view} AS SELECT x{} AS x FROM v{}", "+1".repeat(100), view - 1)).await;
+    }
+    run(&admin, &format!("CREATE FUNCTION f(x int) RETURNS int RETURN x{}", "+1".repeat(400))).await;
+    let stacked = |query: &dyn Fn(usize) -> String| (1..100).map(|n| format!(", c{n} AS ({})", query(n))).collect::<String>();
+    let subqueries =
+        (0..60).fold("(SELECT 1 AS x) q".to_string(), |inner, _| format!("(SELECT x{} AS x FROM {inner}) q", "+x".repeat(100)));
+    for (what, statement) in [
+        ("sums in sums", format!("SELECT {}x{} FROM v0", "(".repeat(90), format!("{})", "+1".repeat(400)).repeat(90))),
+        ("functions", format!("SELECT {}x{} FROM v0", "f(".repeat(40), ")".repeat(40))),
+        ("a function of functions", format!("CREATE FUNCTION g(x int) RETURNS int RETURN {}x{}", "f(".repeat(40), ")".repeat(40))),
+        ("views", "SELECT max(x) FROM v29".to_string()),
+        ("subqueries", format!("SELECT max(x) FROM {subqueries}")),
+        ("CTEs", {
+            let sums = stacked(&|n| format!("SELECT x{} AS x FROM c{}", "+1".repeat(100), n - 1));
+            format!("WITH c0 AS (SELECT 1 AS x){sums} SELECT max(x) FROM c99")
+        }),
+    ] {
+        assert_eq!(sqlstate(&admin, &statement).await, "54001", "{what}");
+    }
+    let pairs: Vec<String> = (0..20_000).map(|n| format!("({n}, {n})")).collect();
+    assert_eq!(rows(&admin, &format!("SELECT x FROM v0 WHERE (x, x) IN ({})", pairs.join(", "))).await.len(), 1);
+    let numbers: Vec<String> = (1..1_500).map(|n| n.to_string()).collect();
+    assert_eq!(rows(&admin, &format!("SELECT x FROM v0 WHERE x < ALL ('{{{}}}')", numbers.join(","))).await.len(), 0);
+    let count = |connect: &str, number: usize| {
+        let conditions: Vec<String> = (0..number).map(|n| format!("x <> {n}")).collect();
+        format!("SELECT count(*) FROM (VALUES (-1), (-2)) v (x) WHERE {}", conditions.join(connect))
+    };
+    assert_eq!(sqlstate(&admin, &count(" AND ", 9_000)).await, "54001");
+    for (connect, number) in [(" AND ", 1_500), (" OR ", 9_000)] {
+        assert_eq!(rows(&admin, &count(connect, number)).await, [[Some("2".to_string())]]);
+    }
+    assert_eq!(rows(&admin, "SELECT f(f(x)) FROM v9").await, [[Some("1701".to_string())]]);
+}
+
 /// What each level of an expression costs must not grow with its depth.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_chains_of_operators_are_planned_in_time() {

@@ -41,6 +41,7 @@ impl OptimizerRule for FailingConstants {
 }
 
 /// Whether an expression is a constant. Of one that is not, the constants that it always asks for are computed.
+#[recursive::recursive]
 fn is_constant(expr: &Expr) -> Result<bool> {
     let mut constants = vec![];
     let mut all = true;

@@ -164,6 +164,16 @@ impl Binder<'_> {
             (SqlType::Int8 | SqlType::Oid, SqlType::Numeric { precision: 38, scale: 10 }) => {
                 Ok(plain_cast(value, &SqlType::Numeric { precision: 20, scale: 0 }))
             }
+            (SqlType::Array(from), SqlType::Array(to)) if **to == SqlType::UNBOUNDED_NUMERIC => Ok(match **from {
+                SqlType::Numeric { .. } => value,
+                SqlType::Int2 | SqlType::Int4 => {
+                    plain_cast(value, &SqlType::Array(Box::new(SqlType::Numeric { precision: 10, scale: 0 })))
+                }
+                SqlType::Int8 | SqlType::Oid => {
+                    plain_cast(value, &SqlType::Array(Box::new(SqlType::Numeric { precision: 20, scale: 0 })))
+                }
+                _ => plain_cast(value, target),
+            }),
             _ => Ok(plain_cast(value, target)),
         }
     }

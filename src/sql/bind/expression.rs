@@ -356,7 +356,10 @@ impl Binder<'_> {
             _ => text,
         };
         let parsed = literal::parse(&text, &SqlType::Interval, self.reading()).map_err(|error| at(error, interval.value.span()))?;
-        let digits = interval.fractional_seconds_precision.or(interval.leading_precision);
+        let digits = match interval.leading_field {
+            Some(ast::DateTimeField::Second) => interval.leading_precision,
+            _ => interval.fractional_seconds_precision,
+        };
         let digits = digits.and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits < MOST_DIGITS);
         Ok(with_fraction(Typed::constant(parsed, SqlType::Interval), digits))
     }
@@ -484,15 +487,11 @@ impl Binder<'_> {
     fn in_expressions(&self, expr: &ast::Expr, list: &[ast::Expr], negated: bool, place: Place<'_>) -> Result<Typed> {
         if let Some(left) = row(expr) {
             let (operator, connect) = if negated { (Operator::NotEq, BinaryOp::And) } else { (Operator::Eq, BinaryOp::Or) };
-            let mut result: Option<Typed> = None;
-            for element in list {
+            let compare = |element| {
                 let right = row(element).ok_or_else(|| Error::new(ErrorKind::Syntax, "a row can be compared with rows only"))?;
-                let one = self.row_comparison(&BinaryOp::Compare(operator), &left, &right, place)?;
-                result = Some(match result {
-                    None => one,
-                    Some(before) => self.binary(&connect, before, one)?,
-                });
-            }
+                self.row_comparison(&BinaryOp::Compare(operator), &left, &right, place)
+            };
+            let result = self.balanced(&connect, list.iter().map(compare).collect::<Result<_>>()?)?;
             return result.ok_or_else(|| Error::new(ErrorKind::Syntax, "IN list is empty"));
         }
         let value = self.expression(expr, place)?;

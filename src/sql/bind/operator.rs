@@ -584,15 +584,25 @@ impl Binder<'_> {
             return self.in_list(value.clone(), elements, true);
         }
         let connect = if all { BinaryOp::And } else { BinaryOp::Or };
-        let mut result: Option<Typed> = None;
-        for element in elements {
-            let one = self.binary(op, self.copied(value)?, element)?;
-            result = Some(match result {
-                None => one,
-                Some(before) => self.binary(&connect, before, one)?,
-            });
-        }
+        let compare = |element| self.binary(op, self.copied(value)?, element);
+        let result = self.balanced(&connect, elements.into_iter().map(compare).collect::<Result<_>>()?)?;
         Ok(result.unwrap_or_else(|| Typed::constant(ScalarValue::Boolean(Some(all)), SqlType::Bool)))
+    }
+
+    /// Many conditions as a balanced tree: a list of thousands must not become a tree as deep. None if there are none.
+    pub(super) fn balanced(&self, connect: &BinaryOp, mut conditions: Vec<Typed>) -> Result<Option<Typed>> {
+        while conditions.len() > 1 {
+            let mut rest = conditions.into_iter();
+            let mut pairs = Vec::new();
+            while let Some(left) = rest.next() {
+                pairs.push(match rest.next() {
+                    Some(right) => self.binary(connect, left, right)?,
+                    None => left,
+                });
+            }
+            conditions = pairs;
+        }
+        Ok(conditions.pop())
     }
 
     /// `value [NOT] IN (list)`.

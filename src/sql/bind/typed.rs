@@ -22,6 +22,9 @@ const ALL_INTERVAL_FIELDS: i32 = 0x7fff << 16;
 /// Nodes that the expressions of one statement may have in copies.
 const MOST_COPIED: usize = 500_000;
 
+/// Levels that the body of a function may have with its arguments in it. Much behind the binder goes through expressions by recursion.
+const DEEPEST_BODY: usize = 1_000;
+
 /// Nodes of expressions that a node of a plan counts for.
 const PLAN_NODE: usize = 25;
 
@@ -165,6 +168,18 @@ impl Binder<'_> {
         self.check_copied("query", USED_TOO_OFTEN)
     }
 
+    /// Functions that call each other stack their bodies.
+    ///
+    /// # Errors
+    /// 54001 if `body` has become too deep.
+    pub(super) fn check_depth(&self, body: &Typed) -> Result<()> {
+        if depth(&body.expr) <= DEEPEST_BODY {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::TooComplex, "expression is too complex")
+            .with_hint("Functions are nested too deeply in each other."))
+    }
+
     fn count_copied(&self, nodes: usize) -> TreeNodeRecursion {
         let mut shared = self.world.shared.borrow_mut();
         shared.copied += nodes;
@@ -177,6 +192,18 @@ impl Binder<'_> {
         }
         Err(Error::new(ErrorKind::TooComplex, format!("{what} is too complex")).with_hint(hint))
     }
+}
+
+/// Levels of an expression.
+#[recursive::recursive]
+fn depth(expr: &Expr) -> usize {
+    let mut deepest = 0;
+    // The closure never fails.
+    let _ = expr.apply_children(|child| {
+        deepest = deepest.max(depth(child));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    deepest + 1
 }
 
 const USED_TOO_OFTEN: &str = "Common table expressions and views use each other too often; store the result of one in a table.";

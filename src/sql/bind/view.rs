@@ -109,6 +109,7 @@ impl Binder<'_> {
         let place = Place::new(&range, &Environment::EMPTY, Clause::Expression);
         let value = self.without_parameters(|| inner.expression(body, place))?;
         let value = inner.cast(value, &function.returns)?;
+        self.check_depth(&value)?;
         Ok(Typed { origin: None, ..value })
     }
 }
