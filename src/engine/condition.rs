@@ -1,9 +1,10 @@
 //! Conditions that are asked of rows from elsewhere: the WHERE of COPY FROM.
 //!
 //! ```text
-//!  SELECT true FROM (one row of NULLs) WHERE condition ─ bound, governed ─▶ its filter ─▶ predicate ─▶ kept rows of each batch
+//!  SELECT true FROM (one row of NULLs) WHERE condition ─ bound, governed ─▶ its filter ─ analysed ─▶ predicate ─▶ kept rows of each batch
 //! ```
-//! The query has the names and types of the rows and passes the gate as any other; it is never run itself.
+//! The query has the names and types of the rows and passes the gate as any other, and the filter passes the rules of the analyser; the query is
+//! never optimised or run itself, which would find out that its row is NULL.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,14 +13,17 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions, new_null_array};
 use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Filter, LogicalPlan};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::PhysicalExpr;
 
-use super::{Engine, ExecutionSettings, optimizer};
+use super::{Engine, ExecutionSettings};
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, Result};
 use crate::governance::GovernedQuery;
@@ -44,10 +48,10 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::Unsupported`](crate::error::ErrorKind::Unsupported) if it reads more than the row.
     pub async fn condition(&self, query: GovernedQuery, settings: &ExecutionSettings) -> Result<Condition> {
-        let (state, cap) = (self.statement_state(settings), self.output_cap);
+        let state = self.statement_state(settings);
         let plan = move || {
             let filter = only_filter(query.plan())?;
-            Condition::new(filter, &state, cap).map_err(|error| from_datafusion(error, query.is_governed()))
+            Condition::new(filter, &state).map_err(|error| from_datafusion(error, query.is_governed()))
         };
         self.planners.run(plan).await?
     }
@@ -73,10 +77,21 @@ fn only_filter(plan: &LogicalPlan) -> Result<Filter> {
 }
 
 impl Condition {
-    fn new(filter: Filter, state: &SessionState, cap: optimizer::OutputCap) -> Result<Self, DataFusionError> {
-        let schema = filter.input.schema();
-        let checked = optimizer::CheckedArithmetic.check(cap.bound(filter.predicate)?.data, schema)?;
-        let predicate = state.create_physical_expr(checked.data, schema)?;
+    fn new(filter: Filter, state: &SessionState) -> Result<Self, DataFusionError> {
+        let options = state.config_options();
+        let analysed = state.analyzer().execute_and_check(LogicalPlan::Filter(filter), options, |_, _| {})?;
+        let LogicalPlan::Filter(Filter { predicate, input, .. }) = analysed else {
+            return internal_err!("the analyser has made another plan of a filter");
+        };
+        let schema = input.schema();
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::clone(schema))
+            .with_config_options(Arc::clone(options))
+            .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+            .build();
+        // Some functions have no other form than the simplified one.
+        let predicate = ExprSimplifier::new(context).simplify(predicate)?;
+        let predicate = state.create_physical_expr(predicate, schema)?;
         let asked = collect_columns(&predicate).iter().map(|column| column.index()).collect();
         Ok(Self { predicate, schema: Arc::clone(schema.inner()), asked })
     }

@@ -276,7 +276,8 @@ impl Scan<'_> {
     /// Closes the innermost level of that kind, and what was left open inside. Text that closes more than it opened is the parser's.
     fn close(&mut self, opening: Opening) -> Result<()> {
         let Some(at) = self.frames.iter().rposition(|frame| frame.opening == opening) else { return Ok(()) };
-        let closed = self.frames.drain(at..).fold(0, |inside, frame| frame.deepest.max(frame.chain + frame.inside.max(inside)));
+        let closed =
+            self.frames.drain(at..).rev().fold(0, |inside, frame| frame.deepest.max(frame.chain + frame.inside.max(inside)));
         let top = self.top();
         top.inside = top.inside.max(closed);
         self.check_chain()

@@ -41,8 +41,10 @@ async fn rows_that_do_not_meet_the_condition_are_left_out() {
     assert_eq!(copy(&admin, "COPY t (a, b) FROM STDIN WHERE NULL", "8\tx\n").await, "0");
     assert_eq!(copy(&admin, "COPY t (a, b) FROM STDIN WHERE true", "9\tx\n").await, "1");
     assert!(copy(&admin, "COPY t (a, b) FROM STDIN WHERE 10 / a > 1", "1\tx\n0\tz\n").await.contains("22012"));
+    let either = "COPY t (a, b) FROM STDIN WHERE coalesce(a, 7) > 8 AND nvl(b, 'x') BETWEEN 'x' AND 'y'";
+    assert_eq!(copy(&admin, either, "10\tx\n11\tz\n\\N\tx\n").await, "1");
     let kept: Vec<String> = contents(&admin).await.into_iter().map(|row| row[0].clone().unwrap()).collect();
-    assert_eq!(kept, ["2", "3", "4", "6", "9"]);
+    assert_eq!(kept, ["2", "3", "4", "6", "9", "10"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,6 +67,8 @@ async fn a_condition_sees_nothing_but_the_row() {
     ] {
         assert_eq!(sqlstate(&admin, &format!("COPY t FROM STDIN WHERE {condition}")).await, code, "{condition}");
     }
+    let doubling = (0..90).fold("a".to_string(), |inner, _| format!("coalesce({inner}, 1)"));
+    assert_eq!(sqlstate(&admin, &format!("COPY t FROM STDIN WHERE {doubling} > 0")).await, "54001");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,7 +66,7 @@ fn growth(name: &str) -> Option<Growth> {
 }
 
 /// The analyser rule.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(in crate::engine) struct OutputCap {
     limit: usize,
 }
