@@ -317,6 +317,24 @@ pub struct CopyIn {
     pub condition: Option<Box<ast::Expr>>,
 }
 
+#[cfg(any(test, fuzzing))]
+impl CopyIn {
+    /// COPY of a table without options.
+    pub(crate) fn plain(name: Name, format: CopyFormat) -> Self {
+        Self {
+            table: CopyTable { name, columns: vec![] },
+            form: CopyForm::of(format),
+            header: CopyHeader::None,
+            default: None,
+            force_null: CopyColumns::None,
+            force_not_null: CopyColumns::None,
+            skip_errors: false,
+            verbose: false,
+            condition: None,
+        }
+    }
+}
+
 /// A table in COPY, with the columns it names; none means all of them.
 #[derive(Debug, Clone)]
 pub struct CopyTable {

@@ -25,8 +25,7 @@ use crate::session::outcome::{Column, CopyLayout, Description, Notice, Outcome, 
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
 use crate::sql::statement::{
-    CopyColumns, CopyForm, CopyFormat, CopyHeader, CopyIn, CopyTable, Name, Parsed, SessionStatement, Statement, TransactionModes,
-    TransactionStatement,
+    CopyForm, CopyFormat, CopyIn, Name, Parsed, SessionStatement, Statement, TransactionModes, TransactionStatement,
 };
 use crate::wire::backend::{Backend, BackendSession, ConnectRequest};
 
@@ -185,17 +184,7 @@ impl Session {
             counters.finished.fetch_add(1, Ordering::SeqCst);
             Ok(count)
         };
-        let options = CopyIn {
-            table: CopyTable { name: Name { parts: vec!["t".into()], position: None }, columns: vec![] },
-            form: CopyForm::of(CopyFormat::Text),
-            header: CopyHeader::None,
-            default: None,
-            force_null: CopyColumns::None,
-            force_not_null: CopyColumns::None,
-            skip_errors: false,
-            verbose: false,
-            condition: None,
-        };
+        let options = CopyIn::plain(Name { parts: vec!["t".into()], position: None }, CopyFormat::Text);
         let column =
             CopyColumn { name: "n".into(), sql_type: SqlType::Int4, not_null: false, force_null: false, force_not_null: false };
         CopyTarget {

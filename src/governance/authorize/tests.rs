@@ -9,7 +9,7 @@ use super::*;
 use crate::catalog::securable::{Grant, PUBLIC, RelationKind, RowFilter, TokenDigest, ViewEntry};
 use crate::catalog::types::SqlType;
 use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
-use crate::sql::statement::{ColumnDefinition, CopyColumns, CopyForm, CopyFormat, CopyHeader, SettingChange, SettingTarget};
+use crate::sql::statement::{ColumnDefinition, CopyFormat, SettingChange, SettingTarget};
 
 const ROLES: [&str; 10] =
     ["admin", "owner_c", "owner_s", "owner_t", "manager", "creator", "writer", "reader", "browser", "stranger"];
@@ -183,17 +183,7 @@ fn on(kind: SecurableKind, text: &str) -> GrantTarget {
 }
 
 fn copy_into(text: &str) -> Command {
-    Command::CopyIn(CopyIn {
-        table: CopyTable { name: name(text), columns: vec![] },
-        form: CopyForm::of(CopyFormat::Text),
-        header: CopyHeader::None,
-        default: None,
-        force_null: CopyColumns::None,
-        force_not_null: CopyColumns::None,
-        skip_errors: false,
-        verbose: false,
-        condition: None,
-    })
+    Command::CopyIn(CopyIn::plain(name(text), CopyFormat::Text))
 }
 
 fn drop_of(kind: SecurableKind, text: &str) -> Command {

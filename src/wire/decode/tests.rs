@@ -5,23 +5,13 @@ use futures::FutureExt;
 
 use super::*;
 use crate::catalog::types::SqlType;
-use crate::sql::statement::{CopyColumns, CopyForm, CopyTable, Name};
+use crate::sql::statement::{CopyForm, Name};
 
 const CSV: CopyFormat = CopyFormat::Csv;
 const TEXT: CopyFormat = CopyFormat::Text;
 
 fn options(format: CopyFormat) -> CopyIn {
-    CopyIn {
-        table: CopyTable { name: Name { parts: vec!["t".into()], position: None }, columns: vec![] },
-        form: CopyForm::of(format),
-        header: CopyHeader::None,
-        default: None,
-        force_null: CopyColumns::None,
-        force_not_null: CopyColumns::None,
-        skip_errors: false,
-        verbose: false,
-        condition: None,
-    }
+    CopyIn::plain(Name { parts: vec!["t".into()], position: None }, format)
 }
 
 /// A table of columns a, b, ..

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Case;
 use crate::catalog::types::SqlType;
 use crate::command::{CopyColumn, CopyTarget};
-use crate::sql::statement::{CopyColumns, CopyForm, CopyFormat, CopyHeader, CopyIn, CopyTable, Name};
+use crate::sql::statement::{CopyFormat, CopyHeader, CopyIn, Name};
 use crate::wire::decode::CopyDecoder;
 use crate::wire::encode::{EncodeSettings, Format, RowEncoder, decode_parameter};
 use crate::wire::frontend::{MESSAGE_TYPES, Message, Opening};
@@ -121,15 +121,9 @@ fn rows(target: &CopyTarget, data: &[u8], piece: usize) -> (Vec<String>, Option<
 
 fn target(format: CopyFormat, header: CopyHeader, skip_errors: bool, columns: [&str; 2]) -> Option<CopyTarget> {
     let options = CopyIn {
-        table: CopyTable { name: Name { parts: vec!["t".into()], position: None }, columns: vec![] },
-        form: CopyForm::of(format),
         header: if format == CopyFormat::Binary { CopyHeader::None } else { header },
-        default: None,
-        force_null: CopyColumns::None,
-        force_not_null: CopyColumns::None,
         skip_errors,
-        verbose: false,
-        condition: None,
+        ..CopyIn::plain(Name { parts: vec!["t".into()], position: None }, format)
     };
     let column = |(name, tag): (&str, &str)| {
         let sql_type = SqlType::from_tag(tag)?;
