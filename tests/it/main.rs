@@ -29,3 +29,4 @@ mod server;
 mod sessions;
 mod statements;
 mod twin;
+mod walls;

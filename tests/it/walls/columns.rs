@@ -1,0 +1,1 @@
+//! Columns that go, come or change their name: masks follow the column itself.

@@ -1,0 +1,1 @@
+//! Functions with effects in text that somebody else stored.

@@ -1,0 +1,1 @@
+//! Policies that their subject could steer.

@@ -1,0 +1,1 @@
+//! One user's statements do not stop the server for the others.

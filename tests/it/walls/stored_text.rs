@@ -1,0 +1,1 @@
+//! Views and functions mean what their author wrote, whatever stands in their quotes.
