@@ -8,7 +8,7 @@ use super::CommandContext;
 use crate::catalog::types::SqlType;
 use crate::engine::{Engine, ResultStream};
 use crate::error::{Error, Result};
-use crate::governance::{self, GovernedQuery};
+use crate::governance::{self, GovernedQuery, Purpose};
 use crate::sql::statement::Statement;
 use crate::sql::{self, BoundQuery, Limits};
 
@@ -34,7 +34,7 @@ pub(super) async fn bind_to(
 /// The gate: refuses what the caller may not read.
 pub(super) async fn govern(bound: BoundQuery, context: &CommandContext) -> Result<GovernedQuery> {
     let (caller, system) = (context.caller(), Arc::clone(&context.scope.system));
-    context.engine.on_planner(move || governance::govern(bound, caller, &system)).await?
+    context.engine.on_planner(move || governance::govern(bound, caller, &system, Purpose::Run)).await?
 }
 
 /// Runs a governed query with the statement's parameters.

@@ -19,6 +19,7 @@ use super::{Engine, ExecutionSettings, PhysicalQuery, ResultStream, TEXT};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, Result};
 use crate::governance::GovernedQuery;
+use crate::sql::internal_name::shown;
 use crate::sql::statement::ExplainFormat;
 
 /// What EXPLAIN asks for.
@@ -99,6 +100,7 @@ struct Actual {
 impl Node {
     fn of(plan: &Arc<dyn ExecutionPlan>, analyze: bool) -> Node {
         let printed = Printed(plan.as_ref()).to_string();
+        let printed = shown(&printed);
         let (name, details) = match printed.split_once(':') {
             Some((name, details)) => (name.trim().to_string(), visible_details(details.trim())),
             None => (printed.trim().to_string(), None),

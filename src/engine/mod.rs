@@ -234,8 +234,7 @@ impl Engine {
     fn statement_state(&self, settings: &ExecutionSettings) -> SessionState {
         let mut state = self.state.clone();
         state.config_mut().options_mut().execution.time_zone = Some(settings.time_zone.clone());
-        let options = Arc::clone(state.config_options());
-        state.execution_props_mut().mark_start_execution(options);
+        optimizer::begin(&mut state);
         state
     }
 }

@@ -36,6 +36,11 @@ pub(super) fn check_access(snapshot: &CatalogSnapshot, caller: ObjectId, access:
     }
 }
 
+/// Whether `principal` may read the relation `id`.
+pub(super) fn may_select(snapshot: &CatalogSnapshot, principal: ObjectId, id: ObjectId) -> bool {
+    check_privilege(snapshot, principal, Privilege::Select, id).is_ok()
+}
+
 fn denied_by_name(snapshot: &CatalogSnapshot, id: ObjectId) -> Error {
     denied(snapshot.kind_of(id).unwrap_or(SecurableKind::Table), snapshot.name_of(id).unwrap_or("?"))
 }

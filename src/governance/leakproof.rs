@@ -12,7 +12,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator, TableProviderFilterPushDown};
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::expressions::{Column as PhysicalColumn, DynamicFilterPhysicalExpr};
 
@@ -36,6 +36,15 @@ impl Leakproof {
     pub(super) fn admits(&self, predicate: &Expr) -> bool {
         let Ok(bare) = unqualified(predicate) else { return false };
         self.is_boolean(&bare) && self.is_predicate(&bare)
+    }
+
+    /// Exact for what is admitted: it is evaluated inside and need not be again. Everything else stays above.
+    pub(super) fn pushdown(&self, filters: &[&Expr]) -> Vec<TableProviderFilterPushDown> {
+        let decide = |filter: &&Expr| match self.admits(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        filters.iter().map(decide).collect()
     }
 
     /// A truth value that cannot fail.

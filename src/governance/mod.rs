@@ -5,6 +5,8 @@
 //!                  (authorize)                 (rewrite)
 //!                                               ├ no policy for the caller: the raw provider
 //!                                               ├ a filter or a mask: GovernedTable, an opaque leaf (scan)
+//!                                               ├ a view or function with another's rights: opened where that tells nothing (lending),
+//!                                               │ else an opaque leaf as well (view, call)
 //!                                               └ system relation: rows that are filtered already
 //! ```
 //! A bound plan reads schema-only sources, which no planner accepts. Only this room swaps readable ones in, and only [`GovernedQuery`] carries them
@@ -12,11 +14,14 @@
 //! hides if the optimiser ran it first. [`govern`] reads no clock, no file and no network; a governed scan, once it is planned, counts visible rows.
 
 mod authorize;
+mod call;
 mod effective;
 mod leakproof;
+mod lending;
 mod rewrite;
 mod scan;
 mod system_table;
+mod view;
 mod visibility;
 mod visible_rows;
 
@@ -32,7 +37,19 @@ use crate::sql::source::BoundQuery;
 use crate::system::SystemContext;
 
 pub use authorize::{NameResolver, authorize_command};
+pub(crate) use call::GovernedCalls;
 pub use visibility::undefined;
+
+/// What a governed query is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Its rows.
+    Run,
+    /// Its plan is printed.
+    Explain,
+    /// It is run, and its plan is printed with what was counted.
+    ExplainAnalyze,
+}
 
 /// Checks what `bound` reads and makes it readable for `caller`, with every policy of the tables inside.
 ///
@@ -40,14 +57,14 @@ pub use visibility::undefined;
 ///
 /// # Errors
 /// `Denied`, or `UndefinedRelation` (and its likes) for what the caller may not know of.
-pub fn govern(bound: BoundQuery, caller: ObjectId, system: &Arc<SystemContext>) -> Result<GovernedQuery> {
+pub fn govern(bound: BoundQuery, caller: ObjectId, system: &Arc<SystemContext>, purpose: Purpose) -> Result<GovernedQuery> {
     if system.functions.principal != caller {
         return Err(Error::internal("a query is governed for somebody else than it was bound for"));
     }
     let snapshot = &system.functions.snapshot;
     bound.accesses.iter().try_for_each(|access| authorize::check_access(snapshot, caller, access))?;
     let BoundQuery { plan, columns, origins: _, typmods: _, parameters, accesses: _, volatile, of_the_moment: _ } = bound;
-    let readable = rewrite::rewrite(plan, caller, system)?;
+    let readable = rewrite::rewrite(plan, caller, system, purpose)?;
     Ok(GovernedQuery { plan: readable.plan, columns, parameters, governed: readable.governed, volatile })
 }
 

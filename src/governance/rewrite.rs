@@ -3,9 +3,12 @@
 //! ```text
 //!   SecurableSource ─┬ Table, nothing effective ──▶ raw provider
 //!                    ├ Table, filter or mask ─────▶ GovernedTable over the raw provider
+//!                    ├ View ──────────────────────▶ its body, or GovernedView over the body
 //!                    ├ System ────────────────────▶ rows that the caller may see
 //!                    └ Function, WorkTable ───────▶ as they are: they read nothing stored
+//!   OwnerCall ──────────────────────────────────────▶ the function's body beside its input, or GovernedCall
 //! ```
+//! What is read with another's rights is put into the plan around it where [`lending`](super::lending) says so, and is an opaque leaf elsewhere.
 //! The match over plan nodes has no wildcard, and nodes that do something are refused. A last sweep asserts that every scan reads a source that was made
 //! here. Row filters and masks count for the session's principal at every depth; only privileges change hands in views and functions.
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -20,18 +23,24 @@ use datafusion::common::{DFSchema, internal_datafusion_err};
 use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::logical_expr::{Expr, LogicalPlan, Subquery, TableScan, TableSource};
+use datafusion::logical_expr::{Expr, LogicalPlan, Subquery, SubqueryAlias, TableScan, TableSource};
 
+use super::Purpose;
 use super::authorize::check_access;
+use super::call::{Apart, Beside, CallApart, is_governed_call};
 use super::effective::effective;
+use super::lending;
 use super::scan::{GovernedTable, raw_qualifier};
 use super::system_table::{SystemRows, SystemTable};
+use super::view::{GovernedView, is_transparent};
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ObjectId, Relation};
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::TableSnapshot;
-use crate::sql::source::{Access, BoundPolicies, SecurableSource, SourceRelation};
+use crate::sql::call::{Callee, OwnerBody, OwnerCall, call_expression, callee_of};
+use crate::sql::internal_name::Series;
+use crate::sql::source::{Access, AccessBy, BoundPolicies, SecurableSource, SourceRelation};
 use crate::system::{SystemContext, SystemRelation};
 
 /// Policies whose subqueries read tables with policies, and so on: so deep and no deeper.
@@ -45,8 +54,10 @@ pub(super) struct Readable {
 }
 
 /// Makes `plan` readable for `caller`.
-pub(super) fn rewrite(plan: LogicalPlan, caller: ObjectId, system: &Arc<SystemContext>) -> Result<Readable> {
-    let mut rewriter = Rewriter { caller, system, sources: Vec::new(), system_rows: HashMap::new(), governed: false, depth: 0 };
+pub(super) fn rewrite(plan: LogicalPlan, caller: ObjectId, system: &Arc<SystemContext>, purpose: Purpose) -> Result<Readable> {
+    let names = Arc::new(Series::of_gate());
+    let mut rewriter =
+        Rewriter { caller, system, purpose, names, sources: Vec::new(), system_rows: HashMap::new(), governed: false, depth: 0 };
     let plan = rewriter.plan(plan).map_err(unwrap_ours)?;
     rewriter.sweep(&plan).map_err(unwrap_ours)?;
     Ok(Readable { plan, governed: rewriter.governed })
@@ -61,9 +72,18 @@ fn ours(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
+/// A view or a function, and who reads it.
+struct Lent {
+    id: ObjectId,
+    owner: ObjectId,
+    reader: ObjectId,
+}
+
 struct Rewriter<'a> {
     caller: ObjectId,
     system: &'a Arc<SystemContext>,
+    purpose: Purpose,
+    names: Arc<Series>,
     /// Every source made here.
     sources: Vec<Arc<dyn TableSource>>,
     /// Rows of a system relation are made once a statement, however often it is scanned.
@@ -80,7 +100,8 @@ impl Rewriter<'_> {
 
     fn node(&mut self, node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
         match node {
-            LogicalPlan::TableScan(scan) => Ok(Transformed::yes(LogicalPlan::TableScan(self.scan(scan)?))),
+            LogicalPlan::TableScan(scan) => self.scan(scan).map(Transformed::yes),
+            LogicalPlan::Extension(_) => self.call(&node).map(Transformed::yes),
             // Masks may make a column nullable: types are settled again from the scans upward.
             node @ (LogicalPlan::Projection(_)
             | LogicalPlan::Filter(_)
@@ -107,7 +128,6 @@ impl Rewriter<'_> {
             LogicalPlan::Statement(_)
             | LogicalPlan::Explain(_)
             | LogicalPlan::Analyze(_)
-            | LogicalPlan::Extension(_)
             | LogicalPlan::Dml(_)
             | LogicalPlan::Ddl(_)
             | LogicalPlan::Copy(_)
@@ -115,18 +135,111 @@ impl Rewriter<'_> {
         }
     }
 
-    fn scan(&mut self, mut scan: TableScan) -> DataFusionResult<TableScan> {
+    fn scan(&mut self, scan: TableScan) -> DataFusionResult<LogicalPlan> {
         let Some(source) = scan.source.downcast_ref::<SecurableSource>() else {
             return Err(internal_datafusion_err!("a scan does not read what the binder hands out"));
         };
         let source = source.clone();
-        let provider = self.provider(&source)?;
-        let schema = provider.schema();
+        match &source.relation {
+            SourceRelation::View { relation, body } => self.view(scan, relation, body, source.by),
+            SourceRelation::Table { .. }
+            | SourceRelation::System(_)
+            | SourceRelation::Function { .. }
+            | SourceRelation::WorkTable { .. } => {
+                let provider = self.provider(&source)?;
+                self.read(scan, provider).map(LogicalPlan::TableScan)
+            }
+        }
+    }
+
+    /// The scan over something that can be read.
+    fn read(&mut self, mut scan: TableScan, provider: Arc<dyn TableProvider>) -> DataFusionResult<TableScan> {
+        let (before, schema) = (scan.source.schema(), provider.schema());
         scan.source = self.keep(provider);
-        if schema != source.schema {
+        if schema != before {
             scan.projected_schema = projected(&scan, &schema)?;
         }
         Ok(scan)
+    }
+
+    /// A view: its body under the scan's name, or a leaf with the body inside.
+    fn view(&mut self, scan: TableScan, view: &Relation, body: &LogicalPlan, by: AccessBy) -> DataFusionResult<LogicalPlan> {
+        let access = Access { securable: view.id, privilege: Privilege::Select, by };
+        check_access(&self.system.functions.snapshot, self.caller, &access).map_err(ours)?;
+        let lent = Lent { id: view.id, owner: view.owner, reader: self.reader(by) };
+        let readable = lending::is_read_by(&self.system.functions.snapshot, lent.reader, body).map_err(ours)?;
+        let (body, hides) = self.apart(|rewriter| rewriter.plan(body.clone()))?;
+        let open = is_transparent(&body) || readable && !hides;
+        if self.may_be_opened(&lent, open) {
+            self.governed |= hides;
+            return SubqueryAlias::try_new(Arc::new(body), scan.table_name).map(LogicalPlan::SubqueryAlias);
+        }
+        self.governed = true;
+        self.sweep(&body)?;
+        let provider = GovernedView::new(self.display_name(view.schema, &view.name), body)?;
+        self.read(scan, Arc::new(provider)).map(LogicalPlan::TableScan)
+    }
+
+    /// A call with its function's owner's rights.
+    fn call(&mut self, node: &LogicalPlan) -> DataFusionResult<LogicalPlan> {
+        let Some(call) = OwnerCall::of(node) else {
+            return Err(ours(Error::new(ErrorKind::Denied, "a query may not contain this statement")));
+        };
+        self.callee(&call.body)?.call(call.input.clone(), call.arguments.clone(), call.output.clone())
+    }
+
+    /// The function with a body that can be read.
+    fn callee(&mut self, bound: &OwnerBody) -> DataFusionResult<Arc<dyn Callee>> {
+        let function = &bound.function;
+        let access = Access { securable: function.id, privilege: Privilege::Execute, by: bound.by };
+        check_access(&self.system.functions.snapshot, self.caller, &access).map_err(ours)?;
+        let lent = Lent { id: function.id, owner: function.owner, reader: self.reader(bound.by) };
+        let readable = lending::is_evaluated_by(&self.system.functions.snapshot, lent.reader, &bound.value).map_err(ours)?;
+        let (value, hides) = self.apart(|rewriter| rewriter.policy(bound.value.clone()))?;
+        let body = Arc::new(OwnerBody {
+            function: Arc::clone(function),
+            by: bound.by,
+            parameters: bound.parameters.clone(),
+            value,
+            returns: Arc::clone(&bound.returns),
+        });
+        if self.may_be_opened(&lent, readable && !hides) {
+            self.governed |= hides;
+            return Ok(Arc::new(Beside { body, names: Arc::clone(&self.names) }));
+        }
+        self.governed = true;
+        let (name, names) = (self.display_name(function.schema, &function.name), Arc::clone(&self.names));
+        let apart = Apart::new(name, body, &names, &mut |provider| self.keep(provider))?;
+        self.sweep(apart.plan())?;
+        Ok(Arc::new(CallApart(apart)))
+    }
+
+    /// What `rewrite` makes, and whether something governed is in it.
+    fn apart<T>(&mut self, rewrite: impl FnOnce(&mut Self) -> DataFusionResult<T>) -> DataFusionResult<(T, bool)> {
+        let around = std::mem::replace(&mut self.governed, false);
+        let made = rewrite(self);
+        let within = std::mem::replace(&mut self.governed, around);
+        Ok((made?, within))
+    }
+
+    /// Whether the reader's plan may see into it: `open` says that it hides nothing. EXPLAIN shows what it sees, so it sees only what the
+    /// caller may know the text of.
+    fn may_be_opened(&self, lent: &Lent, open: bool) -> bool {
+        let snapshot = &self.system.functions.snapshot;
+        let runs = open || snapshot.is_member(lent.reader, lent.owner);
+        let knows = || snapshot.owns(self.caller, lent.id) || snapshot.manages(self.caller, lent.id);
+        match self.purpose {
+            Purpose::Run => runs,
+            Purpose::Explain => knows(),
+            Purpose::ExplainAnalyze => runs && knows(),
+        }
+    }
+
+    fn reader(&self, by: AccessBy) -> ObjectId {
+        match by {
+            AccessBy::Caller => self.caller,
+            AccessBy::Owner(owner) => owner,
+        }
     }
 
     fn keep(&mut self, provider: Arc<dyn TableProvider>) -> Arc<dyn TableSource> {
@@ -144,6 +257,7 @@ impl Rewriter<'_> {
                 let Some(snapshot) = snapshot else { return Err(internal_datafusion_err!("a table without a pinned version")) };
                 self.table(relation, snapshot, policies, &source.schema)
             }
+            SourceRelation::View { .. } => Err(internal_datafusion_err!("a view is no table")),
             SourceRelation::System(relation) => Ok(self.system_table(relation)),
             SourceRelation::Function { name: _, provider } => Ok(Arc::clone(provider)),
             SourceRelation::WorkTable { name } => Ok(Arc::new(CteWorkTable::new(name, Arc::clone(&source.schema)))),
@@ -178,27 +292,42 @@ impl Rewriter<'_> {
         let row_filter = row_filter.map(|filter| self.policy(filter)).transpose()?;
         let masks = masks.into_iter().map(|(column, mask)| Ok((column, self.policy(mask)?))).collect::<DataFusionResult<_>>()?;
         let counted = Some(Arc::clone(snapshot));
-        Ok(Arc::new(GovernedTable::new(self.display_name(relation), raw, counted, schema, row_filter, masks)?))
+        Ok(Arc::new(GovernedTable::new(
+            self.display_name(relation.schema, &relation.name),
+            raw,
+            counted,
+            schema,
+            row_filter,
+            masks,
+        )?))
     }
 
-    fn display_name(&self, relation: &Relation) -> String {
-        match self.system.functions.snapshot.schema_by_id(relation.schema) {
-            Some(schema) => format!("{}.{}", schema.name, relation.name),
-            None => relation.name.clone(),
+    fn display_name(&self, schema: ObjectId, name: &str) -> String {
+        match self.system.functions.snapshot.schema_by_id(schema) {
+            Some(schema) => format!("{}.{name}", schema.name),
+            None => name.to_string(),
         }
     }
 
-    /// A policy's own subqueries read tables as well, with the function owner's privileges and the session's policies.
+    /// Subqueries and calls inside an expression read tables as well, with the function owner's privileges and the session's policies.
     fn policy(&mut self, expr: Expr) -> DataFusionResult<Expr> {
         if self.depth == POLICY_DEPTH {
             return Err(ours(Error::new(ErrorKind::TooComplex, "policies are nested too deeply")));
         }
         self.depth += 1;
-        let rewritten = rewrite_subqueries(expr, &mut |subquery| self.subquery(subquery));
+        let rewritten = rewrite_subqueries(expr, &mut |subquery| self.subquery(subquery)).and_then(|expr| self.calls(expr));
         self.depth -= 1;
         let rewritten = rewritten?;
         self.sweep_subqueries(&rewritten)?;
         Ok(rewritten)
+    }
+
+    fn calls(&mut self, expr: Expr) -> DataFusionResult<Expr> {
+        let rewritten = expr.transform_up(|node| {
+            let Some((callee, arguments)) = callee_of(&node) else { return Ok(Transformed::no(node)) };
+            Ok(Transformed::yes(call_expression(self.callee(callee.body())?, arguments.to_vec())))
+        })?;
+        Ok(rewritten.data)
     }
 
     fn subquery(&mut self, subquery: Subquery) -> DataFusionResult<Subquery> {
@@ -232,6 +361,7 @@ impl Rewriter<'_> {
             | LogicalPlan::Distinct(_)
             | LogicalPlan::Unnest(_)
             | LogicalPlan::RecursiveQuery(_) => Ok(TreeNodeRecursion::Continue),
+            LogicalPlan::Extension(extension) if is_governed_call(extension.node.as_ref()) => Ok(TreeNodeRecursion::Continue),
             LogicalPlan::Statement(_)
             | LogicalPlan::Explain(_)
             | LogicalPlan::Analyze(_)

@@ -12,7 +12,6 @@
 //! Not here: `insert_into`, `delete_from`, `update`, `truncate`, `merge_into` (refused by the trait's defaults), column defaults, constraints,
 //! `get_logical_plan` (it would inline the inner plan into the outer one), statistics that count what is hidden (see `visible_rows`).
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -46,6 +45,7 @@ use super::leakproof::Leakproof;
 use super::visible_rows::{statistics, visible_rows};
 use crate::lake::TableSnapshot;
 use crate::sql::bind::unnested;
+use crate::sql::internal_name::Series;
 
 /// Qualifier of the raw scan in the inner plan. Policies are bound to it; no caller can write it.
 pub(super) const RAW: &str = "governed scan";
@@ -107,12 +107,8 @@ impl GovernedTable {
         let columns = projection.iter().map(|index| self.output_column(*index, &plan)).collect::<Result<Vec<_>>>()?;
         let plan = plan.project(columns)?.build()?;
         // A policy's own subqueries: joined to the raw scan, behind this leaf as well.
-        let count = Cell::new(0_usize);
-        let names = |base: &str| {
-            count.set(count.get() + 1);
-            format!("{base}@{}", count.get())
-        };
-        unnested(plan, &names).map_err(|error| DataFusionError::External(Box::new(error)))
+        let names = Series::of_scan();
+        unnested(plan, &|base| names.next(base)).map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
     /// The column itself, or what stands in its place.
@@ -157,16 +153,8 @@ impl TableProvider for GovernedTable {
         TableType::Base
     }
 
-    /// Exact for leakproof predicates: they are evaluated inside and need not be again. Everything else stays above.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let decide = |filter: &&Expr| {
-            if self.leakproof.admits(filter) {
-                TableProviderFilterPushDown::Exact
-            } else {
-                TableProviderFilterPushDown::Unsupported
-            }
-        };
-        Ok(filters.iter().map(decide).collect())
+        Ok(self.leakproof.pushdown(filters))
     }
 
     async fn scan(
@@ -182,21 +170,32 @@ impl TableProvider for GovernedTable {
         };
         let schema = Arc::new(self.schema.project(&projection)?);
         let inner = state.create_physical_plan(&self.inner_plan(&projection, filters)?).await?;
-        let inner = match limit {
-            // Above the policy, so that hidden rows do not count.
-            Some(limit) => Arc::new(LocalLimitExec::new(inner, limit)),
-            None => inner,
-        };
         let visible = match &self.snapshot {
             Some(snapshot) => visible_rows(snapshot, &self.raw, self.row_filter.as_ref(), state).await,
             None => None,
         };
         let statistics = Arc::new(statistics(visible.as_deref(), &self.masks, !filters.is_empty(), limit, &schema));
-        Ok(Arc::new(GovernedScan::new(self.name.clone(), inner, schema, statistics, Arc::clone(&self.leakproof))))
+        leaf(&self.name, inner, limit, schema, statistics, &self.leakproof)
     }
 }
 
-/// The leaf that stands for a governed table in the outer plan.
+/// `inner` behind a leaf, cut off after `limit` rows: above the policy, so that hidden rows do not count.
+pub(super) fn leaf(
+    name: &str,
+    inner: Arc<dyn ExecutionPlan>,
+    limit: Option<usize>,
+    schema: SchemaRef,
+    statistics: Arc<Statistics>,
+    leakproof: &Arc<Leakproof>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let inner = match limit {
+        Some(limit) => Arc::new(LocalLimitExec::new(inner, limit)),
+        None => inner,
+    };
+    Ok(Arc::new(GovernedScan::new(name.to_string(), inner, schema, statistics, Arc::clone(leakproof))))
+}
+
+/// The leaf that stands for a governed table or a lent view in the outer plan.
 pub(super) struct GovernedScan {
     name: String,
     inner: Arc<dyn ExecutionPlan>,

@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::scan::raw_qualifier;
 use crate::lake::{FoundRows, RowCount, TableSnapshot};
+use crate::sql::call::callee_of;
 
 /// Longest time that counting may hold up a plan; what was counted until then is the estimate.
 const BUDGET: Duration = Duration::from_millis(200);
@@ -89,8 +90,11 @@ pub(super) fn statistics(
 }
 
 fn reads_other_tables(expr: &Expr) -> bool {
-    expr.exists(|node| Ok(matches!(node, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))))
-        .unwrap_or(true)
+    let reads = |node: &Expr| {
+        matches!(node, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))
+            || callee_of(node).is_some()
+    };
+    expr.exists(|node| Ok(reads(node))).unwrap_or(true)
 }
 
 /// Counts first: the number of rows matters more, and its scan reads the fewest columns.

@@ -17,7 +17,7 @@ use crate::command::{self, CatalogWriter, CommandContext, CommandOutcome, CopySo
 use crate::engine::{ExecutionSettings, ExplainRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
-use crate::governance::{self, GovernedQuery};
+use crate::governance::{self, GovernedQuery, Purpose};
 use crate::sql::statement::{
     Command, CopyOut, CursorStatement, Explain, ExplainFormat, Parsed, PreparedStatement, SettingChange, Statement,
 };
@@ -98,7 +98,7 @@ impl Session {
         settings: ExecutionSettings,
     ) -> Result<Rows> {
         let columns = columns_of(&bound);
-        let governed = self.govern(bound, scope).await?;
+        let governed = self.govern(bound, scope, Purpose::Run).await?;
         if let Some(row) = self.services.engine.constants(&governed, parameters)? {
             return Ok((columns, row.boxed()));
         }
@@ -151,13 +151,13 @@ impl Session {
     }
 
     /// The gate.
-    async fn govern(&self, bound: BoundQuery, scope: &Scope) -> Result<GovernedQuery> {
+    async fn govern(&self, bound: BoundQuery, scope: &Scope, purpose: Purpose) -> Result<GovernedQuery> {
         let (caller, system) = (self.principal, Arc::clone(&scope.system));
         if sql::source::constants(&bound.plan).is_some() {
             // Nothing deep, so nothing for the planners' stacks.
-            return governance::govern(bound, caller, &system);
+            return governance::govern(bound, caller, &system, purpose);
         }
-        self.services.engine.on_planner(move || governance::govern(bound, caller, &system)).await?
+        self.services.engine.on_planner(move || governance::govern(bound, caller, &system, purpose)).await?
     }
 
     async fn copy_out(&mut self, copy: &CopyOut, types: &[Option<SqlType>], parameters: &[ScalarValue]) -> Result<Outcome> {
@@ -181,7 +181,8 @@ impl Session {
         };
         let scope = self.scope();
         let bound = self.bind(query, &scope, &types).await?;
-        let governed = self.govern(bound, &scope).await?;
+        let purpose = if explain.analyze { Purpose::ExplainAnalyze } else { Purpose::Explain };
+        let governed = self.govern(bound, &scope, purpose).await?;
         let settings = self.execution_settings();
         let request = ExplainRequest { analyze: explain.analyze, format: explain.format };
         let stream = self.services.engine.explain(governed, &settings, &parameters, request, &self.cancel).await?;
@@ -269,7 +270,7 @@ impl Session {
 
     async fn describe_bound(&self, bound: BoundQuery, scope: &Scope) -> Result<Description> {
         let description = Description { parameters: bound.parameters.clone(), columns: Some(columns_of(&bound)) };
-        self.govern(bound, scope).await?;
+        self.govern(bound, scope, Purpose::Run).await?;
         Ok(description)
     }
 

@@ -1,7 +1,9 @@
 //! Text to bound statement.
 
 pub mod bind;
+pub mod call;
 mod dialect;
+pub(crate) mod internal_name;
 pub mod limits;
 pub mod parser;
 pub mod redact;

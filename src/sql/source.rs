@@ -157,6 +157,13 @@ pub enum SourceRelation {
         /// Its policies for this session.
         policies: Arc<BoundPolicies>,
     },
+    /// A view with its body bound. Its owner reads what lies beneath.
+    View {
+        /// Its entry in the catalog.
+        relation: Arc<Relation>,
+        /// The body. Its columns are the source's, in order and by name; it refers to nothing outside.
+        body: Arc<LogicalPlan>,
+    },
     /// A table about the warehouse.
     System(&'static SystemRelation),
     /// The output of a table function over constants, such as `generate_series(1, 10)`: computed, not stored; it needs no privilege.
@@ -178,6 +185,7 @@ impl fmt::Debug for SourceRelation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SourceRelation::Table { relation, .. } => write!(f, "Table({})", relation.name),
+            SourceRelation::View { relation, .. } => write!(f, "View({})", relation.name),
             SourceRelation::System(_) => f.write_str("System"),
             SourceRelation::Function { name, .. } => write!(f, "Function({name})"),
             SourceRelation::WorkTable { name } => write!(f, "WorkTable({name})"),
@@ -194,6 +202,24 @@ pub struct SecurableSource {
     pub by: AccessBy,
     /// Columns as queries see them.
     pub schema: SchemaRef,
+}
+
+impl SecurableSource {
+    /// What `plan` scans, if it is a scan of such a source.
+    pub fn of(plan: &LogicalPlan) -> Option<&SecurableSource> {
+        match plan {
+            LogicalPlan::TableScan(scan) => scan.source.downcast_ref::<SecurableSource>(),
+            _ => None,
+        }
+    }
+
+    /// The body of the view that `plan` scans.
+    pub fn view_body(plan: &LogicalPlan) -> Option<&Arc<LogicalPlan>> {
+        match &Self::of(plan)?.relation {
+            SourceRelation::View { body, .. } => Some(body),
+            _ => None,
+        }
+    }
 }
 
 impl TableSource for SecurableSource {

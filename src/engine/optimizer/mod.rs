@@ -113,7 +113,18 @@ pub(super) fn with_merge_joins(state: &SessionState) -> SessionState {
     // DataFusion plans a sort-merge join only where it repartitions.
     settings.optimizer.repartition_joins = true;
     settings.execution.target_partitions = settings.execution.target_partitions.max(2);
-    let options = Arc::clone(state.config_options());
-    state.execution_props_mut().mark_start_execution(options);
+    begin(&mut state);
     state
+}
+
+/// Number of the first name that DataFusion's rules make up in a statement, such as `__common_expr_4294967296`. They count from 1 otherwise, and a
+/// stored column may be called so.
+const FIRST_ALIAS: usize = 1 << 32;
+
+/// A statement begins: its settings are in force, its moment is now.
+pub(super) fn begin(state: &mut SessionState) {
+    let options = Arc::clone(state.config_options());
+    let properties = state.execution_props_mut();
+    properties.mark_start_execution(options);
+    properties.alias_generator.update_min_id(FIRST_ALIAS - 1);
 }

@@ -22,6 +22,8 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerContext, Optim
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 
+use crate::governance::GovernedCalls;
+
 /// DataFusion's rule that makes keys of conditions, for plain equality only.
 #[derive(Debug, Default)]
 pub(super) struct PlainKeys(ExtractEquijoinPredicate);
@@ -53,7 +55,7 @@ pub(super) struct NullEqualKeys;
 #[async_trait]
 impl QueryPlanner for NullEqualKeys {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::default();
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(GovernedCalls)]);
         if !has_null_equal_test(plan)? {
             return planner.create_physical_plan(plan, session).await;
         }

@@ -20,7 +20,7 @@ use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Change, NewPrincipal, NewRelation, NewTable};
 use crate::error::{ErrorKind, Result};
 use crate::functions::FunctionContext;
-use crate::governance::govern;
+use crate::governance::{Purpose, govern};
 use crate::lake::{AsOf, Lake, LakeOptions, TableRef, TableSnapshot, WriteOperation};
 use crate::sql::source::{Access, AccessBy, BoundPolicies, BoundQuery, SecurableSource, SourceRelation};
 use crate::storage::{Storage, StorageOptions};
@@ -126,7 +126,7 @@ impl World {
     }
 
     fn govern(&self, principal: &str, plan: LogicalPlan) -> Result<crate::governance::GovernedQuery> {
-        govern(bound(plan), self.id(principal), &self.system(principal))
+        govern(bound(plan), self.id(principal), &self.system(principal), Purpose::Run)
     }
 }
 
@@ -274,7 +274,10 @@ async fn what_may_not_be_read_is_denied_or_does_not_exist() {
     let nothing = LogicalPlanBuilder::empty(true).build().unwrap();
     let access = Access { securable: world.tables["acl"].0.id, privilege: Privilege::Select, by: AccessBy::Caller };
     let query = BoundQuery { accesses: vec![access], ..bound(nothing) };
-    assert_eq!(govern(query, world.id("alice"), &world.system("alice")).unwrap_err().kind(), ErrorKind::UndefinedRelation);
+    assert_eq!(
+        govern(query, world.id("alice"), &world.system("alice"), Purpose::Run).unwrap_err().kind(),
+        ErrorKind::UndefinedRelation
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,7 +289,7 @@ async fn what_did_not_come_from_the_binder_is_refused() {
     let explain = world.people(BoundPolicies::default()).explain(false, false).unwrap().build().unwrap();
     assert_eq!(world.govern("alice", explain).unwrap_err().kind(), ErrorKind::Denied);
     let plan = LogicalPlanBuilder::empty(true).build().unwrap();
-    assert_eq!(govern(bound(plan), world.id("eve"), &world.system("alice")).unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(govern(bound(plan), world.id("eve"), &world.system("alice"), Purpose::Run).unwrap_err().kind(), ErrorKind::Internal);
 }
 
 #[tokio::test(flavor = "multi_thread")]

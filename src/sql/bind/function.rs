@@ -255,7 +255,7 @@ impl Binder<'_> {
             let parameters: Vec<&str> = found.parameters.iter().map(|(name, _)| name.as_str()).collect();
             call.place_named(&found.name, &parameters, false)?;
             let arguments = self.plain_arguments(&found.name, &call, place)?;
-            return self.inline(&found, arguments);
+            return self.sql_function(&found, arguments);
         }
         let arguments = call.arguments.iter().map(|argument| self.expression(argument, place)).collect::<Result<Vec<_>>>()?;
         // `int4(x)`, `date(x)`: the name of a type is a cast.

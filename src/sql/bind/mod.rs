@@ -27,6 +27,7 @@ use self::expression::{Clause, Place};
 use self::names::SearchPath;
 use self::range::{Environment, Range};
 use self::typed::{Output, Typed};
+use super::internal_name::Series;
 use super::resolve::Resolved;
 use super::scope::Scope;
 use super::source::{Access, AccessBy, BoundQuery};
@@ -71,7 +72,14 @@ pub(crate) const MAX_DEPTH: usize = 32;
 struct World<'a> {
     scope: &'a Scope,
     resolved: &'a Resolved,
+    names: Series,
     shared: RefCell<Shared>,
+}
+
+impl<'a> World<'a> {
+    fn new(scope: &'a Scope, resolved: &'a Resolved, shared: Shared) -> Self {
+        Self { scope, resolved, names: Series::of_binder(), shared: RefCell::new(shared) }
+    }
 }
 
 /// What a statement gathers while it is bound.
@@ -86,10 +94,10 @@ struct Shared {
     of_the_moment: bool,
     /// Nodes of expressions that stand in the plan a second time.
     copied: usize,
-    /// How often an internal name was given out.
-    names: HashMap<String, usize>,
     /// Every internal column with its type, for references from subqueries.
     columns: HashMap<Column, FieldRef>,
+    /// Whether functions read relations, as far as it was asked.
+    reading: HashMap<ObjectId, bool>,
     /// Policies of tables that were bound already.
     policies: HashMap<(ObjectId, crate::lake::AsOf), Arc<super::source::BoundPolicies>>,
 }
@@ -144,11 +152,9 @@ impl<'a> Binder<'a> {
         self.world.shared.borrow_mut().accesses.insert(Access { securable, privilege, by: self.by });
     }
 
-    /// An internal name that this statement has not used: `base`, then `base#2`, `base#3`, ..
+    /// An internal name that nothing else in the statement has.
     fn unique(&self, base: &str) -> String {
-        let mut shared = self.world.shared.borrow_mut();
-        let count = shared.names.entry(base.to_string()).and_modify(|count| *count += 1).or_insert(1);
-        if *count == 1 { base.to_string() } else { format!("{base}#{count}") }
+        self.world.names.next(base)
     }
 
     /// Remembers the type of an internal column.
@@ -194,7 +200,7 @@ pub fn bind_to(
 ) -> Result<BoundQuery> {
     let declared = parameters.iter().map(|declared| declared.clone().filter(|declared| *declared != SqlType::Unknown)).collect();
     let shared = Shared { accepts_parameters: true, parameters: declared, ..Shared::default() };
-    let world = World { scope, resolved, shared: RefCell::new(shared) };
+    let world = World::new(scope, resolved, shared);
     let binder = Binder::of_session(&world);
     let (plan, outputs) = binder.statement(query, targets)?;
     drop(binder);
@@ -228,7 +234,7 @@ pub fn bind_to(
 /// # Errors
 /// As [`bind`].
 pub fn bind_expression(expr: &ast::Expr, schema: &Schema, resolved: &Resolved, scope: &Scope) -> Result<Expr> {
-    let world = World { scope, resolved, shared: RefCell::new(Shared::default()) };
+    let world = World::new(scope, resolved, Shared::default());
     let binder = Binder::of_session(&world);
     let range = binder.range_of_schema(schema);
     let value = binder.expression(expr, Place::new(&range, &Environment::EMPTY, Clause::Expression))?;
@@ -240,7 +246,7 @@ pub fn bind_expression(expr: &ast::Expr, schema: &Schema, resolved: &Resolved, s
 /// # Errors
 /// As [`bind`].
 pub fn type_of_expression(expr: &ast::Expr, schema: &Schema, resolved: &Resolved, scope: &Scope) -> Result<SqlType> {
-    let world = World { scope, resolved, shared: RefCell::new(Shared::default()) };
+    let world = World::new(scope, resolved, Shared::default());
     let binder = Binder::of_session(&world);
     let range = binder.range_of_schema(schema);
     let value = binder.expression(expr, Place::new(&range, &Environment::EMPTY, Clause::Expression))?;
@@ -250,7 +256,7 @@ pub fn type_of_expression(expr: &ast::Expr, schema: &Schema, resolved: &Resolved
 /// The moment that TIMESTAMP AS OF names: a constant, read in the session's time zone.
 pub(crate) fn evaluate_moment(expr: &ast::Expr, scope: &Scope) -> Result<datafusion::common::ScalarValue> {
     let resolved = Resolved::default();
-    let world = World { scope, resolved: &resolved, shared: RefCell::new(Shared::default()) };
+    let world = World::new(scope, &resolved, Shared::default());
     let binder = Binder::of_session(&world);
     let range = Range::default();
     let value = binder.expression(expr, Place::new(&range, &Environment::EMPTY, Clause::Expression))?;

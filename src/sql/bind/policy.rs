@@ -24,6 +24,7 @@ use crate::catalog::securable::{ColumnMask, Function, PolicyArgument, Relation, 
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::AsOf;
+use crate::sql::call::callee_of;
 use crate::sql::source::BoundPolicies;
 
 impl Binder<'_> {
@@ -179,8 +180,11 @@ pub(super) fn simplified(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 }
 
 fn has_subquery(expr: &Expr) -> bool {
-    expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))))
-        .unwrap_or(true)
+    let reads = |expr: &Expr| {
+        matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))
+            || callee_of(expr).is_some()
+    };
+    expr.exists(|expr| Ok(reads(expr))).unwrap_or(true)
 }
 
 fn truth(expr: &Expr) -> Option<bool> {

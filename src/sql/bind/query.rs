@@ -25,6 +25,8 @@ use super::subquery::{limited_plan, projected};
 use super::typed::{Output, Typed};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::call::callee_of;
+use crate::sql::internal_name::is_plain;
 use crate::sql::source::{SecurableSource, SourceRelation};
 
 /// The columns that a query's output is assigned to: INSERT's.
@@ -191,6 +193,11 @@ impl Binder<'_> {
         order_by: &[ast::OrderByExpr],
         environment: &Environment<'_>,
     ) -> Result<Block> {
+        if order_by.is_empty() {
+            return Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None });
+        }
+        let (exprs, outputs) = self.named_outputs(outputs, true);
+        let plan = projected(plan, exprs)?;
         let range = Range::of_columns(outputs.clone());
         let mut sort = vec![];
         let mut hidden = vec![];
@@ -203,7 +210,7 @@ impl Binder<'_> {
             let expr = if matches!(value.expr, Expr::Column(_)) {
                 value.expr
             } else {
-                let name = self.unique("#sort");
+                let name = self.unique("sort");
                 hidden.push(value.expr.alias(&name));
                 Expr::Column(Column::new_unqualified(name))
             };
@@ -217,32 +224,34 @@ impl Binder<'_> {
         Ok(Block { plan, outputs, sort, limit: None, offset: None })
     }
 
-    /// A projection whose columns have internal names that are unique among themselves.
+    /// A projection whose columns have names that are unique among themselves.
     pub(super) fn projection(&self, plan: LogicalPlan, outputs: Vec<Output>) -> Result<(LogicalPlan, Vec<Output>)> {
         let (exprs, outputs) = self.named_outputs(outputs, false);
         Ok((projected(plan, exprs)?, outputs))
     }
 
     /// Aliased expressions for `outputs`, and the outputs as columns of the projection over them; `apart` from every other name in the
-    /// statement.
+    /// statement, so that subqueries can refer to them.
     pub(super) fn named_outputs(&self, outputs: Vec<Output>, apart: bool) -> (Vec<Expr>, Vec<Output>) {
-        let mut taken = HashSet::new();
-        let mut exprs = vec![];
-        let mut columns = vec![];
-        for output in outputs {
-            let mut name = if apart { self.unique(&format!("{}#", output.name)) } else { output.name.clone() };
-            let mut count = 1;
-            while !taken.insert(name.clone()) {
-                count += 1;
-                name = format!("{}#{count}", output.name);
+        let names = self.column_names(&outputs, apart);
+        let (exprs, columns) = aliased_outputs(outputs, names);
+        if apart {
+            for output in &columns {
+                let Expr::Column(column) = &output.value.expr else { continue };
+                self.register(column, &output.value);
             }
-            let column = Column::new_unqualified(name.clone());
-            let value = output.value.as_column(column.clone());
-            self.register(&column, &value);
-            exprs.push(output.value.expr.alias(name));
-            columns.push(Output { name: output.name, value });
         }
         (exprs, columns)
+    }
+
+    /// What the plan calls `outputs`: their own names where those are plain and there once, for whoever reads the plan.
+    fn column_names(&self, outputs: &[Output], apart: bool) -> Vec<String> {
+        let mut taken = HashSet::new();
+        let names = outputs.iter().map(|output| {
+            let own = !apart && is_plain(&output.name) && taken.insert(&output.name);
+            if own { output.name.clone() } else { self.unique(&output.name) }
+        });
+        names.collect()
     }
 
     /// WITH: binds each common table expression in the scope of those before it.
@@ -452,9 +461,10 @@ impl Binder<'_> {
             left_values.push(Output { name: left.name.clone(), value: left_value });
             right_values.push(Output { name: left.name.clone(), value: right_value });
         }
-        let (left_plan, outputs) = self.projection(left_plan, left_values)?;
-        let (right_plan, _) = self.projection(right_plan, right_values)?;
-        Ok((left_plan, right_plan, outputs))
+        let names = self.column_names(&left_values, false);
+        let (left_exprs, outputs) = aliased_outputs(left_values, names.clone());
+        let (right_exprs, _) = aliased_outputs(right_values, names);
+        Ok((projected(left_plan, left_exprs)?, projected(right_plan, right_exprs)?, outputs))
     }
 
     /// INTERSECT and EXCEPT as joins on all columns. For ALL each row is numbered among its equals, so that the numbers decide how
@@ -466,7 +476,7 @@ impl Binder<'_> {
         } else {
             (LogicalPlanBuilder::from(left).distinct().and_then(LogicalPlanBuilder::build).map_err(plan_error)?, right)
         };
-        let (left_name, right_name) = (TableReference::bare(self.unique("#left")), TableReference::bare(self.unique("#right")));
+        let (left_name, right_name) = (TableReference::bare(self.unique("left")), TableReference::bare(self.unique("right")));
         let keys = |reference: &TableReference, plan: &LogicalPlan| -> Vec<Column> {
             plan.schema().fields().iter().map(|field| Column::new(Some(reference.clone()), field.name())).collect()
         };
@@ -489,7 +499,8 @@ impl Binder<'_> {
         let number = Expr::WindowFunction(Box::new(function));
         let name = number.schema_name().to_string();
         let plan = LogicalPlanBuilder::window_plan(plan, [number]).map_err(plan_error)?;
-        projected(plan, columns.into_iter().chain([Expr::Column(Column::new_unqualified(name)).alias("#number")]).collect())
+        let number = Expr::Column(Column::new_unqualified(name)).alias(self.unique("number"));
+        projected(plan, columns.into_iter().chain([number]).collect())
     }
 
     fn values(
@@ -527,8 +538,7 @@ impl Binder<'_> {
             let data_type = column.first().map_or_else(|| common.arrow_type(), |value| value.data_type.clone());
             let name = format!("column{}", index + 1);
             let internal = Column::new_unqualified(name.clone());
-            let value = Typed { data_type, ..Typed::new(Expr::Column(internal.clone()), common, nullable) };
-            self.register(&internal, &value);
+            let value = Typed { data_type, ..Typed::new(Expr::Column(internal), common, nullable) };
             outputs.push(Output { name, value });
             unified.push(column);
         }
@@ -602,6 +612,15 @@ impl Binder<'_> {
     }
 }
 
+/// `outputs` under these names: the expressions of a projection, and its columns.
+fn aliased_outputs(outputs: Vec<Output>, names: Vec<String>) -> (Vec<Expr>, Vec<Output>) {
+    let aliased = outputs.into_iter().zip(names).map(|(output, name)| {
+        let value = output.value.as_column(Column::new_unqualified(name.clone()));
+        (output.value.expr.alias(name), Output { name: output.name, value })
+    });
+    aliased.unzip()
+}
+
 fn needs_projection(expr: &Expr) -> bool {
     use datafusion::common::tree_node::TreeNode;
     expr.exists(|expr| {
@@ -612,7 +631,7 @@ fn needs_projection(expr: &Expr) -> bool {
                 | Expr::InSubquery(_)
                 | Expr::SetComparison(_)
                 | Expr::OuterReferenceColumn(_, _)
-        ))
+        ) || callee_of(expr).is_some())
     })
     .unwrap_or(true)
 }

@@ -30,6 +30,7 @@ use crate::catalog::securable::{Relation, RelationKind};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::AsOf;
+use crate::sql::internal_name::is_plain;
 use crate::sql::source::{SecurableSource, SourceRelation};
 use crate::system::SystemRelation;
 
@@ -266,7 +267,7 @@ impl Binder<'_> {
         if !lateral {
             let (plan, outputs) = self.subquery_plan(query, environment)?;
             let outputs = alias.map_or(Ok(outputs.clone()), |alias| renamed(outputs, alias))?;
-            return self.aliased(plan, outputs, &name).map(|(ranged, _)| Factor::Plain(ranged));
+            return self.aliased(plan, outputs, &name).map(Factor::Plain);
         }
         let outer = Outer { range: left, next: environment.outer };
         let inner = Environment { ctes: environment.ctes, outer: Some(&outer) };
@@ -281,7 +282,7 @@ impl Binder<'_> {
                 .chain(&left.visible)
                 .any(|output| contains_column(&output.value.expr, column))
         });
-        let (ranged, _) = self.aliased(plan, outputs, &name)?;
+        let ranged = self.aliased(plan, outputs, &name)?;
         Ok(if uses_left { Factor::Lateral(ranged) } else { Factor::Plain(ranged) })
     }
 
@@ -309,7 +310,7 @@ impl Binder<'_> {
             travels(&format!("the common table expression \"{name}\""))?;
             let cte = Arc::clone(cte);
             let columns = alias.map_or(Ok(cte.columns.clone()), |alias| renamed(cte.columns.clone(), alias))?;
-            return self.aliased(self.copied_plan(&cte.plan)?, columns, &visible_name).map(|(ranged, _)| ranged);
+            return self.aliased(self.copied_plan(&cte.plan)?, columns, &visible_name);
         }
         let mut ranged = match self.path.relation(&parts) {
             Some(FoundRelation::System(relation)) => {
@@ -319,7 +320,7 @@ impl Binder<'_> {
             Some(FoundRelation::Relation(relation)) if self.path.may_see(self.reader(), relation.id) => match relation.kind {
                 RelationKind::View(_) => {
                     travels("a view")?;
-                    self.view(&relation, &visible_name)?.0
+                    self.view(&relation, &visible_name)?
                 }
                 RelationKind::Table(_) => {
                     let as_of = super::super::resolve::as_of(version, self.world.scope)?;
@@ -396,12 +397,14 @@ impl Binder<'_> {
         let plan = LogicalPlanBuilder::scan(reference.clone(), Arc::new(source), None)
             .and_then(LogicalPlanBuilder::build)
             .map_err(plan_error)?;
+        let (plan, names) = self.with_plain_names(plan, &reference)?;
         let columns = schema
             .fields()
             .iter()
+            .zip(names)
             .enumerate()
-            .map(|(index, field)| {
-                let column = Column::new(Some(reference.clone()), field.name().clone());
+            .map(|(index, (field, name))| {
+                let column = Column::new(Some(reference.clone()), name);
                 let mut value = Typed::of_field(Expr::Column(column.clone()), field);
                 value.origin = origin(index, field.name());
                 value.declared = true;
@@ -411,6 +414,21 @@ impl Binder<'_> {
             .collect();
         let table = RangeTable { alias: alias.to_string(), columns, ..RangeTable::default() };
         Ok(Ranged { plan, range: Range::of_table(table) })
+    }
+
+    /// A scan, with internal names for those of its columns that DataFusion could mistake for one of its own.
+    fn with_plain_names(&self, scan: LogicalPlan, reference: &TableReference) -> Result<(LogicalPlan, Vec<String>)> {
+        let stored: Vec<String> = scan.schema().fields().iter().map(|field| field.name().clone()).collect();
+        if stored.iter().all(|name| is_plain(name)) {
+            return Ok((scan, stored));
+        }
+        let names: Vec<String> = stored.iter().map(|name| if is_plain(name) { name.clone() } else { self.unique(name) }).collect();
+        let columns = stored.iter().zip(&names).map(|(stored, name)| {
+            let column = Expr::Column(Column::new(Some(reference.clone()), stored));
+            if stored == name { column } else { column.alias_qualified(Some(reference.clone()), name) }
+        });
+        let plan = projected(scan, columns.collect())?;
+        Ok((plan, names))
     }
 
     /// Functions in FROM: each call is one column (or one for each field of its rows).
@@ -440,7 +458,7 @@ impl Binder<'_> {
         for (parts, arguments) in calls {
             let (list, names) = self.set_of(parts, arguments, place)?;
             let single = calls.len() == 1 && names.len() == 1;
-            let internal = self.unique("#set");
+            let internal = self.unique("set");
             columns.extend(self.set_columns(
                 &list,
                 &internal,
@@ -451,7 +469,7 @@ impl Binder<'_> {
         }
         if with_ordinality {
             let Some((_, first)) = lists.first() else { return Err(Error::internal("no function before WITH ORDINALITY")) };
-            let internal = self.unique("#set");
+            let internal = self.unique("set");
             let numbers = series(cast_expr(nested::array_length(first.clone()), &DataType::Int64));
             let column = Column::new_unqualified(internal.clone());
             let value = Typed::new(Expr::Column(column.clone()), SqlType::Int8, true);
@@ -531,7 +549,7 @@ impl Binder<'_> {
 
     /// The elements of a list as rows, and the column that holds them.
     pub(super) fn elements_of(&self, list: Typed) -> Result<(LogicalPlan, Typed)> {
-        let internal = self.unique("#set");
+        let internal = self.unique("set");
         let columns = self.set_columns(&list, &internal, &[], None)?;
         let plan = unnest_lists(one_row()?, &[(internal, list.expr)], NullHandling::Drop)?;
         let element = columns.into_iter().next().map(|column| column.value);

@@ -31,6 +31,7 @@ use super::range::Environment;
 use super::subquery::projected;
 use super::typed::{Output, Typed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::internal_name::shown;
 
 /// The expressions of a SELECT that later stages rewrite.
 struct Work {
@@ -231,9 +232,9 @@ impl Binder<'_> {
         let sort = work
             .order
             .into_iter()
-            .map(|(key, options)| Ok(sort_expr(hidden(key, "#sort")?, &options)))
+            .map(|(key, options)| Ok(sort_expr(hidden(key, "sort")?, &options)))
             .collect::<Result<Vec<SortExpr>>>()?;
-        let on = work.on.into_iter().map(|key| hidden(key, "#on")).collect::<Result<Vec<_>>>()?;
+        let on = work.on.into_iter().map(|key| hidden(key, "on")).collect::<Result<Vec<_>>>()?;
         let plan = projected(plan, exprs)?;
         match distinct {
             Some(ast::Distinct::Distinct) => {
@@ -461,10 +462,11 @@ fn check_grouped(expr: &Expr, input: &DFSchema, grouped: &DFSchema) -> Result<()
     match missing {
         None => Ok(()),
         Some(column) => {
-            let table = column.relation.as_ref().map(|relation| relation.table().split('#').next().unwrap_or_default().to_string());
+            let table = column.relation.as_ref().map(|relation| shown(relation.table()));
+            let column = shown(&column.name);
             let shown = match table {
-                Some(table) if !table.is_empty() => format!("{table}.{}", column.name),
-                _ => column.name.clone(),
+                Some(table) if !table.is_empty() => format!("{table}.{column}"),
+                _ => column.into_owned(),
             };
             let message = format!("column \"{shown}\" must appear in the GROUP BY clause or be used in an aggregate function");
             Err(Error::new(ErrorKind::Grouping, message))

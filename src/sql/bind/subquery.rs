@@ -81,7 +81,7 @@ impl Binder<'_> {
         if always || field.is_nullable() {
             return Ok(plan);
         }
-        let value = Expr::Column(Column::from((column, field))).alias(self.unique("#value"));
+        let value = Expr::Column(Column::from((column, field))).alias(self.unique("value"));
         let joined = LogicalPlanBuilder::empty(true)
             .join_on(plan, JoinType::Left, [lit(true)])
             .and_then(LogicalPlanBuilder::build)
@@ -108,7 +108,7 @@ impl Binder<'_> {
     fn aggregated(&self, plan: LogicalPlan, aggregate: Expr) -> Result<LogicalPlan> {
         let name = aggregate.schema_name().to_string();
         let plan = Aggregate::try_new(Arc::new(plan), vec![], vec![aggregate]).map(LogicalPlan::Aggregate).map_err(plan_error)?;
-        projected(plan, vec![Expr::Column(Column::new_unqualified(name)).alias(self.unique("#value"))])
+        projected(plan, vec![Expr::Column(Column::new_unqualified(name)).alias(self.unique("value"))])
     }
 
     /// `[NOT] EXISTS (SELECT ..)`.
@@ -126,7 +126,7 @@ impl Binder<'_> {
             LogicalPlan::Projection(projection) => Arc::unwrap_or_clone(projection.input),
             other => other,
         };
-        let plan = projected(rows, vec![lit(1_i64).alias(self.unique("#row"))])?;
+        let plan = projected(rows, vec![lit(1_i64).alias(self.unique("row"))])?;
         Ok(Typed::new(Expr::Exists(Exists::new(subquery(plan), negated)), SqlType::Bool, false))
     }
 
@@ -157,7 +157,7 @@ impl Binder<'_> {
         let probe = output.value.clone();
         let (value, probe) = self.typed_beside(value, &probe).map_err(|error| at(error, left.span()))?;
         let changed = probe.expr != output.value.expr;
-        let plan = if changed { projected(plan, vec![probe.expr.clone().alias(self.unique("#value"))])? } else { plan };
+        let plan = if changed { projected(plan, vec![probe.expr.clone().alias(self.unique("value"))])? } else { plan };
         let within = InSubquery::new(Box::new(value.expr), subquery(plan), negated);
         Ok(Typed::new(Expr::InSubquery(within), SqlType::Bool, true))
     }
@@ -203,7 +203,7 @@ impl Binder<'_> {
         };
         let (value, probe) = self.typed_beside(value, &output.value).map_err(|error| at(error, left.span()))?;
         let plan =
-            if probe.expr == output.value.expr { plan } else { projected(plan, vec![probe.expr.alias(self.unique("#value"))])? };
+            if probe.expr == output.value.expr { plan } else { projected(plan, vec![probe.expr.alias(self.unique("value"))])? };
         let quantifier = if all { SetQuantifier::All } else { SetQuantifier::Any };
         let comparison = SetComparison::new(Box::new(value.expr), subquery(plan), *compare, quantifier);
         Ok(Typed::new(Expr::SetComparison(comparison), SqlType::Bool, true))

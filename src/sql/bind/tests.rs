@@ -13,7 +13,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionConfig;
 
 use super::*;
@@ -22,6 +22,7 @@ use crate::catalog::change::{Change, NewFunction, NewPrincipal, NewRelation, New
 use crate::catalog::securable::{ColumnEntry, ColumnMask, Grant, PolicyArgument, RelationKind, RowFilter, ViewEntry};
 use crate::functions::{FunctionContext, Functions};
 use crate::lake::AsOf;
+use crate::sql::call::OwnerCall;
 use crate::sql::references::References;
 use crate::sql::resolve::{Reached, ResolvedTable, parsed_query};
 use crate::sql::source::{SecurableSource, SourceRelation};
@@ -242,14 +243,32 @@ fn data(relation: &str, schema: &datafusion::arrow::datatypes::SchemaRef) -> Rec
     RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests of the binder run its plans over tables in memory")]
-fn run(plan: LogicalPlan, scope: &Scope) -> std::result::Result<Vec<String>, String> {
+/// The plan over tables in memory, with views and functions inside.
+fn readable(plan: LogicalPlan, scope: &Scope) -> std::result::Result<LogicalPlan, String> {
     let readable = plan
         .transform_up_with_subqueries(|node| {
+            if let Some(call) = OwnerCall::of(&node) {
+                let columns = || call.input.schema().columns().into_iter().map(Expr::Column);
+                let arguments = call.arguments.iter().zip(&call.body.parameters);
+                let arguments = arguments.map(|(argument, parameter)| argument.clone().alias(parameter.name()));
+                let below = LogicalPlanBuilder::from(call.input.clone()).project(columns().chain(arguments))?;
+                let above = below.project(columns().chain([call.body.value.clone().alias(&call.output)]))?.build()?;
+                let names = Series::of_gate();
+                let above = unnested(above, &|base| names.next(base)).unwrap();
+                return Ok(Transformed::yes(readable(above, scope).unwrap()));
+            }
             let LogicalPlan::TableScan(mut scan) = node else { return Ok(Transformed::no(node)) };
+            if scan.source.downcast_ref::<SecurableSource>().is_none() {
+                return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
+            }
             let source: &SecurableSource = scan.source.downcast_ref().unwrap();
             let schema = Arc::clone(&source.schema);
             let provider: Arc<dyn datafusion::catalog::TableProvider> = match &source.relation {
+                SourceRelation::View { body, .. } => {
+                    let body = readable(body.as_ref().clone(), scope).unwrap();
+                    let plan = LogicalPlanBuilder::from(body).alias(scan.table_name.clone())?.build()?;
+                    return Ok(Transformed::yes(plan));
+                }
                 SourceRelation::Table { relation, .. } => {
                     let batch = data(&relation.name, &schema);
                     Arc::new(MemTable::try_new(schema, vec![vec![batch]])?)
@@ -266,8 +285,13 @@ fn run(plan: LogicalPlan, scope: &Scope) -> std::result::Result<Vec<String>, Str
             scan.source = provider_as_source(provider);
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
         })
-        .map_err(|error| error.to_string())?
-        .data;
+        .map_err(|error| error.to_string())?;
+    Ok(readable.data)
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests of the binder run its plans over tables in memory")]
+fn run(plan: LogicalPlan, scope: &Scope) -> std::result::Result<Vec<String>, String> {
+    let readable = readable(plan, scope)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));

@@ -1,21 +1,32 @@
 //! Views and SQL functions: stored text, bound anew in every session with its owner's privileges.
+//!
+//! What reads relations with another's rights stays apart from the plan around it: a view is a source of its own, a call that reads is an
+//! [`OwnerCall`](crate::sql::call::OwnerCall). Whether the two may become one plan is governance's to say. A function that reads nothing
+//! is its body, with the arguments in the parameters' places.
 
 use std::sync::Arc;
 
-use datafusion::common::Column;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{Column, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
 
 use super::Binder;
+use super::error::plan_error;
 use super::expression::{Clause, Place};
 use super::function::undefined_function;
+use super::names::SearchPath;
 use super::range::{Environment, Range, RangeTable, Ranged};
 use super::typed::{Output, Typed};
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{Function, Relation};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::call::{OwnerBody, bound_call, callee_of};
+use crate::sql::references::References;
+use crate::sql::source::{SecurableSource, SourceRelation};
 
 impl Binder<'_> {
     /// A view in FROM. The outer reader reads the view, the view's owner reads what lies beneath.
-    pub(super) fn view(&self, view: &Arc<Relation>, alias: &str) -> Result<(Ranged, String)> {
+    pub(super) fn view(&self, view: &Arc<Relation>, alias: &str) -> Result<Ranged> {
         self.count_view()?;
         self.record(view.id, Privilege::Select);
         let inner = self.inside(view.id, view.owner)?;
@@ -26,6 +37,7 @@ impl Binder<'_> {
             .get(&view.id)
             .ok_or_else(|| Error::internal(format!("view {} is not resolved", view.name)))?;
         let (plan, outputs) = self.without_parameters(|| inner.subquery_plan(text, &Environment::EMPTY))?;
+        let body = self.unnested(plan)?;
         if !view.columns.is_empty() && view.columns.len() != outputs.len() {
             return Err(Error::new(
                 ErrorKind::InvalidObjectDefinition,
@@ -43,42 +55,44 @@ impl Binder<'_> {
                 Output { name, value: Typed { origin, ..output.value } }
             })
             .collect();
-        self.aliased(plan, named, alias)
+        let source = SecurableSource {
+            schema: Arc::clone(body.schema().inner()),
+            relation: SourceRelation::View { relation: Arc::clone(view), body: Arc::new(body) },
+            by: self.by,
+        };
+        let reference = TableReference::bare(self.unique(alias));
+        let scan = LogicalPlanBuilder::scan(reference.clone(), Arc::new(source), None)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(plan_error)?;
+        Ok(self.under(scan, &reference, named, alias))
     }
 
     /// A plan under a name that is unique in the statement.
-    pub(super) fn aliased(
-        &self,
-        plan: datafusion::logical_expr::LogicalPlan,
-        outputs: Vec<Output>,
-        alias: &str,
-    ) -> Result<(Ranged, String)> {
-        let qualifier = self.unique(if alias.is_empty() { "subquery" } else { alias });
-        let reference = datafusion::common::TableReference::bare(qualifier.clone());
-        let inner: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let plan = datafusion::logical_expr::LogicalPlanBuilder::from(plan)
-            .alias(reference.clone())
-            .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
-            .map_err(super::error::plan_error)?;
-        let columns = outputs
-            .into_iter()
-            .zip(inner)
-            .map(|(output, inner)| {
-                let column = Column::new(Some(reference.clone()), inner);
-                let value = output.value.as_column(column.clone());
-                self.register(&column, &value);
-                Output { name: output.name, value }
-            })
-            .collect();
-        let table = RangeTable { alias: alias.to_string(), columns, ..RangeTable::default() };
-        Ok((Ranged { plan, range: Range::of_table(table) }, qualifier))
+    pub(super) fn aliased(&self, plan: LogicalPlan, outputs: Vec<Output>, alias: &str) -> Result<Ranged> {
+        let reference = TableReference::bare(self.unique(if alias.is_empty() { "subquery" } else { alias }));
+        let plan =
+            LogicalPlanBuilder::from(plan).alias(reference.clone()).and_then(LogicalPlanBuilder::build).map_err(plan_error)?;
+        Ok(self.under(plan, &reference, outputs, alias))
     }
 
-    /// A call of a SQL function: its body, with the arguments in the parameters' places.
+    /// A plan whose columns are qualified by `reference`, as the relation `alias` of FROM.
+    fn under(&self, plan: LogicalPlan, reference: &TableReference, outputs: Vec<Output>, alias: &str) -> Ranged {
+        let inner: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let columns = outputs.into_iter().zip(inner).map(|(output, inner)| {
+            let column = Column::new(Some(reference.clone()), inner);
+            let value = output.value.as_column(column.clone());
+            self.register(&column, &value);
+            Output { name: output.name, value }
+        });
+        let table = RangeTable { alias: alias.to_string(), columns: columns.collect(), ..RangeTable::default() };
+        Ranged { plan, range: Range::of_table(table) }
+    }
+
+    /// A call of a SQL function.
     ///
     /// The caller executes the function; what its body reads is read by the function's owner. Identity functions in the body name
     /// the session's principal all the same.
-    pub(super) fn inline(&self, function: &Arc<Function>, arguments: Vec<Typed>) -> Result<Typed> {
+    pub(super) fn sql_function(&self, function: &Arc<Function>, arguments: Vec<Typed>) -> Result<Typed> {
         self.record(function.id, Privilege::Execute);
         if arguments.len() != function.parameters.len() {
             return Err(undefined_function(&function.name, &arguments));
@@ -93,7 +107,45 @@ impl Binder<'_> {
                 Ok(Output { name: name.clone(), value: Typed { origin: None, ..value } })
             })
             .collect::<Result<Vec<_>>>()?;
-        self.function_body(function, parameters)
+        if self.reads_relations(function) || parameters.iter().any(|parameter| is_volatile(&parameter.value.expr)) {
+            self.owner_call(function, parameters)
+        } else {
+            self.function_body(function, parameters)
+        }
+    }
+
+    /// A call that governance decides about, with the body over columns that stand for the parameters.
+    fn owner_call(&self, function: &Arc<Function>, arguments: Vec<Output>) -> Result<Typed> {
+        let standing_for = |argument: &Output| {
+            let column = Column::new_unqualified(self.unique(&argument.name));
+            let value = Typed { nullable: true, ..argument.value.as_column(column.clone()) };
+            self.register(&column, &value);
+            (value.field(&column.name), Output { name: argument.name.clone(), value })
+        };
+        let (fields, columns) = arguments.iter().map(standing_for).unzip();
+        let value = self.function_body(function, columns)?;
+        let returns = Typed { nullable: true, ..value.clone() }.field("");
+        let body =
+            OwnerBody { function: Arc::clone(function), by: self.by, parameters: fields, value: value.expr.clone(), returns };
+        let expr = bound_call(body, arguments.into_iter().map(|argument| argument.value.expr).collect());
+        Ok(Typed { expr, nullable: true, ..value })
+    }
+
+    /// Whether the body of a function, or of one that it calls, names a relation.
+    fn reads_relations(&self, function: &Function) -> bool {
+        let known = self.world.shared.borrow().reading.get(&function.id).copied();
+        if let Some(known) = known {
+            return known;
+        }
+        // A function that calls itself is found out when its body is bound.
+        self.world.shared.borrow_mut().reading.insert(function.id, false);
+        let Some(body) = self.world.resolved.functions.get(&function.id) else { return false };
+        let names = References::of_expression(body);
+        let path = SearchPath::empty(&self.world.scope.functions);
+        let reads = !names.relations.is_empty()
+            || names.functions.iter().any(|parts| path.function(parts).is_some_and(|called| self.reads_relations(&called)));
+        self.world.shared.borrow_mut().reading.insert(function.id, reads);
+        reads
     }
 
     /// The body of a function over its (already typed) parameters.
@@ -112,4 +164,13 @@ impl Binder<'_> {
         self.check_depth(&value)?;
         Ok(Typed { origin: None, ..value })
     }
+}
+
+/// Whether two evaluations may differ. Calls that are still to be unnested say so of themselves, for other reasons.
+fn is_volatile(expr: &Expr) -> bool {
+    let volatile = |node: &Expr| {
+        matches!(node, Expr::ScalarFunction(call) if call.func.signature().volatility == Volatility::Volatile)
+            && callee_of(node).is_none()
+    };
+    expr.exists(|node| Ok(volatile(node))).unwrap_or(true)
 }

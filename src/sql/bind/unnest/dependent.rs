@@ -11,6 +11,7 @@
 //! | aggregate | the keys as further group keys; one without group keys has a row for every value of D |
 //! | window | the keys as partition keys |
 //! | limit | row numbers for each value of D |
+//! | call | the same over both |
 //! | join | D on the sides that need it; where both do, they are joined on the keys as well |
 //! | set operation | each arm by itself |
 //! | recursive query | the working table carries the keys |
@@ -84,8 +85,17 @@ impl<'d> Dependent<'d> {
             }
             LogicalPlan::RecursiveQuery(recursive) => self.recursive(recursive),
             LogicalPlan::TableScan(scan) => self.working_table(&scan),
+            LogicalPlan::Extension(_) => self.call(&plan),
             _ => Err(refused("a reference to an outer query in this form of subquery", "Write the subquery as a join.")),
         }
+    }
+
+    /// A call has one input and its rows.
+    fn call(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        let arguments = plan.expressions().into_iter().map(|argument| self.bound(argument)).collect::<Result<_>>()?;
+        let inputs = plan.inputs().into_iter().map(|input| self.push(input.clone())).collect::<Result<_>>()?;
+        let called = plan.with_new_exprs(arguments, inputs)?;
+        projection(called, columns_of(plan).into_iter().chain(self.domain.keys()).collect())
     }
 
     fn input(&self, input: Arc<LogicalPlan>) -> Result<LogicalPlan> {
@@ -160,9 +170,9 @@ impl<'d> Dependent<'d> {
     /// An aggregate over everything has a row even where there is nothing: `count(*)` is 0 then.
     fn one_row_each(&self, grouped: LogicalPlan, functions: Vec<Expr>, new: Vec<Expr>, old: Vec<Column>) -> Result<LogicalPlan> {
         let types = new.iter().map(|column| column.get_type(grouped.schema())).collect::<Result<Vec<_>>>()?;
-        let found = (self.names)("#found");
-        let inner: Vec<String> = self.domain.keys.iter().map(|_| (self.names)("#outer")).collect();
-        let values: Vec<String> = new.iter().map(|_| (self.names)("#value")).collect();
+        let found = (self.names)("found");
+        let inner: Vec<String> = self.domain.keys.iter().map(|_| (self.names)("outer")).collect();
+        let values: Vec<String> = new.iter().map(|_| (self.names)("value")).collect();
         let keys = self.domain.keys().into_iter().zip(&inner).map(|(key, name)| key.alias(name));
         let exprs = new.into_iter().zip(&values).map(|(value, name)| value.alias(name)).chain(keys);
         let grouped = projection(grouped, exprs.chain([lit(true).alias(&found)]).collect())?;
@@ -326,7 +336,7 @@ impl<'d> Dependent<'d> {
 
     /// The same plan with new names for its keys.
     fn renamed(&self, plan: LogicalPlan) -> Result<(LogicalPlan, Vec<String>)> {
-        let names: Vec<String> = self.domain.keys.iter().map(|_| (self.names)("#outer")).collect();
+        let names: Vec<String> = self.domain.keys.iter().map(|_| (self.names)("outer")).collect();
         let mut exprs = columns_of(&plan);
         exprs.truncate(exprs.len().saturating_sub(names.len()));
         exprs.extend(self.domain.keys().into_iter().zip(&names).map(|(key, name)| key.alias(name)));

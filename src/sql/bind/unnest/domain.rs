@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Distinct, Expr, Filter, JoinType, LogicalPlan, Lo
 
 use super::dependent::Dependent;
 use super::{Names, columns_of, has, projection, refused};
+use crate::sql::source::{SecurableSource, SourceRelation};
 
 /// One outer value.
 pub(super) struct Key {
@@ -43,7 +44,7 @@ impl Domain {
         let mut keys = vec![];
         for reference in references {
             let Expr::OuterReferenceColumn(field, column) = reference else { continue };
-            keys.push(Key { outer: column.clone(), reference: reference.clone(), name: names("#outer"), field: Arc::clone(field) });
+            keys.push(Key { outer: column.clone(), reference: reference.clone(), name: names("outer"), field: Arc::clone(field) });
         }
         if keys.is_empty() {
             return Ok(Domain { plan: LogicalPlanBuilder::empty(true).build()?, keys });
@@ -122,13 +123,27 @@ fn unlimited(plan: LogicalPlan) -> Result<LogicalPlan> {
             }
             LogicalPlan::Join(join)
         }
+        LogicalPlan::TableScan(mut scan) => {
+            if let Some(source) = scan.source.downcast_ref::<SecurableSource>()
+                && let SourceRelation::View { relation, body } = &source.relation
+            {
+                let (relation, body) = (Arc::clone(relation), inner(Arc::clone(body))?);
+                scan.source = Arc::new(SecurableSource { relation: SourceRelation::View { relation, body }, ..source.clone() });
+            }
+            LogicalPlan::TableScan(scan)
+        }
+        // A call adds a column to the rows of its input.
+        LogicalPlan::Extension(call) => {
+            let inputs = call.node.inputs().into_iter().map(|input| unlimited(input.clone())).collect::<Result<_>>()?;
+            LogicalPlan::Extension(call.clone()).with_new_exprs(call.node.expressions(), inputs)?
+        }
         other => other,
     })
 }
 
 fn is_volatile(plan: &LogicalPlan) -> bool {
     let own = plan.expressions().iter().any(Expr::is_volatile);
-    own || plan.inputs().into_iter().any(is_volatile)
+    own || plan.inputs().into_iter().chain(SecurableSource::view_body(plan).map(AsRef::as_ref)).any(is_volatile)
 }
 
 /// `plan` beside every value of D.

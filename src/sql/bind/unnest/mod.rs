@@ -34,6 +34,8 @@ use self::domain::Domain;
 use super::operator::binary_expr;
 use super::subquery::subquery;
 use crate::error::{Error, ErrorKind};
+use crate::sql::call::{Callee, callee_of};
+use crate::sql::source::SecurableSource;
 
 mod dependent;
 mod domain;
@@ -95,15 +97,23 @@ const MOST_NODES: usize = 20_000;
 /// D is made over a copy of the outer plan, so that subqueries whose outer plans hold subqueries double it again and again.
 fn check_size(plan: &LogicalPlan) -> Result<()> {
     let mut nodes = 0;
-    plan.apply(|_| {
-        nodes += 1;
-        Ok(if nodes > MOST_NODES { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    })?;
+    count_nodes(plan, &mut nodes)?;
     if nodes <= MOST_NODES {
         return Ok(());
     }
     let hint = "Correlated subqueries build upon each other too often; store the result of one in a table.";
     Err(DataFusionError::External(Box::new(Error::new(ErrorKind::TooComplex, "query is too complex").with_hint(hint))))
+}
+
+fn count_nodes(plan: &LogicalPlan, nodes: &mut usize) -> Result<()> {
+    plan.apply(|node| {
+        *nodes += 1;
+        if let Some(body) = SecurableSource::view_body(node) {
+            count_nodes(body, nodes)?;
+        }
+        Ok(if *nodes > MOST_NODES { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(())
 }
 
 fn projection(plan: LogicalPlan, exprs: Vec<Expr>) -> Result<LogicalPlan> {
@@ -241,6 +251,11 @@ impl Unnesting<'_> {
         let mut attached = Attached { input, known: vec![] };
         // Found from the outside in; a subquery on the left side of IN comes before its IN.
         for expr in open.into_iter().rev() {
+            if let Some((callee, arguments)) = callee_of(&expr) {
+                let result = self.called(&mut attached, callee.as_ref(), arguments)?;
+                attached.known.push((expr, result));
+                continue;
+            }
             let stands_for = match &expr {
                 Expr::ScalarSubquery(scalar) => self.value(&mut attached, &domain_input, &scalar.subquery)?,
                 Expr::Exists(exists) => self.existence(&mut attached, &domain_input, exists)?,
@@ -261,9 +276,17 @@ impl Unnesting<'_> {
         Ok(attached)
     }
 
+    /// A call, which adds its result to every row.
+    fn called(&self, attached: &mut Attached, callee: &dyn Callee, arguments: &[Expr]) -> Result<Expr> {
+        let arguments = arguments.iter().map(|argument| replaced(argument.clone(), &attached.known)).collect::<Result<_>>()?;
+        let name = (self.names)("value");
+        attached.input = callee.call(attached.input.clone(), arguments, name.clone())?;
+        Ok(Expr::Column(Column::new_unqualified(name)))
+    }
+
     /// A scalar subquery, which has at most one row for each outer row.
     fn value(&self, attached: &mut Attached, over: &LogicalPlan, plan: &LogicalPlan) -> Result<Expr> {
-        let name = (self.names)("#value");
+        let name = (self.names)("value");
         let domain = Domain::over(over, &plan.all_out_ref_exprs(), self.names)?;
         let value = columns_of(plan).into_iter().next().unwrap_or_else(|| lit(ScalarValue::Null));
         let rows = domain.dependent(plan.clone(), self.names)?;
@@ -275,7 +298,7 @@ impl Unnesting<'_> {
     /// Whether a subquery has rows.
     fn existence(&self, attached: &mut Attached, over: &LogicalPlan, exists: &Exists) -> Result<Expr> {
         let plan = exists.subquery.subquery.as_ref();
-        let name = (self.names)("#exists");
+        let name = (self.names)("exists");
         let domain = Domain::over(over, &plan.all_out_ref_exprs(), self.names)?;
         let marker = lit(true).alias(&name);
         let rows = if domain.is_empty() {
@@ -349,7 +372,7 @@ impl Unnesting<'_> {
         {
             return Ok((column.clone(), field));
         }
-        let name = (self.names)("#operand");
+        let name = (self.names)("operand");
         let with = |plan: &LogicalPlan| -> Result<LogicalPlan> {
             let exprs = columns_of(plan).into_iter().chain([expr.clone().alias(&name)]).collect();
             projection(plan.clone(), exprs)
@@ -367,8 +390,11 @@ fn has(plan: &LogicalPlan, column: &Column) -> bool {
     plan.schema().iter().any(|(relation, field)| relation == column.relation.as_ref() && *field.name() == column.name)
 }
 
-/// The columns of the surrounding plan that a subquery expression needs.
+/// The columns of the surrounding plan that a subquery or a call needs.
 fn outer_columns(expr: &Expr) -> Vec<Column> {
+    if let Some((_, arguments)) = callee_of(expr) {
+        return arguments.iter().flat_map(Expr::column_refs).cloned().collect();
+    }
     let (operand, plan) = match expr {
         Expr::ScalarSubquery(scalar) => (None, &scalar.subquery),
         Expr::Exists(exists) => (None, &exists.subquery.subquery),

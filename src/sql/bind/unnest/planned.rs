@@ -17,6 +17,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, JoinType, LogicalPlan, Operator};
 
 use super::has;
+use crate::sql::call::callee_of;
 
 /// Where in a node an expression stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ enum Position {
     Elsewhere,
 }
 
-/// The subquery expressions of a node that DataFusion does not plan, from the outside in, each once.
+/// The subqueries of a node that DataFusion does not plan, and the calls that are nodes of their own, from the outside in, each once.
 pub(super) fn left_over(node: &LogicalPlan) -> Result<Vec<Expr>> {
     let mut found = vec![];
     let inputs = node.inputs();
@@ -69,7 +70,7 @@ pub(super) fn exists_in(expr: &Expr) -> Result<Vec<Exists>> {
 }
 
 fn collect(expr: &Expr, position: Position, inputs: &[&LogicalPlan], found: &mut Vec<Expr>) -> Result<()> {
-    if is_subquery(expr) && !is_planned(expr, position, inputs) && !found.contains(expr) {
+    if is_open(expr, position, inputs) && !found.contains(expr) {
         found.push(expr.clone());
     }
     let inner = match (expr, position) {
@@ -85,6 +86,11 @@ fn collect(expr: &Expr, position: Position, inputs: &[&LogicalPlan], found: &mut
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(())
+}
+
+/// Whether somebody has to make a plan of the expression itself, and DataFusion does not.
+fn is_open(expr: &Expr, position: Position, inputs: &[&LogicalPlan]) -> bool {
+    callee_of(expr).is_some() || is_subquery(expr) && !is_planned(expr, position, inputs)
 }
 
 fn is_subquery(expr: &Expr) -> bool {
