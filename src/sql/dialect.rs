@@ -7,8 +7,8 @@
 //! - **`OPERATOR(pg_catalog.~)`** becomes the plain operator, with PostgreSQL's precedence for it.
 //! - **Operators before their operand** and **IS DISTINCT FROM** reach as far as PostgreSQL's do: `-2 ^ 2` is 4, `~1 + 2` is `~(1 + 2)`,
 //!   `a IS DISTINCT FROM b AND c` ends before AND.
-//! - **`current_schema`, `current_role`** without parentheses are function calls; `name 'x'` and other type names before a string are
-//!   typed constants.
+//! - **`current_schema`, `current_role`** without parentheses are function calls, and `current_user`, `session_user`, `user`, `current_catalog`
+//!   may have empty ones, as in Databricks; `name 'x'` and other type names before a string are typed constants.
 //!
 //! sqlparser tries alternatives and backtracks, `CAST(CAST(CAST(.. x y` doubles the work with every level. So the dialect carries fuel:
 //! each operand burns one unit, and when it is gone the parser unwinds with an error instead of running for hours.
@@ -65,6 +65,10 @@ impl LakeholdDialect {
                 parser.advance_token();
                 let data_type = DataType::Custom(ObjectName::from(vec![word.into_ident(span)]), vec![]);
                 Some(parser.parse_value().map(|value| Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })))
+            }
+            Token::LParen if is_principal_or_catalog(&word.value) && parser.peek_nth_token_ref(2).token == Token::RParen => {
+                (0..3).for_each(|_| parser.advance_token());
+                Some(Ok(function_without_parentheses(word.into_ident(span))))
             }
             Token::LParen | Token::Period => None,
             _ if matches!(word.value.as_str(), "current_schema" | "current_role") => {
@@ -160,6 +164,11 @@ impl LakeholdDialect {
         }
         Ok(balanced(arms, op))
     }
+}
+
+/// Reserved words that PostgreSQL writes without parentheses and Databricks with them.
+fn is_principal_or_catalog(word: &str) -> bool {
+    matches!(word, "current_user" | "session_user" | "user" | "current_catalog")
 }
 
 fn function_without_parentheses(name: Ident) -> Expr {
