@@ -1,36 +1,17 @@
 //! Row filters and column masks.
 //!
 //! A policy is checked when it is set: its function exists, the caller may call it, its types are exactly those of the columns (an
-//! implicit cast could open a filter), and it depends on nothing that its caller could choose. What fails later fails closed.
+//! implicit cast could open a filter), and neither it nor anything that it calls or reads depends on what
+//! its caller could choose, by what functions and relations are and not by their names. What fails later fails closed.
 
-use datafusion::sql::sqlparser::ast;
-
-use super::{CommandContext, CommandOutcome, query, stored};
+use super::{CommandContext, CommandOutcome, query};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ColumnMask, Function, ObjectId, PolicyArgument, Relation, RowFilter};
+use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql;
 use crate::sql::statement::{Command, Name};
-
-/// Built-in functions whose answer the session chooses for itself: by SET, by USE, by how it connects.
-const CHOSEN_BY_THE_SESSION: &[&str] = &[
-    "current_setting",
-    "set_config",
-    "current_schema",
-    "current_schemas",
-    "current_catalog",
-    "current_database",
-    "current_query",
-    "pg_backend_pid",
-    "inet_client_addr",
-    "inet_client_port",
-    "current_date",
-    "current_time",
-    "localtime",
-    "localtimestamp",
-    "timeofday",
-];
 
 pub(super) async fn set_row_filter(
     command: &Command,
@@ -40,7 +21,7 @@ pub(super) async fn set_row_filter(
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
     context.authorize(command)?;
-    check_constant_for_the_session(function, context).await?;
+    check_fit(function, context).await?;
     context
         .metastore
         .write(|change| {
@@ -81,7 +62,7 @@ pub(super) async fn set_mask(
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
     context.authorize(command)?;
-    check_constant_for_the_session(function, context).await?;
+    check_fit(function, context).await?;
     context
         .metastore
         .write(|change| {
@@ -138,59 +119,49 @@ pub(super) fn checked_mask(
     Ok(mask)
 }
 
-/// Refuses a function whose result the session that it restricts could choose, or that differs from call to call.
+/// Refuses a function whose result the session that it restricts could steer, or that differs from call to call: itself, and everything that it calls
+/// and reads. The binder refuses the same when the policy is applied.
 ///
-/// The body is bound by the pinned snapshot; a function that is replaced in the meantime is checked by its own CREATE OR REPLACE.
-pub(super) async fn check_constant_for_the_session(name: &Name, context: &CommandContext) -> Result<()> {
+/// The function is bound in the pinned snapshot; one that is replaced in the meantime makes its tables unreadable.
+pub(super) async fn check_fit(name: &Name, context: &CommandContext) -> Result<()> {
     let function = context.names().function(name)?;
-    let call = query::parse(&stored::call_query(function))?;
-    check_calls(&call, context.snapshot())?;
-    let bound = query::bind(&call, &[], context).await?;
-    if bound.volatile {
-        return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("function {} cannot be a policy", function.name))
-            .with_detail("Its result differs from call to call."));
+    check_executable(function, context.snapshot(), context)?;
+    let bound = query::bind(&query::parse(&call_of(function, context.snapshot())?)?, &[], context).await?;
+    match bound.unfit_for_policies {
+        Some(what) => Err(sql::unfit_for_policies(&what)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// After CREATE OR REPLACE of a function or view: policies that reach it, directly or not, stay sound. `text` is its new text.
-pub(super) fn check_replaced(id: ObjectId, text: &ast::Query, volatile: bool, snapshot: &CatalogSnapshot) -> Result<()> {
-    if !snapshot.is_used_by_policy(id) {
-        return Ok(());
+/// After CREATE OR REPLACE of a function or view: policies that reach it, directly or not, stay sound. `unfit` is what the binder found in its new text.
+pub(super) fn check_replaced(id: ObjectId, unfit: Option<&str>, snapshot: &CatalogSnapshot) -> Result<()> {
+    match unfit {
+        Some(what) if snapshot.is_used_by_policy(id) => {
+            let name = snapshot.name_of(id).unwrap_or_default();
+            Err(sql::unfit_for_policies(what).with_detail(format!("\"{name}\" is used by a policy.")))
+        }
+        _ => Ok(()),
     }
-    if volatile {
-        let name = snapshot.name_of(id).unwrap_or_default();
-        return Err(Error::new(
-            ErrorKind::InvalidObjectDefinition,
-            format!("{name} is used by a policy, so it cannot be volatile"),
-        ));
-    }
-    check_calls(text, snapshot)
 }
 
-/// No built-in function that the session steers, in the text or in any function or view that it reaches.
-fn check_calls(call: &ast::Query, snapshot: &CatalogSnapshot) -> Result<()> {
-    let mut open = vec![call.clone()];
-    let mut seen = std::collections::BTreeSet::new();
-    while let Some(text) = open.pop() {
-        let calls = stored::builtin_calls(&text);
-        if let Some(name) = CHOSEN_BY_THE_SESSION.iter().find(|name| calls.contains(**name)) {
-            return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy cannot call {name}"))
-                .with_detail("The session that the policy restricts could choose the answer.")
-                .with_hint("Use current_user, session_user, is_member or is_account_group_member."));
-        }
-        for used in stored::uses(&text, snapshot) {
-            if !seen.insert(used) {
-                continue;
-            }
-            if let Some(function) = snapshot.function_by_id(used) {
-                open.push(query::parse(&stored::call_query(function))?);
-            } else if let Some(view) = snapshot.relation_by_id(used).and_then(|relation| relation.view()) {
-                open.push(query::parse(&view.query)?);
-            }
-        }
+/// A query that calls a function once, over arguments without values.
+fn call_of(function: &Function, snapshot: &CatalogSnapshot) -> Result<String> {
+    let gone = || Error::internal("a function without a schema");
+    let schema = snapshot.schema_by_id(function.schema).ok_or_else(gone)?;
+    let catalog = snapshot.catalog_by_id(schema.catalog).ok_or_else(gone)?;
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let name = [&catalog.name, &schema.name, &function.name].map(|part| quoted(part)).join(".");
+    let columns = |column: &dyn Fn(&str, &SqlType) -> String| -> String {
+        function.parameters.iter().map(|(name, sql_type)| column(&quoted(name), sql_type)).collect::<Vec<_>>().join(", ")
+    };
+    if function.parameters.is_empty() {
+        return Ok(format!("SELECT {name}()"));
     }
-    Ok(())
+    let (arguments, nulls) = (
+        columns(&|name, _| format!("argument.{name}")),
+        columns(&|name, sql_type| format!("CAST(NULL AS {}) AS {name}", sql_type.display_name())),
+    );
+    Ok(format!("SELECT {name}({arguments}) FROM (SELECT {nulls}) AS argument"))
 }
 
 fn check_is_table(relation: &Relation) -> Result<()> {

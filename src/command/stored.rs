@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, visit_expressions, visit_relations};
 
 use crate::catalog::CatalogSnapshot;
-use crate::catalog::securable::{Function, ObjectId};
+use crate::catalog::securable::ObjectId;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The relations and functions of the metastore that a stored query names. Its names have three parts; others are the query's own.
@@ -38,21 +38,6 @@ pub(super) fn lasting_uses(query: &ast::Query, pinned: &CatalogSnapshot, current
         .with_hint("Run the statement again."))
 }
 
-/// The built-in functions that a stored query calls: those whose name has no catalog, in lower case.
-pub(super) fn builtin_calls(query: &ast::Query) -> BTreeSet<String> {
-    let mut calls = BTreeSet::new();
-    let _: ControlFlow<()> = visit_expressions(query, |expr| {
-        if let Expr::Function(call) = expr {
-            let parts = parts(&call.name);
-            if let (Some(name), true) = (parts.last(), parts.len() < 3) {
-                calls.insert(name.to_ascii_lowercase());
-            }
-        }
-        ControlFlow::Continue(())
-    });
-    calls
-}
-
 fn lookup(name: &ObjectName, snapshot: &CatalogSnapshot, find: impl Fn(ObjectId, &str) -> Option<ObjectId>) -> Option<ObjectId> {
     let parts = parts(name);
     let [catalog, schema, object] = parts.as_slice() else { return None };
@@ -75,11 +60,6 @@ pub(super) fn body_query(function: &str, body: &str, parameters: &[(String, crat
         .map(|(name, sql_type)| format!("CAST(NULL AS {}) AS {}", sql_type.display_name(), quoted(name)))
         .collect();
     format!("SELECT ({body}) FROM (SELECT {}) AS {}", columns.join(", "), quoted(function))
-}
-
-/// As [`body_query`], for a function of the metastore.
-pub(super) fn call_query(function: &Function) -> String {
-    body_query(&function.name, &function.body, &function.parameters)
 }
 
 #[cfg(test)]
@@ -126,7 +106,6 @@ mod tests {
         .unwrap();
         let used: Vec<&str> = uses(&query, &snapshot).into_iter().filter_map(|id| snapshot.name_of(id)).collect();
         assert_eq!(used, ["a", "b", "c", "f"]);
-        assert_eq!(builtin_calls(&query), BTreeSet::from(["lower".to_string()]));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) async fn create(command: &Command, create: &CreateTable, context: &Co
         };
     }
     for (function, _) in create.columns.iter().filter_map(|column| column.mask.as_ref()) {
-        policy::check_constant_for_the_session(function, context).await?;
+        policy::check_fit(function, context).await?;
     }
     match (&create.query, &create.location) {
         (Some(query), _) => {

@@ -22,7 +22,7 @@ pub(super) async fn create_view(command: &Command, context: &CommandContext) -> 
     let bound = query::bind(query, &[], context).await?;
     refuse_parameters(&bound)?;
     let entries = view_columns(columns, &bound)?;
-    let volatile = bound.volatile;
+    let unfit = bound.unfit_for_policies.clone();
     query::govern(bound, context).await?;
     let parsed = query::parse(&text)?;
 
@@ -40,7 +40,7 @@ pub(super) async fn create_view(command: &Command, context: &CommandContext) -> 
                     let existing = change.snapshot().relation_by_id(id);
                     let comment = comment.clone().or_else(|| existing.and_then(|existing| existing.comment.clone()));
                     change.replace_view(id, entries, view, comment)?;
-                    policy::check_replaced(id, &parsed, volatile, change.snapshot())?;
+                    policy::check_replaced(id, unfit.as_deref(), change.snapshot())?;
                     Ok(true)
                 }
                 _ => {
@@ -75,7 +75,7 @@ pub(super) async fn create_function(command: &Command, context: &CommandContext)
     let actual =
         bound.columns.first().map(|field| SqlType::of_field(field)).ok_or_else(|| Error::internal("a body without a value"))?;
     check_result(&actual, returns)?;
-    let volatile = bound.volatile;
+    let unfit = bound.unfit_for_policies.clone();
     query::govern(bound, context).await?;
 
     let created = context
@@ -99,7 +99,7 @@ pub(super) async fn create_function(command: &Command, context: &CommandContext)
                 Some(id) if *or_replace => {
                     let previous = change.snapshot().function_by_id(id).and_then(|function| function.comment.clone());
                     change.replace_function(id, NewFunction { comment: new.comment.clone().or(previous), ..new })?;
-                    policy::check_replaced(id, &call, volatile, change.snapshot())?;
+                    policy::check_replaced(id, unfit.as_deref(), change.snapshot())?;
                     Ok(true)
                 }
                 _ => {

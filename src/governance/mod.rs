@@ -46,7 +46,17 @@ pub fn govern(bound: BoundQuery, caller: ObjectId, system: &Arc<SystemContext>) 
     }
     let snapshot = &system.functions.snapshot;
     bound.accesses.iter().try_for_each(|access| authorize::check_access(snapshot, caller, access))?;
-    let BoundQuery { plan, columns, origins: _, typmods: _, parameters, accesses: _, volatile, of_the_moment: _ } = bound;
+    let BoundQuery {
+        plan,
+        columns,
+        parameters,
+        volatile,
+        origins: _,
+        typmods: _,
+        accesses: _,
+        of_the_moment: _,
+        unfit_for_policies: _,
+    } = bound;
     let readable = rewrite::rewrite(plan, caller, system)?;
     Ok(GovernedQuery { plan: readable.plan, columns, parameters, governed: readable.governed, volatile })
 }

@@ -18,6 +18,7 @@ pub mod type_name;
 pub use bind::names::{FoundRelation, SearchPath};
 pub use bind::{
     bind, bind_expression, bind_to, check_mask, check_row_filter, qualify_expression, qualify_query, type_of_expression,
+    unfit_for_policies,
 };
 pub use limits::Limits;
 pub use parser::parse;

@@ -157,7 +157,7 @@ impl Reached {
                 }
             }
             RelationKind::Table(table) => {
-                let as_of = as_of(reference.version.as_ref(), scope).map_err(|error| at(error, reference.span))?;
+                let as_of = as_of(reference.version.as_ref(), scope, task.depth > 0).map_err(|error| at(error, reference.span))?;
                 if known.insert((relation.id, as_of.clone())) {
                     let filter = table.row_filter.iter().map(|filter| filter.function);
                     let masks = table.column_masks.values().map(|mask| mask.function);
@@ -216,11 +216,11 @@ async fn pinned_snapshot(relation: &Relation, as_of: &AsOf, scope: &Scope, lake:
     })
 }
 
-/// The version that a time travel clause names.
+/// The version that a time travel clause names, in the session's own text or in stored text.
 ///
 /// # Errors
 /// `Unsupported` for parameters, `InvalidParameter` for a version that is no number, what the expression's evaluation says.
-pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope) -> Result<AsOf> {
+pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope, stored: bool) -> Result<AsOf> {
     match version {
         None => Ok(AsOf::Latest),
         Some(TableVersion::VersionAsOf(ast::Expr::Value(value))) => match &value.value {
@@ -234,10 +234,12 @@ pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope) -> Result<AsO
             )),
             other => Err(at(Error::new(ErrorKind::InvalidParameter, format!("{other} is not a version")), value.span)),
         },
-        Some(TableVersion::TimestampAsOf(expr) | TableVersion::ForSystemTimeAsOf(expr)) => match evaluate_moment(expr, scope)? {
-            ScalarValue::TimestampMicrosecond(Some(micros), _) => Ok(AsOf::Timestamp(micros)),
-            _ => Err(Error::new(ErrorKind::InvalidParameter, "TIMESTAMP AS OF needs a moment, not NULL")),
-        },
+        Some(TableVersion::TimestampAsOf(expr) | TableVersion::ForSystemTimeAsOf(expr)) => {
+            match evaluate_moment(expr, scope, stored)? {
+                ScalarValue::TimestampMicrosecond(Some(micros), _) => Ok(AsOf::Timestamp(micros)),
+                _ => Err(Error::new(ErrorKind::InvalidParameter, "TIMESTAMP AS OF needs a moment, not NULL")),
+            }
+        }
         Some(_) => {
             Err(Error::unsupported("this form of time travel").with_hint("Use VERSION AS OF n or TIMESTAMP AS OF expression."))
         }

@@ -43,6 +43,13 @@ impl Scope {
         Scope { functions, system, ..self.clone() }
     }
 
+    /// The same statement in a session in which nobody has set anything; a transaction still reads as of its begin.
+    #[must_use]
+    pub fn fixed(&self) -> Scope {
+        let functions = FunctionContext { transaction_time: self.functions.transaction_time, ..self.functions.fixed() };
+        Scope { functions: Arc::new(functions), ..self.clone() }
+    }
+
     /// The catalog as the statement sees it.
     pub fn snapshot(&self) -> &Arc<CatalogSnapshot> {
         &self.functions.snapshot

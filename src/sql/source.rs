@@ -225,4 +225,6 @@ pub struct BoundQuery {
     pub volatile: bool,
     /// Something in it was answered for this execution alone, such as `now()` or `current_setting('..')`.
     pub of_the_moment: bool,
+    /// The first thing in it, at whatever depth, that no policy may depend on, in words: `function current_setting`.
+    pub unfit_for_policies: Option<String>,
 }

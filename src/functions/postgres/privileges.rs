@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::builtin;
 use crate::functions::context::FunctionContext;
 use crate::functions::datum::Datum;
-use crate::functions::define::{Declaration, stable};
+use crate::functions::define::{Declaration, of_principal, stable};
 use crate::functions::names;
 
 /// The functions of this file.
@@ -242,11 +242,11 @@ fn roles() -> Vec<Declaration> {
         }
     }
     vec![
-        stable("pg_has_role(object, text) -> bool", |call| {
+        of_principal("pg_has_role(object, text) -> bool", |call| {
             let context = call.context()?;
             check(context, context.current_user, call.get(0), call.text(1)?)
         }),
-        stable("pg_has_role(object, object, text) -> bool", |call| {
+        of_principal("pg_has_role(object, object, text) -> bool", |call| {
             let context = call.context()?;
             let Some(member) = principal(context, call.get(0))? else { return Ok(Datum::Null) };
             check(context, member, call.get(1), call.text(2)?)

@@ -3,8 +3,10 @@
 //! ```text
 //!  TableEntry ─▶ function by identity ─▶ body over the table's columns ─▶ identity functions are constants now ─▶ simplified
 //! ```
-//! A policy is bound with an empty search path and with the function owner's privileges. `current_user` and its like name the session's
-//! principal. What cannot be bound makes the table unreadable (fail closed), and the error says nothing about the policy's text.
+//! A policy is bound in a fixed session ([`FunctionContext::fixed`](crate::functions::FunctionContext::fixed)) and with the function owner's
+//! privileges. `current_user` and its like name the session's principal. What the session could steer by what it sets, makes or asks is
+//! refused, by what a function declares about itself; of relations, tables and views of tables are read and nothing else. What cannot be
+//! bound makes the table unreadable (fail closed), and the error says nothing about the policy's text.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,12 +44,8 @@ impl Binder<'_> {
             return Err(inapplicable(relation, Error::internal("a policy function reads a table that has policies itself")));
         }
         let volatile = self.world.shared.borrow().volatile;
-        let binder = Binder {
-            policy: true,
-            active: vec![],
-            path: super::names::SearchPath::empty(&self.world.scope.functions),
-            ..self.copy()
-        };
+        let path = super::names::SearchPath::empty(&self.world.scope.functions);
+        let binder = Binder { world: self.world, by: self.by, path, active: vec![], policy: true, foreign: self.foreign };
         let bound = binder.bind_policies(relation, schema).map_err(|error| inapplicable(relation, error))?;
         self.world.shared.borrow_mut().volatile = volatile;
         let bound = Arc::new(bound);
@@ -115,9 +113,45 @@ impl Binder<'_> {
         self.world.scope.snapshot().function_by_id(id).map(Arc::clone).ok_or_else(|| Error::internal("a policy function is gone"))
     }
 
-    fn copy(&self) -> Self {
-        Binder { world: self.world, by: self.by, path: self.path.clone(), active: self.active.clone(), policy: self.policy }
+    /// Whether a call of this built-in may stand here.
+    ///
+    /// # Errors
+    /// 42P17 inside a policy, if whom the policy restricts could steer the answer; 42501 for an effect in text of another owner.
+    pub(super) fn admit_call(&self, function: &str) -> Result<()> {
+        let behaviour = self.world.scope.registry.behaviour(function);
+        let behaviour = behaviour.ok_or_else(|| Error::internal(format!("function {function} does not say what it does")))?;
+        if !behaviour.may_decide_policies() {
+            self.unfit_for_policies(|| format!("function {function}"))?;
+        }
+        if behaviour.has_effect() && self.foreign {
+            let message = format!("function {function} has an effect and may not be called by a view or function of another owner");
+            return Err(Error::new(ErrorKind::Denied, message)
+                .with_detail("It would act in your name, with what you may see.")
+                .with_hint("Call it in a statement of your own, or in a view or function that you own."));
+        }
+        Ok(())
     }
+
+    /// As [`Binder::admit_call`], for a relation about the warehouse.
+    pub(super) fn admit_system_relation(&self, relation: &str) -> Result<()> {
+        self.unfit_for_policies(|| format!("relation {relation}"))
+    }
+
+    /// Notes what no policy may depend on; inside a policy it is an error.
+    pub(super) fn unfit_for_policies(&self, what: impl FnOnce() -> String) -> Result<()> {
+        if self.policy {
+            return Err(unfit_for_policies(&what()));
+        }
+        self.world.shared.borrow_mut().unfit_for_policies.get_or_insert_with(what);
+        Ok(())
+    }
+}
+
+/// 42P17: whom a policy restricts could steer it by `what`.
+pub fn unfit_for_policies(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy cannot depend on {what}"))
+        .with_detail("The session that the policy restricts could steer the answer, or it differs from call to call.")
+        .with_hint("Use tables, current_user, session_user, is_member, is_account_group_member, the current date and time, and functions of their arguments.")
 }
 
 /// Fail closed: no row of the table is read, and nothing of the policy is told.

@@ -319,10 +319,10 @@ impl Binder<'_> {
             Some(FoundRelation::Relation(relation)) if self.path.may_see(self.reader(), relation.id) => match relation.kind {
                 RelationKind::View(_) => {
                     travels("a view")?;
-                    self.view(&relation, &visible_name)?.0
+                    self.view(&relation, &visible_name).map_err(|error| at(error, span))?.0
                 }
                 RelationKind::Table(_) => {
-                    let as_of = super::super::resolve::as_of(version, self.world.scope)?;
+                    let as_of = self.as_of(version)?;
                     self.table(&relation, &as_of, &visible_name).map_err(|error| at(error, span))?
                 }
             },
@@ -354,6 +354,7 @@ impl Binder<'_> {
     }
 
     fn system_relation(&self, relation: &'static SystemRelation, alias: &str) -> Result<Ranged> {
+        self.admit_system_relation(relation.name())?;
         let source = SecurableSource { relation: SourceRelation::System(relation), by: self.by, schema: relation.schema() };
         let number = |index: usize| i16::try_from(index + 1).unwrap_or(i16::MAX);
         let id = crate::catalog::securable::ObjectId(relation.oid());
@@ -470,7 +471,7 @@ impl Binder<'_> {
         let name = parts.last().cloned().unwrap_or_default();
         let builtin = Self::builtin_name(parts).map(str::to_lowercase);
         let set = builtin.and_then(|name| {
-            let set = self.world.scope.registry.table(&name, &self.world.scope.functions)?;
+            let set = self.world.scope.registry.table(&name, self.context())?;
             Some((name, set))
         });
         if let Some((builtin, set)) = set {
