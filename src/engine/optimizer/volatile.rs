@@ -10,7 +10,8 @@
 //! a sort or into a scan if that makes rows narrower, whatever is computed in it; moves a volatile condition below a join; and looks through
 //! a projection for the condition on its result, so that the scan draws a second number. Here such a node stays where it was bound.
 //!
-//! Not here: a volatile output column that nobody reads, which is dropped without a call; the order of conditions that are all volatile.
+//! Not here: a volatile output column that nobody reads, which is dropped without a call; the order of conditions that are all volatile; WHERE under
+//! LIMIT, where rows are tested a batch at a time.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -84,8 +84,7 @@ const EFFECTS: &[&str] = &[
     "pg_terminate_backend(-1)",
     "pg_sleep(0.001)",
     "CASE WHEN id > 0 THEN pg_notify('loot', ssn) END",
-    "(SELECT pg_notify('loot', ssn))",
-    "coalesce(ssn, (SELECT max(pg_notify('loot', h.ssn)::text) FROM hr.people h))",
+    "(SELECT count(pg_notify('loot', h.ssn)) FROM hr.people h)",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,9 +138,11 @@ async fn no_way_to_read_anothers_text_has_its_effects() {
     run(&mallory, "CREATE FUNCTION mal.read() RETURNS bigint RETURN (SELECT count(v.effect) FROM mal.v v)").await;
     run(&mallory, "CREATE VIEW mal.through AS SELECT id, mal.tell(ssn) AS t FROM hr.people").await;
     // Hers to call with her own text, and a tool in another's.
-    run(&officer, "CREATE FUNCTION off.tell(x text) RETURNS boolean RETURN pg_notify('loot', x) IS NULL").await;
+    run(&officer, "CREATE FUNCTION off.tell(x text) RETURNS boolean RETURN x IS NULL").await;
     run(&officer, "GRANT USE SCHEMA, EXECUTE ON SCHEMA off TO mallory").await;
     run(&mallory, "CREATE VIEW mal.deputy AS SELECT id, off.tell(ssn) AS t FROM hr.people").await;
+    run(&officer, "CREATE OR REPLACE FUNCTION off.tell(x text) RETURNS boolean RETURN pg_notify('loot', x) IS NULL").await;
+    assert_eq!(sqlstate(&mallory, "CREATE VIEW mal.tool AS SELECT off.tell('x') AS t").await, "42501");
     run(&officer, "CREATE TABLE off.sink (id bigint)").await;
     for reading in [
         "SELECT * FROM mal.over",
@@ -181,7 +182,7 @@ async fn no_way_to_read_anothers_text_has_its_effects() {
     run(&mallory, "CREATE VIEW mal.later AS SELECT id, ssn AS effect FROM hr.people").await;
     let prepared = officer.prepare("SELECT id FROM mal.later").await.unwrap();
     assert_eq!(officer.query(&prepared, &[]).await.unwrap().len(), 20);
-    run(&mallory, "CREATE OR REPLACE VIEW mal.later AS SELECT id, pg_notify('loot', ssn)::text AS effect FROM hr.people").await;
+    run(&mallory, "CREATE OR REPLACE VIEW mal.later AS SELECT id, CASE WHEN pg_notify('loot', ssn) IS NULL THEN ssn END AS effect FROM hr.people").await;
     assert_eq!(officer.query(&prepared, &[]).await.unwrap_err().code().unwrap().code(), "42501");
     assert_eq!(heard(&mallory, &mut inbox).await, [""; 0], "nothing was told");
     // What is one's own at every level does what it says.
@@ -214,7 +215,7 @@ const CALLS: &[(&str, &[u32])] = &[
     ("SELECT id, pg_notify('loot', note) AS note FROM t WHERE id < 5 ORDER BY t.note DESC", &[4, 3, 2, 1]),
     ("SELECT a.id, pg_notify('loot', b.note) FROM t a JOIN t b ON a.id = b.id AND a.id < 4", &[1, 2, 3]),
     ("SELECT pg_notify('loot', b.note) FROM t a JOIN t b ON a.id < b.id WHERE a.id = 17", &[18, 19, 20]),
-    ("SELECT pg_notify('loot', b.note) FROM t a LEFT JOIN t b ON a.id = b.id AND b.id < 3 WHERE a.id < 5", &[1, 2]),
+    ("SELECT pg_notify('loot', a.note) FROM t a LEFT JOIN t b ON a.id = b.id AND b.id < 3 WHERE a.id < 5", &[1, 2, 3, 4]),
     ("SELECT id FROM t WHERE id < 6 AND pg_notify('loot', note) IS NULL", &[1, 2, 3, 4, 5]),
     ("SELECT id FROM t WHERE pg_notify('loot', note) IS NULL AND id < 6", &[1, 2, 3, 4, 5]),
     ("SELECT id FROM (SELECT * FROM t WHERE pg_notify('loot', note) IS NULL) s WHERE id < 6", &[1, 2, 3, 4, 5]),
@@ -234,8 +235,8 @@ const CALLS: &[(&str, &[u32])] = &[
     ),
     ("SELECT id, pg_notify('loot', note) FROM (SELECT * FROM t UNION ALL SELECT * FROM t WHERE id > 30) s WHERE id < 3", &[1, 2]),
     ("SELECT g, pg_notify('loot', 'n' || g) FROM generate_series(1, 20) g WHERE g < 4", &[1, 2, 3]),
-    ("CREATE TABLE made AS SELECT id, pg_notify('loot', note)::text AS n FROM t WHERE id < 3", &[1, 2]),
-    ("INSERT INTO made SELECT id, pg_notify('loot', note)::text FROM t WHERE id < 3", &[1, 2]),
+    ("CREATE TABLE made AS SELECT id, pg_notify('loot', note) IS NULL AS n FROM t WHERE id < 3", &[1, 2]),
+    ("INSERT INTO made SELECT id, pg_notify('loot', note) IS NULL FROM t WHERE id < 3", &[1, 2]),
     ("SELECT id, pg_notify('loot', note) FROM own_rows WHERE id < 3", &[1, 2]),
     ("SELECT id FROM own_rows WHERE id < 3 AND pg_notify('loot', note) IS NULL", &[1, 2]),
 ];
@@ -306,7 +307,6 @@ async fn a_number_that_was_drawn_is_drawn_once() {
     for query in [
         "SELECT count(*) FROM (SELECT id, random() AS r FROM t) s WHERE r < 0.5 AND NOT r < 0.5",
         "SELECT count(*) FROM (SELECT r, r + 1 AS q FROM (SELECT id, random() AS r FROM t) i) s WHERE r < 0.5 AND r >= 0.5",
-        "SELECT count(*) FROM (SELECT id, random() AS r FROM t) s WHERE r < 0.5 AND (SELECT max(x) FROM (SELECT r AS x) y) >= 0.5",
         "SELECT count(*) FROM (SELECT * FROM (SELECT id, random() AS r FROM t) s WHERE r < 0.3) q WHERE r >= 0.3",
         "SELECT count(*) FROM (SELECT id, random() AS r FROM t ORDER BY id LIMIT 4000) s WHERE r < 0.5 AND r >= 0.5",
     ] {
