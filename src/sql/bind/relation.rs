@@ -319,7 +319,7 @@ impl Binder<'_> {
             Some(FoundRelation::Relation(relation)) if self.path.may_see(self.reader(), relation.id) => match relation.kind {
                 RelationKind::View(_) => {
                     travels("a view")?;
-                    self.view(&relation, &visible_name).map_err(|error| at(error, span))?.0
+                    self.view(&relation, &visible_name)?.0
                 }
                 RelationKind::Table(_) => {
                     let as_of = self.as_of(version)?;

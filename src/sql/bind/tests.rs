@@ -737,9 +737,9 @@ fn text_of_another_owner_has_no_effect() {
     check(|w| {
         w.view("teller", "effect text", "SELECT pg_notify('loot', t.id::text) AS effect FROM \"main\".\"public\".\"tags\" t");
         w.function("tell", "x text", SqlType::Bool, "pg_notify('loot', x) IS NULL");
-        let refused = "42501 function pg_notify has an effect and may not be called by a view or function of another owner at";
-        assert_eq!(w.error("select 1 from teller"), format!("{refused} 15"));
-        assert_eq!(w.error("select   tell('x')"), format!("{refused} 10"));
+        let refused = "42501 function pg_notify has an effect and may not be called by a view or function of another owner";
+        assert_eq!(w.error("select 1 from teller"), refused);
+        assert_eq!(w.error("select   tell('x')"), format!("{refused} at 10"));
         assert!(w.bind("select pg_notify('loot', 'x')").unwrap().volatile);
         assert_eq!(w.bind("select tags.id, random() from tags").unwrap().unfit_for_policies.as_deref(), Some("function random"));
         assert_eq!(w.bind("select 1 from pg_class").unwrap().unfit_for_policies.as_deref(), Some("relation pg_class"));
