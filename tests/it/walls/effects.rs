@@ -163,7 +163,6 @@ async fn no_way_to_read_anothers_text_has_its_effects() {
         "EXPLAIN SELECT * FROM mal.v",
         "EXPLAIN ANALYZE SELECT * FROM mal.v",
         "COPY (SELECT * FROM mal.v) TO STDOUT",
-        "COPY mal.v TO STDOUT",
         "CREATE TABLE off.copy AS SELECT * FROM mal.v",
         "INSERT INTO off.sink SELECT id FROM mal.v",
         "INSERT INTO off.sink SELECT id FROM mal.v LIMIT 0",
