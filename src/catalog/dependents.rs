@@ -89,7 +89,16 @@ pub(super) fn reached_from(snapshot: &CatalogSnapshot, id: ObjectId) -> BTreeSet
 impl CatalogSnapshot {
     /// Whether a row filter or column mask calls the object, directly or through functions and views. Costs a walk over every policy.
     pub fn is_used_by_policy(&self, id: ObjectId) -> bool {
-        let functions: BTreeSet<ObjectId> = self.all_relations().flat_map(|relation| policy_functions(relation)).collect();
-        functions.into_iter().any(|function| function == id || reached_from(self, function).contains(&id))
+        !self.governed_by(id).is_empty()
+    }
+
+    /// The tables whose row filters or column masks call the object, directly or through functions and views. Costs a walk over every
+    /// policy.
+    pub fn governed_by(&self, id: ObjectId) -> BTreeSet<ObjectId> {
+        let mut known: BTreeMap<ObjectId, bool> = BTreeMap::new();
+        let mut uses = |function: ObjectId| {
+            *known.entry(function).or_insert_with(|| function == id || reached_from(self, function).contains(&id))
+        };
+        self.all_relations().filter(|relation| policy_functions(relation).any(&mut uses)).map(|relation| relation.id).collect()
     }
 }

@@ -18,11 +18,12 @@ pub mod types;
 pub mod values;
 
 mod dependents;
+mod in_force;
 mod names;
 mod rules;
 mod store;
 
-pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
+pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken, Revocation};
 pub use metastore::{CatalogOptions, DEFAULT_CATALOG, DEFAULT_SCHEMA, Metastore};
 pub use names::{quote_name, url_covers};
 pub use snapshot::{CatalogSnapshot, Orphan, SettingScope, Temporary};

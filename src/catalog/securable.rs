@@ -345,10 +345,30 @@ pub struct Grant {
     pub securable: ObjectId,
     /// What.
     pub privilege: Privilege,
-    /// Who granted it.
+    /// Who granted it, as [`GrantKey::grantor`].
     pub grantor: ObjectId,
     /// WITH GRANT OPTION.
     pub grantable: bool,
+}
+
+impl Grant {
+    /// What identifies it: the same privilege may be held from several grantors.
+    pub fn key(&self) -> GrantKey {
+        GrantKey { grantee: self.grantee, securable: self.securable, privilege: self.privilege, grantor: self.grantor }
+    }
+}
+
+/// What identifies a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantKey {
+    /// Who holds it.
+    pub grantee: ObjectId,
+    /// On what.
+    pub securable: ObjectId,
+    /// What.
+    pub privilege: Privilege,
+    /// Who granted it: the owner, or who holds the privilege WITH GRANT OPTION. On the metastore, which nobody owns, [`METASTORE`].
+    pub grantor: ObjectId,
 }
 
 /// A value that no log, error or `Debug` output shows.

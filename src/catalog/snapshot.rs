@@ -148,6 +148,8 @@ pub struct CatalogSnapshot {
     pub(super) grants: Arc<BTreeMap<ObjectId, Vec<Grant>>>,
     pub(super) orphans: Arc<BTreeMap<ObjectId, Orphan>>,
     pub(super) settings: Arc<BTreeMap<SettingScope, BTreeMap<String, String>>>,
+    /// What may not be read before the transaction that this state belongs to is committed.
+    pub(super) unsettled: Arc<BTreeSet<ObjectId>>,
 }
 
 /// Tables of one session that nobody else sees, in a schema of their own.
@@ -190,6 +192,7 @@ impl Default for CatalogSnapshot {
             grants: Arc::default(),
             orphans: Arc::default(),
             settings: Arc::default(),
+            unsettled: Arc::default(),
         }
     }
 }
@@ -320,6 +323,11 @@ impl CatalogSnapshot {
     /// The principal of this id, [`PUBLIC`] included.
     pub fn principal_by_id(&self, id: ObjectId) -> Option<&Arc<Principal>> {
         if id == PUBLIC { Some(&PUBLIC_PRINCIPAL) } else { self.principals.get(id) }
+    }
+
+    /// Whether the principal is there and may log in.
+    pub fn may_log_in(&self, principal: ObjectId) -> bool {
+        self.principals.get(principal).is_some_and(|principal| principal.can_login)
     }
 
     /// Every personal access token, by its public id.

@@ -134,6 +134,7 @@ async fn bind_condition(condition: &ast::Expr, target: &Target, context: &Comman
     if let SetExpr::Select(select) = query.body.as_mut() {
         select.selection = Some(condition.clone());
     }
+    let context = &context.reading();
     let bound = query::bind(&query, &[], context).await?;
     if !bound.parameters.is_empty() {
         return Err(Error::new(ErrorKind::UndefinedParameter, "there is no parameter $1"));

@@ -57,6 +57,7 @@ fn changes(table: ObjectId, context: &CommandContext) -> bool {
 
 /// Whether a policy of the table restricts the caller, or the caller may not read it at all.
 async fn is_restricted(relation: &Relation, context: &CommandContext) -> Result<bool> {
+    let context = &context.reading();
     let snapshot = context.snapshot();
     let path: Vec<String> = snapshot.containers_of(relation.id).filter_map(|id| snapshot.name_of(id)).map(always_quoted).collect();
     let path: Vec<String> = path.into_iter().rev().collect();

@@ -31,6 +31,7 @@ pub(super) async fn run(
     query: &ast::Query,
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
+    let context = &context.reading();
     let target = Target::find(table, context).await?;
     let temporary = context.temporary.as_ref().is_some_and(|tables| tables.contains(target.relation.id));
     if let Some(block) = context.metastore.block().filter(|_| !temporary) {
@@ -54,6 +55,7 @@ pub(super) async fn parameters(
     query: &ast::Query,
     context: &CommandContext,
 ) -> Result<Vec<SqlType>> {
+    let context = &context.reading();
     let target = Target::find(table, context).await?;
     let source = target.bind(columns, by_name, query, context).await?;
     let parameters = source.bound.parameters.clone();

@@ -5,7 +5,7 @@
 
 use datafusion::sql::sqlparser::ast;
 
-use super::{CommandContext, CommandOutcome, query, stored};
+use super::{CommandContext, CommandOutcome, groups, query, stored};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ColumnMask, Function, ObjectId, PolicyArgument, Relation, RowFilter};
@@ -145,6 +145,7 @@ pub(super) async fn check_constant_for_the_session(name: &Name, context: &Comman
     let function = context.names().function(name)?;
     let call = query::parse(&stored::call_query(function))?;
     check_calls(&call, context.snapshot())?;
+    groups::check_present(&call, context.snapshot())?;
     let bound = query::bind(&call, &[], context).await?;
     if bound.volatile {
         return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("function {} cannot be a policy", function.name))
@@ -165,6 +166,7 @@ pub(super) fn check_replaced(id: ObjectId, text: &ast::Query, volatile: bool, sn
             format!("{name} is used by a policy, so it cannot be volatile"),
         ));
     }
+    groups::check_present(text, snapshot)?;
     check_calls(text, snapshot)
 }
 

@@ -54,10 +54,11 @@ pub(super) async fn create(command: &Command, create: &CreateTable, context: &Co
                 return Err(Error::new(ErrorKind::Syntax, "CREATE TABLE AS takes its columns from the query")
                     .with_hint("Name and cast the columns in the query."));
             }
-            let bound = query::bind(query, &context.parameter_types, context).await?;
+            let reading = context.reading();
+            let bound = query::bind(query, &context.parameter_types, &reading).await?;
             let types = bound.columns.iter().map(|field| (field.name().clone(), SqlType::of_field(field)));
             let columns = column_entries(types)?;
-            let rows = query::govern(bound, context).await?;
+            let rows = query::govern(bound, &reading).await?;
             make(command, create, columns, Some(rows), context).await
         }
         (None, Some(url)) if create.columns.is_empty() => register(command, create, url, context).await,

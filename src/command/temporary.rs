@@ -311,9 +311,10 @@ pub(super) async fn create(create: &CreateTable, on_commit: OnCommit, context: &
     }
     let (columns, rows) = match &create.query {
         Some(query) => {
-            let bound = query::bind(query, &context.parameter_types, context).await?;
+            let reading = context.reading();
+            let bound = query::bind(query, &context.parameter_types, &reading).await?;
             let types = bound.columns.iter().map(|field| (field.name().clone(), SqlType::of_field(field)));
-            (super::view::column_entries(types)?, Some(query::govern(bound, context).await?))
+            (super::view::column_entries(types)?, Some(query::govern(bound, &reading).await?))
         }
         None => (table::defined_columns(&create.columns)?, None),
     };

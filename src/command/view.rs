@@ -5,7 +5,7 @@
 //! of a table by making a view of it.
 
 use super::ddl::created_or_skipped;
-use super::{CommandContext, CommandOutcome, assign, policy, query, stored};
+use super::{CommandContext, CommandOutcome, assign, parameters, policy, query, stored};
 use crate::catalog::securable::{ColumnEntry, RelationKind, ViewEntry};
 use crate::catalog::types::SqlType;
 use crate::catalog::{NewFunction, NewRelation};
@@ -77,6 +77,7 @@ pub(super) async fn create_function(command: &Command, context: &CommandContext)
     check_result(&actual, returns)?;
     let volatile = bound.volatile;
     query::govern(bound, context).await?;
+    let hidden = parameters::hidden(&call, parameters, context.snapshot());
 
     let created = context
         .metastore
@@ -110,6 +111,9 @@ pub(super) async fn create_function(command: &Command, context: &CommandContext)
         })
         .await?;
     let text = || format!("function \"{}\" already exists, skipping", name.parts.last().map_or("", String::as_str));
+    if created {
+        return Ok(CommandOutcome::noticed("CREATE FUNCTION", hidden));
+    }
     Ok(created_or_skipped("CREATE FUNCTION", created, text))
 }
 

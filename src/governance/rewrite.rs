@@ -140,7 +140,7 @@ impl Rewriter<'_> {
             SourceRelation::Table { relation, snapshot, policies } => {
                 let access = Access { securable: relation.id, privilege: Privilege::Select, by: source.by };
                 // Checked with the query's accesses already; here a second time, so that no scan depends on the binder's list.
-                check_access(&self.system.functions.snapshot, self.caller, &access).map_err(ours)?;
+                check_access(self.system.in_force(), self.caller, &access).map_err(ours)?;
                 let Some(snapshot) = snapshot else { return Err(internal_datafusion_err!("a table without a pinned version")) };
                 self.table(relation, snapshot, policies, &source.schema)
             }

@@ -198,8 +198,9 @@ impl Session {
         }
         self.transaction.note_query();
         match command::run(command, &context).await? {
-            CommandOutcome::Done { tag, notices } => {
+            CommandOutcome::Done { tag, notices, warnings } => {
                 self.notices.extend(notices.into_iter().map(Notice::notice));
+                self.notices.extend(warnings.into_iter().map(|(sqlstate, text)| Notice::warning(sqlstate, &text)));
                 Ok(Outcome::Done { tag })
             }
             CommandOutcome::CopyIn(target) => Ok(Outcome::CopyIn(target)),
@@ -220,7 +221,7 @@ impl Session {
             lake: Arc::clone(&self.services.lake),
             engine: Arc::clone(&self.services.engine),
             limits: self.services.limits.clone(),
-            scope: self.scope(),
+            scope: self.command_scope(),
             settings: self.execution_settings(),
             parameter_types: types.to_vec(),
             parameters: parameters.to_vec(),
@@ -298,8 +299,17 @@ impl Session {
         })
     }
 
-    /// What a statement may know while it is bound.
+    /// What a query may know while it is bound, and what governs it: a transaction block does not widen its own reads.
     pub(super) fn scope(&self) -> Scope {
+        let scope = self.command_scope();
+        match self.transaction.effects().and_then(|effects| effects.in_force(self.principal)) {
+            Some(in_force) => scope.governed_by(in_force),
+            None => scope,
+        }
+    }
+
+    /// What a command may know: the catalog with all that the block has changed.
+    fn command_scope(&self) -> Scope {
         let functions = self.function_context();
         let live = self.live(&functions);
         let system = Arc::new(SystemContext::new(Arc::clone(&functions), move || live.collect()));

@@ -313,6 +313,7 @@ impl Session {
         }
         self.portals.end_transaction(committed);
         if committed {
+            self.services.sessions.end_without_login(&self.services.metastore.snapshot());
             self.mailbox.lock().commit();
         } else {
             self.mailbox.lock().rollback_to(0);

@@ -143,6 +143,7 @@ impl Reached {
             Some(FoundRelation::Relation(relation)) if task.path.may_see(task.reader, relation.id) => relation,
             _ => return Err(undefined_relation(&reference.parts, reference.span)),
         };
+        scope.snapshot().check_settled(relation.id).map_err(|error| at(error, reference.span))?;
         match &relation.kind {
             RelationKind::View(view) => {
                 if let Entry::Vacant(entry) = self.views.entry(relation.id) {
@@ -178,6 +179,7 @@ impl Reached {
         if self.functions.contains_key(&function.id) {
             return Ok(());
         }
+        scope.snapshot().check_settled(function.id)?;
         let body = parsed_expression(&function.body)?;
         tasks.push(Task {
             references: References::of_expression(&body),

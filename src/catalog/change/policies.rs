@@ -1,7 +1,9 @@
 //! Row filters and column masks, and the rules that keep them sound.
 //!
 //! A policy names its function by identity, so a rename changes nothing. A policy function may read tables (a mapping table), with the
-//! privileges of the function's owner, but none that has a policy itself: the two could not be evaluated in any order.
+//! privileges of the function's owner, but none that has a policy itself: the two could not be evaluated in any order. That is checked
+//! where a table gets a policy and where a text of its policies changes, for this table alone: who reads a table with a function of his
+//! own must not keep its owner from protecting it. His policy then cannot be applied, and his table is unreadable (`sql::bind::policy`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,11 +49,13 @@ impl Change {
             return Err(Error::new(ErrorKind::WrongObjectType, format!("\"{}\" is not a table", relation.name))
                 .with_detail("Row filters and column masks are set on tables; they hold in every view of the table."));
         };
+        let old: BTreeSet<ObjectId> = policy_functions(&relation).collect();
         edit(&mut entry);
         let relation = Relation { kind: RelationKind::Table(entry), ..relation };
         self.check_column_policies(&relation)?;
+        let new: Vec<ObjectId> = policy_functions(&relation).filter(|function| !old.contains(function)).collect();
         self.record(Write::PutRelation(Arc::new(relation)));
-        self.check_policy_functions()
+        self.check_policy_functions(new)
     }
 
     /// The policies of a table name columns that are there, and functions that are there; a mask's further arguments are not masked
@@ -73,19 +77,14 @@ impl Change {
                 format!("a policy of table \"{}\" needs column \"{missing}\"", relation.name),
             ));
         }
-        if policy_functions(relation).any(|function| self.snapshot.function_by_id(function).is_none()) {
-            return Err(Change::gone());
-        }
         Ok(())
     }
 
-    /// No policy function reads a table that has a policy.
-    pub(super) fn check_policy_functions(&self) -> Result<()> {
-        let functions: BTreeSet<ObjectId> = self.snapshot.all_relations().flat_map(|relation| policy_functions(relation)).collect();
+    /// The functions, which policies now call, are there and read no table that has a policy itself.
+    pub(super) fn check_policy_functions(&self, functions: impl IntoIterator<Item = ObjectId>) -> Result<()> {
         for function in functions {
-            let governed = |id: &ObjectId| self.snapshot.relation_by_id(*id).is_some_and(|relation| has_policy(relation));
-            if reached_from(&self.snapshot, function).iter().any(governed) {
-                let name = self.snapshot.full_name(function);
+            let name = &self.snapshot.function_by_id(function).ok_or_else(Change::gone)?.name;
+            if self.reads_governed(function) {
                 return Err(Error::new(
                     ErrorKind::InvalidObjectDefinition,
                     format!("policy function {name} reads a table that has a policy"),
@@ -94,6 +93,24 @@ impl Change {
             }
         }
         Ok(())
+    }
+
+    /// After the text of `id` has changed: the policies that use it still read no table that has a policy itself.
+    pub(super) fn check_policies_over(&self, id: ObjectId) -> Result<()> {
+        if !self.reads_governed(id) || !self.snapshot.is_used_by_policy(id) {
+            return Ok(());
+        }
+        let name = self.snapshot.name_of(id).unwrap_or_default();
+        Err(Error::new(
+            ErrorKind::InvalidObjectDefinition,
+            format!("\"{name}\" is used by a policy, and would read a table that has a policy"),
+        )
+        .with_detail("A row filter or column mask may only read tables without policies."))
+    }
+
+    fn reads_governed(&self, id: ObjectId) -> bool {
+        let governed = |id: &ObjectId| self.snapshot.relation_by_id(*id).is_some_and(|relation| has_policy(relation));
+        reached_from(&self.snapshot, id).iter().any(governed)
     }
 
     /// The text of `id` does not lead back to `id`.

@@ -236,7 +236,7 @@ pub(super) mod tests {
         }));
         let removals = vec![
             renamed,
-            Write::RemoveGrant { grantee: PUBLIC, securable: TABLE, privilege: Privilege::Select },
+            Write::RemoveGrant(GrantKey { grantee: PUBLIC, securable: TABLE, privilege: Privilege::Select, grantor: USER }),
             Write::RemoveMember { group: GROUP, member: USER },
             Write::RemoveToken(TOKEN),
             Write::RemoveOrphan(ObjectId(16393)),

@@ -108,7 +108,8 @@ impl Table {
     pub(super) const fn key_length(self) -> usize {
         match self {
             Table::Membership => 2,
-            Table::Grant | Table::Setting => 3,
+            Table::Grant => 4,
+            Table::Setting => 3,
             Table::Principal
             | Table::Token
             | Table::StorageCredential
@@ -340,9 +341,10 @@ pub(in crate::catalog) fn of(write: &Write) -> Result<RowWrite> {
         Write::RemoveMember { group, member } => {
             Ok(RowWrite::Remove { table: Table::Membership, key: vec![integer(*group), integer(*member)] })
         }
-        Write::RemoveGrant { grantee, securable, privilege } => {
-            Ok(RowWrite::Remove { table: Table::Grant, key: vec![integer(*grantee), integer(*securable), text(privilege.name())] })
-        }
+        Write::RemoveGrant(key) => Ok(RowWrite::Remove {
+            table: Table::Grant,
+            key: vec![integer(key.grantee), integer(key.securable), text(key.privilege.name()), integer(key.grantor)],
+        }),
     }
 }
 

@@ -189,7 +189,10 @@ fn has_database_privilege(context: &FunctionContext, principal: ObjectId, databa
         }
         other => {
             let oid = ObjectId(object(context, RegKind::Class, other)?);
-            let Some(catalog) = context.snapshot.catalog_by_id(oid) else { return Ok(Datum::Null) };
+            let catalog = context.snapshot.catalog_by_id(oid);
+            let Some(catalog) = catalog.filter(|catalog| context.snapshot.visible(context.principal, catalog.id)) else {
+                return Ok(Datum::Null);
+            };
             catalog
         }
     };

@@ -290,6 +290,7 @@ fn commands() -> Vec<(&'static str, Command)> {
                 on: on(K::Table, "c.s.t"),
                 principals: vec!["team".into()],
                 grant_option_only: false,
+                cascade: false,
             },
         ),
         ("SHOW GRANTS ON t", Command::ShowGrants { on: on(K::Table, "c.s.t"), principal: None }),
