@@ -39,7 +39,7 @@ impl Binder<'_> {
             return Ok(known);
         }
         if self.policy {
-            return Err(inapplicable(relation, Error::internal("a policy function reads a table that has policies itself")));
+            return Err(self.inapplicable(relation, Error::internal("a policy function reads a table that has policies itself")));
         }
         let volatile = self.world.shared.borrow().volatile;
         let binder = Binder {
@@ -48,7 +48,7 @@ impl Binder<'_> {
             path: super::names::SearchPath::empty(&self.world.scope.functions),
             ..self.copy()
         };
-        let bound = binder.bind_policies(relation, schema).map_err(|error| inapplicable(relation, error))?;
+        let bound = binder.bind_policies(relation, schema).map_err(|error| self.inapplicable(relation, error))?;
         self.world.shared.borrow_mut().volatile = volatile;
         let bound = Arc::new(bound);
         self.world.shared.borrow_mut().policies.insert(key, Arc::clone(&bound));
@@ -115,16 +115,19 @@ impl Binder<'_> {
         self.world.scope.snapshot().function_by_id(id).map(Arc::clone).ok_or_else(|| Error::internal("a policy function is gone"))
     }
 
+    /// Fail closed: no row of the table is read, and nothing of the policy is told; nor the table, where a view reads it for somebody who
+    /// does not know of it.
+    fn inapplicable(&self, relation: &Relation, cause: Error) -> Error {
+        let known = self.path.may_see(self.world.scope.functions.principal, relation.id);
+        let table = if known { format!("table \"{}\"", relation.name) } else { "a table".to_string() };
+        Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy of {table} cannot be applied"))
+            .with_hint("Ask the owner of the table to look at its row filter and its masks.")
+            .with_source(cause)
+    }
+
     fn copy(&self) -> Self {
         Binder { world: self.world, by: self.by, path: self.path.clone(), active: self.active.clone(), policy: self.policy }
     }
-}
-
-/// Fail closed: no row of the table is read, and nothing of the policy is told.
-fn inapplicable(relation: &Relation, cause: Error) -> Error {
-    Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy of table \"{}\" cannot be applied", relation.name))
-        .with_hint("Ask the owner of the table to look at its row filter and its masks.")
-        .with_source(cause)
 }
 
 fn column_called(columns: &[Output], name: &str) -> Result<Typed> {

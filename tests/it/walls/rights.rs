@@ -175,10 +175,16 @@ async fn a_view_or_function_is_lent_to_nobody_before_the_commit() {
     .await;
     run(&admin, "ALTER TABLE hr.raw OWNER TO eve").await;
     for statements in [
-        &["BEGIN; CREATE OR REPLACE VIEW pub.v AS SELECT id, ssn FROM hr.raw", "SELECT * FROM pub.v"][..],
-        &["BEGIN; CREATE VIEW pub.w AS SELECT id, ssn FROM hr.raw; ALTER VIEW pub.w OWNER TO gina", "SELECT * FROM pub.w"],
         &[
-            "BEGIN; CREATE OR REPLACE FUNCTION pub.f(i int) RETURNS text RETURN (SELECT max(r.ssn) FROM hr.raw r)",
+            "BEGIN; GRANT SELECT ON hr.raw TO admin; CREATE OR REPLACE VIEW pub.v AS SELECT id, ssn FROM hr.raw",
+            "SELECT * FROM pub.v",
+        ][..],
+        &[
+            "BEGIN; GRANT SELECT ON hr.raw TO admin; CREATE VIEW pub.w AS SELECT id, ssn FROM hr.raw; ALTER VIEW pub.w OWNER TO gina",
+            "SELECT * FROM pub.w",
+        ],
+        &[
+            "BEGIN; GRANT SELECT ON hr.raw TO admin; CREATE OR REPLACE FUNCTION pub.f(i int) RETURNS text RETURN (SELECT max(r.ssn) FROM hr.raw r)",
             "SELECT pub.f(1)",
         ],
     ] {
@@ -193,6 +199,7 @@ async fn a_table_made_where_a_dropped_ones_files_lie_is_not_read_before_the_comm
     let (_server, admin) = warehouse().await;
     let files = tempfile::tempdir().unwrap();
     let url = format!("file://{}/t", files.path().display());
+    run(&admin, &format!("CREATE EXTERNAL LOCATION lake URL 'file://{}'", files.path().display())).await;
     run(&admin, &format!("CREATE TABLE hr.outside (id int, ssn text) USING DELTA LOCATION '{url}'")).await;
     run(&admin, "INSERT INTO hr.outside VALUES (1, 'secret-1'); ALTER TABLE hr.outside SET ROW FILTER hr.officer ON (id)").await;
     let again = format!("CREATE TABLE hr.again USING DELTA LOCATION '{url}'");
