@@ -141,7 +141,8 @@ impl Reached {
         let relation = match task.path.relation(&reference.parts) {
             Some(FoundRelation::System(_)) => return Ok(()),
             Some(FoundRelation::Relation(relation)) if task.path.may_see(task.reader, relation.id) => relation,
-            _ => return Err(undefined_relation(&reference.parts, reference.span)),
+            _ if task.depth == 0 => return Err(undefined_relation(&reference.parts, reference.span)),
+            found => return Err(unreadable_for_owner(found.as_ref(), task, scope)),
         };
         scope.snapshot().check_settled(relation.id).map_err(|error| at(error, reference.span))?;
         match &relation.kind {
@@ -244,6 +245,18 @@ pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope) -> Result<AsO
             Err(Error::unsupported("this form of time travel").with_hint("Use VERSION AS OF n or TIMESTAMP AS OF expression."))
         }
     }
+}
+
+/// The owner of a stored text may not know of what it names, or it is gone. The session learns its name only if it is no secret to it.
+fn unreadable_for_owner(found: Option<&FoundRelation>, task: &Task, scope: &Scope) -> Error {
+    let name = match found {
+        Some(FoundRelation::Relation(relation)) if task.path.may_see(scope.functions.principal, relation.id) => {
+            format!("table {}", relation.name)
+        }
+        _ => "an object that a view or function reads".to_string(),
+    };
+    Error::new(ErrorKind::Denied, format!("permission denied for {name}"))
+        .with_detail("The owner of the view or function that reads it lacks the privilege.")
 }
 
 /// A view's text.

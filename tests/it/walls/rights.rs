@@ -73,13 +73,13 @@ async fn a_transaction_reads_nothing_that_it_has_opened_itself() {
         &admin,
         "CREATE GROUP owners; CREATE TABLE hr.acl (login text); CREATE FUNCTION hr.listed(id int) RETURNS boolean \
          RETURN EXISTS (SELECT 1 FROM hr.acl a WHERE a.login = current_user); \
-         CREATE TABLE hr.listed_people (id int, ssn text); INSERT INTO hr.listed_people VALUES (1, 'secret-1'); \
+         CREATE TABLE hr.listed_people (id int, ssn text); \
          ALTER TABLE hr.listed_people SET ROW FILTER hr.listed ON (id); \
          CREATE FUNCTION hr.lend(x int) RETURNS text RETURN (SELECT max(r.ssn) FROM hr.raw r WHERE r.id = x); \
-         CREATE VIEW hr.lent AS SELECT id FROM hr.raw; CREATE TABLE mia.own (id int); GRANT SELECT ON mia.own TO mia; \
-         ALTER TABLE mia.own OWNER TO mia",
+         CREATE VIEW hr.lent AS SELECT id FROM hr.raw;",
     )
     .await;
+    run(&admin, "INSERT INTO hr.listed_people VALUES (1, 'secret-1')").await;
     let open = "BEGIN; GRANT SELECT ON hr.people TO {me}; GRANT USAGE ON SCHEMA hr TO {me}";
     let attempts: &[(&str, &[&str])] = &[
         (
@@ -201,7 +201,8 @@ async fn a_table_made_where_a_dropped_ones_files_lie_is_not_read_before_the_comm
     let url = format!("file://{}/t", files.path().display());
     run(&admin, &format!("CREATE EXTERNAL LOCATION lake URL 'file://{}'", files.path().display())).await;
     run(&admin, &format!("CREATE TABLE hr.outside (id int, ssn text) USING DELTA LOCATION '{url}'")).await;
-    run(&admin, "INSERT INTO hr.outside VALUES (1, 'secret-1'); ALTER TABLE hr.outside SET ROW FILTER hr.officer ON (id)").await;
+    run(&admin, "INSERT INTO hr.outside VALUES (1, 'secret-1')").await;
+    run(&admin, "ALTER TABLE hr.outside SET ROW FILTER hr.officer ON (id)").await;
     let again = format!("CREATE TABLE hr.again USING DELTA LOCATION '{url}'");
     let answer = answers(&admin, &["BEGIN", "DROP TABLE hr.outside", &again, "SELECT * FROM hr.again"]).await;
     assert!(!answer.contains("secret"), "{answer}");
@@ -274,7 +275,8 @@ async fn what_a_policy_is_made_of_is_replaced_and_taken_over_by_those_who_manage
     for drop in ["DROP FUNCTION lib.inner CASCADE", "DROP FUNCTION lib.outer CASCADE"] {
         assert_eq!(sqlstate(&mallory, drop).await, "2BP01", "{drop}");
     }
-    assert_eq!(rows(&mallory, "SELECT * FROM hr.plain").await.len(), 0);
+    let closed = transcript(&mallory, "SELECT * FROM hr.plain").await;
+    assert!(!closed.contains("secret") && !closed.contains("acl"), "{closed}");
     run(&admin, "GRANT MANAGE ON TABLE hr.plain TO mallory").await;
     run(&mallory, "CREATE OR REPLACE FUNCTION lib.inner(who text) RETURNS boolean RETURN true").await;
     assert_eq!(rows(&mallory, "SELECT * FROM hr.plain").await.len(), 2);
@@ -524,7 +526,7 @@ async fn the_search_path_passes_over_what_is_hidden() {
         assert_eq!(rows(&mallory, visible).await, [[Some("t".to_string())]], "{visible}");
     }
     run(&mallory, "CREATE TABLE made (a int); CREATE VIEW v AS SELECT f(a) AS a FROM t").await;
-    assert_eq!(rows(&mallory, "SELECT a FROM mal.v, mal.made").await.len(), 0);
+    assert_eq!(rows(&mallory, "SELECT v.a FROM mal.v, mal.made").await.len(), 0);
     // A schema that may not be entered does not take what is made either, as in PostgreSQL.
     run(&admin, "GRANT SELECT ON vault.w TO mallory").await;
     run(&mallory, "CREATE TABLE made2 (a int)").await;
