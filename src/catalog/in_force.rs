@@ -109,9 +109,8 @@ impl CatalogSnapshot {
         if Arc::ptr_eq(&self.grants, &committed.grants) {
             return;
         }
-        let same = |one: &Grant, other: &Grant| {
-            (one.grantee, one.privilege, one.grantor) == (other.grantee, other.privilege, other.grantor)
-        };
+        // The grantor is another when the draft has given the object to another owner.
+        let same = |one: &Grant, other: &Grant| (one.grantee, one.privilege) == (other.grantee, other.privilege);
         let grants = self.grants.iter().map(|(id, drafted)| {
             let left = |old: &&Grant| drafted.iter().any(|new| same(old, new));
             let kept = || committed.grants_on(*id).filter(left).cloned().collect::<Vec<_>>();
