@@ -63,7 +63,7 @@ impl Sessions {
         self.live.lock().get(&pid).cloned()
     }
 
-    /// Ends the sessions of users who are gone, or may not log in any more: running statements are cancelled, connections closed.
+    /// Ends the sessions of users who are gone, or may not log in any more: running statements end, connections are closed.
     ///
     /// Costs a walk over the live sessions for each new state of the catalog.
     pub fn end_without_login(&self, snapshot: &CatalogSnapshot) {
@@ -71,7 +71,6 @@ impl Sessions {
             return;
         }
         for session in self.live.lock().values().filter(|session| !snapshot.may_log_in(session.principal)) {
-            session.cancel.cancel();
             session.terminate.cancel();
         }
     }
