@@ -200,7 +200,7 @@ impl Session {
         match command::run(command, &context).await? {
             CommandOutcome::Done { tag, notices, warnings } => {
                 self.notices.extend(notices.into_iter().map(Notice::notice));
-                self.notices.extend(warnings.into_iter().map(|(sqlstate, text)| Notice::warning(sqlstate, &text)));
+                self.notices.extend(warnings.into_iter().map(|(sqlstate, text)| Notice::warning(sqlstate, text)));
                 Ok(Outcome::Done { tag })
             }
             CommandOutcome::CopyIn(target) => Ok(Outcome::CopyIn(target)),
