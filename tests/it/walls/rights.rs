@@ -164,7 +164,7 @@ async fn a_transaction_reads_nothing_that_it_has_opened_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_or_function_is_lent_to_nobody_before_the_commit() {
-    let (server, admin) = warehouse().await;
+    let (_server, admin) = warehouse().await;
     run(
         &admin,
         "CREATE SCHEMA pub; GRANT USE SCHEMA ON SCHEMA pub TO public; GRANT SELECT ON hr.raw TO gina; \
@@ -264,7 +264,7 @@ async fn what_a_policy_is_made_of_is_replaced_and_taken_over_by_those_who_manage
         assert_eq!(sqlstate(&mallory, takeover).await, "42501", "{takeover}");
     }
     // Its owner changes it no more than others.
-    run(&admin, "ALTER FUNCTION lib.inner OWNER TO mallory; ALTER VIEW lib.allowed OWNER TO mallory").await;
+    run(&admin, "GRANT EXECUTE ON FUNCTION lib.inner TO admin; ALTER FUNCTION lib.inner OWNER TO mallory; ALTER VIEW lib.allowed OWNER TO mallory").await;
     for replace in [
         "CREATE OR REPLACE FUNCTION lib.inner(who text) RETURNS boolean RETURN true",
         "CREATE OR REPLACE VIEW lib.allowed AS SELECT current_user AS login",
