@@ -1,5 +1,5 @@
 //! How plans are made: DataFusion's own rules, our settings, and rules of ours: integers do not wrap, functions do not build
-//! values without bound, expressions do not grow without bound, constants fail before there are rows. Every rule stops when its plan is no longer wanted.
+//! values without bound, expressions do not grow without bound, constants fail before there are rows, operators take turns. Every rule stops when its plan is no longer wanted.
 //!
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
@@ -9,6 +9,8 @@ mod growth;
 mod interruptible;
 mod null_equal;
 mod output_cap;
+mod turns;
+mod window_turns;
 
 use std::sync::Arc;
 
@@ -28,11 +30,14 @@ use failing_constants::FailingConstants;
 use growth::BoundedGrowth;
 use interruptible::interruptible;
 use null_equal::{NullEqualKeys, PlainKeys};
+use turns::TakeTurns;
+use window_turns::WindowTurns;
 
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) use checked_arithmetic::CheckedArithmetic;
 pub(super) use output_cap::OutputCap;
+pub(super) use turns::Turns;
 
 /// The state that every statement's state is a copy of.
 pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
@@ -54,6 +59,7 @@ fn analyzer_rules(options: &EngineOptions) -> Vec<Arc<dyn AnalyzerRule + Send + 
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(OutputCap::new(options.function_output.as_usize())));
+    rules.push(Arc::new(WindowTurns));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 
@@ -68,7 +74,10 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    interruptible(PhysicalOptimizer::new().rules).map(|rule| rule as _).collect()
+    let mut rules = PhysicalOptimizer::new().rules;
+    // The last: what it puts in says nothing to the others.
+    rules.push(Arc::new(TakeTurns));
+    interruptible(rules).map(|rule| rule as _).collect()
 }
 
 fn config(options: &EngineOptions) -> Result<SessionConfig> {
