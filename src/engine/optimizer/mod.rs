@@ -9,6 +9,7 @@ mod growth;
 mod interruptible;
 mod null_equal;
 mod output_cap;
+mod single_keys;
 mod turns;
 mod window_turns;
 
@@ -30,6 +31,7 @@ use failing_constants::FailingConstants;
 use growth::BoundedGrowth;
 use interruptible::interruptible;
 use null_equal::{NullEqualKeys, PlainKeys};
+use single_keys::SingleKeys;
 use turns::TakeTurns;
 use window_turns::WindowTurns;
 
@@ -70,6 +72,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         *rule = Arc::clone(&plain_keys) as _;
     }
     rules.insert(0, Arc::new(FailingConstants));
+    rules.push(Arc::new(SingleKeys));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 
