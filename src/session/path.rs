@@ -199,7 +199,7 @@ impl Session {
         self.transaction.note_query();
         match command::run(command, &context).await? {
             CommandOutcome::Done { tag, notices } => {
-                self.notices.extend(notices.into_iter().map(Notice::notice));
+                self.notices.extend(notices.into_iter().map(Notice::notice).collect());
                 Ok(Outcome::Done { tag })
             }
             CommandOutcome::CopyIn(target) => Ok(Outcome::CopyIn(target)),

@@ -50,11 +50,11 @@ impl Session {
             SessionStatement::Discard(discarded) => self.discard(*discarded),
             SessionStatement::Listen(channel) => {
                 channels::check(channel, "")?;
-                self.mailbox.lock().listen(self.catalog_id(), channel);
+                self.mailbox.lock().listen(self.catalog_id(), channel)?;
                 Ok(Outcome::done("LISTEN"))
             }
             SessionStatement::Unlisten(channel) => {
-                self.mailbox.lock().unlisten(self.catalog_id(), channel.as_deref());
+                self.mailbox.lock().unlisten(self.catalog_id(), channel.as_deref())?;
                 Ok(Outcome::done("UNLISTEN"))
             }
             SessionStatement::Notify { channel, payload } => {

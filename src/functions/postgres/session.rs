@@ -266,7 +266,7 @@ fn key(call: &Call<'_>) -> Result<AdvisoryKey> {
 }
 
 fn try_lock(call: &Call<'_>, shared: bool, transaction: bool) -> Result<Datum> {
-    Ok(Datum::Bool(control(call)?.try_lock(AdvisoryRequest { key: key(call)?, shared, transaction })))
+    Ok(Datum::Bool(control(call)?.try_lock(AdvisoryRequest { key: key(call)?, shared, transaction })?))
 }
 
 fn unlock(call: &Call<'_>, shared: bool) -> Result<Datum> {
