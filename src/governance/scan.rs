@@ -32,14 +32,19 @@ use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_expr::conjunction;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
-use datafusion::physical_plan::execution_plan::{ReplaceChildrenOptions, reset_plan_states};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType, reset_plan_states,
+};
 use datafusion::physical_plan::filter_pushdown::{
     ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
 use futures::StreamExt;
 
 use super::leakproof::Leakproof;
@@ -182,6 +187,8 @@ impl TableProvider for GovernedTable {
         };
         let schema = Arc::new(self.schema.project(&projection)?);
         let inner = state.create_physical_plan(&self.inner_plan(&projection, filters)?).await?;
+        let partitions = state.config().target_partitions();
+        let inner = at_most(partitions, inner)?;
         let inner = match limit {
             // Above the policy, so that hidden rows do not count.
             Some(limit) => Arc::new(LocalLimitExec::new(inner, limit)),
@@ -192,7 +199,7 @@ impl TableProvider for GovernedTable {
             None => None,
         };
         let statistics = Arc::new(statistics(visible.as_deref(), &self.masks, !filters.is_empty(), limit, &schema));
-        Ok(Arc::new(GovernedScan::new(self.name.clone(), inner, schema, statistics, Arc::clone(&self.leakproof))))
+        Ok(Arc::new(GovernedScan::new(self.name.clone(), inner, schema, partitions, statistics, Arc::clone(&self.leakproof))))
     }
 }
 
@@ -212,27 +219,35 @@ impl fmt::Debug for GovernedScan {
 }
 
 impl GovernedScan {
-    /// Neither orderings nor equivalences of the inner plan come out: they would tell constants of the policy.
+    /// Nothing of the inner plan comes out. Its orderings and equivalences would tell constants of the policy, its number of partitions how
+    /// many files are read, and whether it is cooperative that a predicate contradicts the policy. So the leaf always has `partitions` of
+    /// them, of which some may be empty, and is cooperative: the inner plan was made so when it was planned.
     fn new(
         name: String,
         inner: Arc<dyn ExecutionPlan>,
         schema: SchemaRef,
+        partitions: usize,
         statistics: Arc<Statistics>,
         leakproof: Arc<Leakproof>,
     ) -> Self {
-        let partitions = inner.properties().output_partitioning().partition_count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(partitions),
-            inner.properties().emission_type,
-            inner.properties().boundedness,
+            EmissionType::Incremental,
+            Boundedness::Bounded,
         )
-        .with_scheduling_type(inner.properties().scheduling_type);
+        .with_scheduling_type(SchedulingType::Cooperative);
         Self { name, inner, properties: Arc::new(properties), statistics, leakproof }
     }
 
     fn with_inner(&self, inner: Arc<dyn ExecutionPlan>) -> Self {
-        Self::new(self.name.clone(), inner, self.schema(), Arc::clone(&self.statistics), Arc::clone(&self.leakproof))
+        Self {
+            name: self.name.clone(),
+            inner,
+            properties: Arc::clone(&self.properties),
+            statistics: Arc::clone(&self.statistics),
+            leakproof: Arc::clone(&self.leakproof),
+        }
     }
 
     /// The inner plan, for tests of its shape.
@@ -297,6 +312,9 @@ impl ExecutionPlan for GovernedScan {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
+        if partition >= partition_count(&self.inner) {
+            return Ok(Box::pin(EmptyRecordBatchStream::new(schema)));
+        }
         let declared = Arc::clone(&schema);
         let batches = self.inner.execute(partition, context)?.map(move |batch| declare(batch?, &declared));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
@@ -326,8 +344,23 @@ impl ExecutionPlan for GovernedScan {
             return Ok(refused);
         }
         let inner = push_into(&self.inner, conjunction(admitted), config)?;
+        if partition_count(&inner) > partition_count(&self.inner) {
+            return internal_err!("a run-time filter changed the partitions of a governed scan");
+        }
         Ok(refused.with_updated_node(Arc::new(self.with_inner(inner))))
     }
+}
+
+fn partition_count(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    plan.properties().output_partitioning().partition_count()
+}
+
+/// `plan` in no more than so many partitions.
+fn at_most(partitions: usize, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    if partition_count(&plan) <= partitions {
+        return Ok(plan);
+    }
+    Ok(Arc::new(RepartitionExec::try_new(plan, Partitioning::RoundRobinBatch(partitions))?))
 }
 
 /// The same rows under the declared schema: names, nullability and SQL types as the outer plan was bound to them.

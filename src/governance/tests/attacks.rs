@@ -233,6 +233,31 @@ async fn only_leakproof_predicates_are_inside_and_nothing_of_the_policy_is_outsi
     assert!(!outer.contains("XXX") && !outer.contains("id@0 < 5") && !outer.contains("DataSource"), "{outer}");
 }
 
+/// A predicate that contradicts the policy's own constant leaves nothing to read inside: the outer plan must not tell.
+#[tokio::test]
+async fn the_outer_plan_has_one_shape_whatever_is_inside() {
+    let (_, inside) = plans("SELECT salary FROM t WHERE id = 7").await;
+    assert!(inside.contains("EmptyExec"), "no contradiction inside: {inside}");
+    for query in ["SELECT salary FROM t WHERE id = $", "SELECT owner, count(*) FROM t WHERE id = $ GROUP BY owner ORDER BY owner"] {
+        let ((hidden, _), (visible, _)) = (plans(&query.replace('$', "7")).await, plans(&query.replace('$', "3")).await);
+        assert_eq!(hidden, visible, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_leaf_has_as_many_partitions_as_asked_for_whatever_is_inside() {
+    let all = rows(false, false);
+    for inside in [1, 3, 7] {
+        let batches = (0..inside).map(|_| vec![all.clone()]).collect();
+        let raw_table = Arc::new(MemTable::try_new(all.schema(), batches).unwrap());
+        let context = caller(governed(raw_table, &all.schema(), Some(raw("id").lt(lit(5_i64)))), false, 3);
+        let plan = context.sql("SELECT id FROM t").await.unwrap().create_physical_plan().await.unwrap();
+        assert_eq!(find_scan(&plan).unwrap().properties().output_partitioning().partition_count(), 3);
+        let counted = outcome(&context, "SELECT count(*) FROM t").await;
+        assert!(counted.contains(&(5 * inside).to_string()), "{inside}: {counted}");
+    }
+}
+
 #[tokio::test]
 async fn the_inner_plan_reads_the_columns_it_needs_and_no_others() {
     let (_, inner) = plans("SELECT salary FROM t WHERE salary > 3000").await;
