@@ -88,14 +88,15 @@ pub(super) async fn target(copy: &CopyIn, context: &CommandContext) -> Result<Co
     }
     let schema = target.snapshot.schema();
     let chosen: Vec<usize> = if copy.table.columns.is_empty() {
-        (0..schema.fields().len()).collect()
+        target.known().to_vec()
     } else {
         let chosen = copy.table.columns.iter().map(|column| target.column(column)).collect::<Result<_>>()?;
         refuse_repeated(&copy.table.columns)?;
         chosen
     };
-    let all: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let copied: Vec<&str> = chosen.iter().filter_map(|column| all.get(*column).copied()).collect();
+    let name = |column: &usize| schema.field(*column).name().as_str();
+    let all: Vec<&str> = target.known().iter().map(name).collect();
+    let copied: Vec<&str> = chosen.iter().map(name).collect();
     let of_table = Some((target.relation.name.as_str(), all.as_slice()));
     let force_not_null = copy.force_not_null.flags("FORCE_NOT_NULL", &copied, of_table)?;
     let force_null = copy.force_null.flags("FORCE_NULL", &copied, of_table)?;

@@ -17,6 +17,7 @@
 
 mod assign;
 mod block;
+mod columns;
 mod copy;
 mod dcl;
 mod ddl;
@@ -63,6 +64,7 @@ use crate::sql::{Limits, Scope};
 use names::Names;
 
 pub use block::{Block, CatalogWriter, MadeTable};
+pub use columns::learn_read;
 pub use copy::{CopyColumn, CopyLoad, CopyRows, CopySource, CopyTarget};
 pub use table::remove_orphans;
 pub use tag::effect;

@@ -1,10 +1,12 @@
 //! Row filters and column masks.
 //!
 //! A policy is checked when it is set: its function exists, the caller may call it, its types are exactly those of the columns (an
-//! implicit cast could open a filter), and it depends on nothing that its caller could choose. What fails later fails closed.
+//! implicit cast could open a filter), and it depends on nothing that its caller could choose. What fails later fails closed. Each of these
+//! statements looks at the newest version of the table first: its columns are those that it is about (`columns`).
 
 use datafusion::sql::sqlparser::ast;
 
+use super::columns::Newest;
 use super::{CommandContext, CommandOutcome, query, stored};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::privilege::Privilege;
@@ -41,10 +43,13 @@ pub(super) async fn set_row_filter(
 ) -> Result<CommandOutcome> {
     context.authorize(command)?;
     check_constant_for_the_session(function, context).await?;
+    let newest = Newest::of(context.names().relation(table)?, context).await;
     context
         .metastore
         .write(|change| {
             context.authorize_in(command, change.snapshot())?;
+            let id = context.names_in(change.snapshot()).relation(table)?.id;
+            newest.learn(id, change)?;
             let names = context.names_in(change.snapshot());
             let (relation, function) = (names.relation(table)?, names.function(function)?);
             check_is_table(relation)?;
@@ -59,6 +64,8 @@ pub(super) async fn set_row_filter(
 }
 
 pub(super) async fn drop_row_filter(command: &Command, table: &Name, context: &CommandContext) -> Result<CommandOutcome> {
+    context.authorize(command)?;
+    let newest = Newest::of(context.names().relation(table)?, context).await;
     context
         .metastore
         .write(|change| {
@@ -66,6 +73,7 @@ pub(super) async fn drop_row_filter(command: &Command, table: &Name, context: &C
             let relation = context.names_in(change.snapshot()).relation(table)?;
             check_is_table(relation)?;
             let table = relation.id;
+            newest.learn(table, change)?;
             change.set_row_filter(table, None)
         })
         .await?;
@@ -82,10 +90,13 @@ pub(super) async fn set_mask(
 ) -> Result<CommandOutcome> {
     context.authorize(command)?;
     check_constant_for_the_session(function, context).await?;
+    let newest = Newest::of(context.names().relation(table)?, context).await;
     context
         .metastore
         .write(|change| {
             context.authorize_in(command, change.snapshot())?;
+            let id = context.names_in(change.snapshot()).relation(table)?.id;
+            newest.learn(id, change)?;
             let names = context.names_in(change.snapshot());
             let (relation, function) = (names.relation(table)?, names.function(function)?);
             let mask = checked_mask(relation, column, function, using, change.snapshot(), context)?;
@@ -97,6 +108,8 @@ pub(super) async fn set_mask(
 }
 
 pub(super) async fn drop_mask(command: &Command, table: &Name, column: &str, context: &CommandContext) -> Result<CommandOutcome> {
+    context.authorize(command)?;
+    let newest = Newest::of(context.names().relation(table)?, context).await;
     context
         .metastore
         .write(|change| {
@@ -104,6 +117,7 @@ pub(super) async fn drop_mask(command: &Command, table: &Name, column: &str, con
             let relation = context.names_in(change.snapshot()).relation(table)?;
             check_is_table(relation)?;
             let table = relation.id;
+            newest.learn_for_certain(table, change)?;
             change.set_mask(table, column, None)
         })
         .await?;

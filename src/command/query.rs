@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
 
-use super::CommandContext;
+use super::{CommandContext, columns};
 use crate::catalog::types::SqlType;
 use crate::engine::{Engine, ResultStream};
 use crate::error::{Error, Result};
@@ -26,6 +26,7 @@ pub(super) async fn bind_to(
 ) -> Result<BoundQuery> {
     let scope = &context.scope;
     let resolved = Engine::cancellable(&context.cancel, sql::resolve(query, scope, &context.lake)).await?;
+    columns::learn_read(&resolved, context.metastore.metastore(), &context.lake).await;
     let (query, scope, types, targets) = (query.clone(), scope.clone(), types.to_vec(), targets.to_vec());
     let bind = move || sql::bind_to(&query, &resolved, &scope, &types, &targets);
     context.engine.on_planner(bind).await?

@@ -142,7 +142,7 @@ pub(super) fn column_entries(columns: impl Iterator<Item = (String, SqlType)>) -
         let sql_type = if matches!(sql_type, SqlType::Unknown | SqlType::Void) { SqlType::Text } else { sql_type };
         let number = i16::try_from(index + 1)
             .map_err(|_| Error::new(ErrorKind::ProgramLimit, format!("relations have at most {} columns", i16::MAX)))?;
-        entries.push(ColumnEntry { number, name, sql_type, nullable: true, comment: None });
+        entries.push(ColumnEntry { number, name, sql_type, nullable: true, comment: None, physical_name: None });
     }
     Ok(entries)
 }

@@ -379,7 +379,7 @@ impl Check<'_> {
             .snapshot
             .relation_by_id(id)
             .and_then(|relation| relation.table())
-            .is_some_and(|table| table.row_filter.is_some() || !table.column_masks.is_empty());
+            .is_some_and(|table| table.row_filter.is_some() || table.has_masks());
         if has_policy {
             return Err(must_manage(self.snapshot, id));
         }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -50,6 +50,7 @@ use futures::StreamExt;
 use super::leakproof::Leakproof;
 use super::visible_rows::{statistics, visible_rows};
 use crate::lake::TableSnapshot;
+use crate::sql::BoundPolicies;
 use crate::sql::bind::unnested;
 
 /// Qualifier of the raw scan in the inner plan. Policies are bound to it; no caller can write it.
@@ -92,7 +93,7 @@ impl GovernedTable {
         row_filter: Option<Expr>,
         masks: BTreeMap<String, Expr>,
     ) -> Result<Self> {
-        let schema = masked_schema(schema, &masks);
+        let schema = BoundPolicies { row_filter: None, masks: masks.clone() }.masked(schema);
         let leakproof = Arc::new(Leakproof::new(&schema, masks.keys().cloned())?);
         Ok(Self { name, raw, snapshot, schema, row_filter, masks, leakproof })
     }
@@ -128,17 +129,6 @@ impl GovernedTable {
         let typed = value.cast_to(field.data_type(), input.schema().as_ref())?;
         Ok(typed.alias(field.name()))
     }
-}
-
-/// Masks may give NULL where the column itself never does.
-fn masked_schema(schema: &SchemaRef, masks: &BTreeMap<String, Expr>) -> SchemaRef {
-    if schema.fields().iter().all(|field| field.is_nullable() || !masks.contains_key(field.name())) {
-        return Arc::clone(schema);
-    }
-    let fields = schema.fields().iter().map(|field| {
-        if masks.contains_key(field.name()) { Arc::new(field.as_ref().clone().with_nullable(true)) } else { Arc::clone(field) }
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 /// The caller's predicate over the raw scan's columns.

@@ -135,11 +135,12 @@ impl Residents {
             return Ok(Arc::clone(newest));
         }
         if version > newest.version() {
+            // Not which one is the newest: that tells a reader of commits with rows that a policy hides.
             return Err(Error::new(
                 ErrorKind::InvalidParameter,
                 format!("version {version} of table \"{}\" does not exist", table.name),
             )
-            .with_detail(format!("The newest version is {}.", newest.version())));
+            .with_hint("DESCRIBE HISTORY shows the versions to those who manage the table."));
         }
         let key = Key::Version(newest.store.number(), table.id, version);
         if let Some(resident) = self.cache.get(&key).await
@@ -192,7 +193,10 @@ async fn advance(
             Err(error) if error.kind() == ErrorKind::DataCorrupted => load::load(&table, &store, &shared.io, None)?,
             Err(error) => return Err(error),
         };
-        TableSnapshot::new(&table, store, loaded, Arc::clone(&shared.deletion_vectors), Arc::clone(&base.row_counts))
+        // What was found about a column is told by its name, which may be another column's now.
+        let same_columns = loaded.columns == base.loaded.columns;
+        let row_counts = if same_columns { Arc::clone(&base.row_counts) } else { Arc::default() };
+        TableSnapshot::new(&table, store, loaded, Arc::clone(&shared.deletion_vectors), row_counts)
     })
     .await
 }

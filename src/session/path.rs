@@ -118,6 +118,7 @@ impl Session {
     /// Names and types; outside world first, then pure on a thread with a deep stack.
     async fn bind(&self, query: &ast::Query, scope: &Scope, types: &[Option<SqlType>]) -> Result<BoundQuery> {
         let resolved = self.unless_cancelled(sql::resolve(query, scope, &self.services.lake)).await?;
+        command::learn_read(&resolved, &self.services.metastore, &self.services.lake).await;
         self.bind_resolved(query, resolved, scope, types).await
     }
 
@@ -145,6 +146,7 @@ impl Session {
         if let Some(bound) = remembered.get(scope, &resolved, types) {
             return Ok(bound);
         }
+        command::learn_read(&resolved, &self.services.metastore, &self.services.lake).await;
         let bound = self.bind_resolved(query, resolved.clone(), scope, types).await?;
         remembered.put(scope, &resolved, &bound);
         Ok(bound)

@@ -23,7 +23,7 @@ pub use limits::Limits;
 pub use parser::parse;
 pub use redact::redact;
 pub use remembered::Remembered;
-pub use resolve::{Resolved, resolve, resolve_expression, table_ref};
+pub use resolve::{Resolved, known_columns, resolve, resolve_expression, table_ref};
 pub use scope::{Pins, Scope};
 pub use source::{Access, AccessBy, BoundPolicies, BoundQuery, SecurableSource, SourceRelation};
 pub use type_name::sql_type_of;

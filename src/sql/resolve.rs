@@ -28,8 +28,8 @@ use super::limits::Limits;
 use super::references::{References, RelationReference};
 use super::scope::Scope;
 use super::statement::Statement;
-use crate::catalog::CatalogSnapshot;
-use crate::catalog::securable::{Function, ObjectId, Relation, RelationKind};
+use crate::catalog::securable::{Function, ObjectId, Relation, RelationKind, TableEntry};
+use crate::catalog::{CatalogSnapshot, ColumnIdentity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AsOf, Lake, TableRef, TableSnapshot};
 
@@ -51,6 +51,17 @@ pub(crate) struct ResolvedTable {
     pub(crate) schema: SchemaRef,
     /// `None` in tests of pure code only.
     pub(crate) snapshot: Option<Arc<TableSnapshot>>,
+}
+
+impl ResolvedTable {
+    /// Where a column is in this version.
+    pub(crate) fn position(&self, column: ColumnIdentity<'_>) -> Option<usize> {
+        let physical_names = self.snapshot.as_ref().map(|snapshot| snapshot.physical_names()).unwrap_or_default();
+        self.schema.fields().iter().enumerate().position(|(index, field)| {
+            let physical_name = physical_names.get(index).map_or(field.name().as_str(), String::as_str);
+            column.is(physical_name, field.name())
+        })
+    }
 }
 
 impl Resolved {
@@ -160,7 +171,8 @@ impl Reached {
                 let as_of = as_of(reference.version.as_ref(), scope).map_err(|error| at(error, reference.span))?;
                 if known.insert((relation.id, as_of.clone())) {
                     let filter = table.row_filter.iter().map(|filter| filter.function);
-                    let masks = table.column_masks.values().map(|mask| mask.function);
+                    let past = table.past_columns.iter().filter_map(|column| column.mask.as_ref());
+                    let masks = table.column_masks.values().chain(past).map(|mask| mask.function);
                     for id in filter.chain(masks) {
                         // A function that is gone makes the table unreadable; the binder says so.
                         if let Some(function) = scope.snapshot().function_by_id(id) {
@@ -193,7 +205,7 @@ impl Reached {
     async fn pin(self, scope: &Scope, lake: &Lake) -> Result<Resolved> {
         let pinned = stream::iter(self.tables)
             .map(|(relation, as_of)| async move {
-                let snapshot = pinned_snapshot(&relation, &as_of, scope, lake).await?;
+                let snapshot = known_columns(&relation, pinned_snapshot(&relation, &as_of, scope, lake).await?)?;
                 let table = ResolvedTable { schema: snapshot.schema(), relation, snapshot: Some(snapshot) };
                 Ok::<_, Error>(((table.relation.id, as_of), table))
             })
@@ -214,6 +226,23 @@ async fn pinned_snapshot(relation: &Relation, as_of: &AsOf, scope: &Scope, lake:
         Some(pins) => pins.pin(relation.id, as_of.clone(), snapshot),
         None => snapshot,
     })
+}
+
+/// A version as readers of the table see it: where columns have masks, those that another writer has added are hidden until somebody who
+/// manages the table has looked, since nobody knows yet whether they need one, too.
+///
+/// # Errors
+/// As [`TableSnapshot::showing`].
+pub fn known_columns(relation: &Relation, snapshot: Arc<TableSnapshot>) -> Result<Arc<TableSnapshot>> {
+    if !relation.table().is_some_and(TableEntry::has_masks) {
+        return Ok(snapshot);
+    }
+    let schema = snapshot.schema();
+    let mut names = snapshot.physical_names().iter().zip(schema.fields());
+    if names.all(|(physical_name, field)| relation.knows_column(physical_name, field.name())) {
+        return Ok(snapshot);
+    }
+    snapshot.showing(|physical_name, name| relation.knows_column(physical_name, name)).map(Arc::new)
 }
 
 /// The version that a time travel clause names.

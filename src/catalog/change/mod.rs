@@ -69,6 +69,7 @@ impl From<NewTable> for RelationKind {
             partition_columns: table.partition_columns,
             row_filter: None,
             column_masks: std::collections::BTreeMap::new(),
+            past_columns: vec![],
         })
     }
 }
@@ -342,6 +343,7 @@ mod tests {
             sql_type: SqlType::Text,
             nullable: true,
             comment: None,
+            physical_name: None,
         };
         names.iter().enumerate().map(column).collect()
     }

@@ -124,15 +124,6 @@ impl Change {
         self.check_policy_functions()
     }
 
-    /// Takes over the columns that the newest version of a table has.
-    pub fn set_columns(&mut self, id: ObjectId, columns: Vec<ColumnEntry>) -> Result<()> {
-        let old = self.relation(id)?;
-        if old.columns != columns {
-            self.record(Write::PutRelation(Arc::new(Relation { columns, ..old })));
-        }
-        Ok(())
-    }
-
     /// CREATE FUNCTION.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::objects::undefined_column;
 use super::{Change, Write};
+use crate::catalog::columns::{NewColumns, SeenColumns, learned};
 use crate::catalog::dependents::{Dependents, has_policy, policy_functions, reached_from};
 use crate::catalog::securable::{
     ColumnMask, ObjectId, PolicyArgument, Relation, RelationKind, RowFilter, SecurableKind, TableEntry,
@@ -21,7 +22,8 @@ impl Change {
     /// [`ErrorKind::WrongObjectType`] on a view, [`ErrorKind::UndefinedColumn`], [`ErrorKind::InvalidObjectDefinition`] if the function
     /// reads a table with a policy.
     pub fn set_row_filter(&mut self, table: ObjectId, filter: Option<RowFilter>) -> Result<()> {
-        self.edit_table(table, |entry| entry.row_filter = filter)
+        let names: Vec<String> = filter.iter().flat_map(|filter| &filter.columns).cloned().collect();
+        self.edit_table(table, &names, |entry| entry.row_filter = filter)
     }
 
     /// SET MASK (`Some`) and DROP MASK (`None`). Types are the caller's to check.
@@ -30,10 +32,14 @@ impl Change {
     /// As [`Change::set_row_filter`].
     pub fn set_mask(&mut self, table: ObjectId, column: &str, mask: Option<ColumnMask>) -> Result<()> {
         let relation = self.relation(table)?;
-        if !relation.columns.iter().any(|entry| entry.name == column) {
+        let Some(known) = relation.columns.iter().find(|entry| entry.name == column) else {
             return Err(undefined_column(column, &relation.name));
-        }
-        self.edit_table(table, |entry| {
+        };
+        let physical_name = known.physical_name.as_deref().unwrap_or(column);
+        let names: Vec<String> = mask.iter().flat_map(mask_columns).cloned().collect();
+        self.edit_table(table, &names, |entry| {
+            // What is decided of a column that is there holds in every version that has it.
+            entry.past_columns.retain(|past| past.physical_name != physical_name);
             match mask {
                 Some(mask) => entry.column_masks.insert(column.to_string(), mask),
                 None => entry.column_masks.remove(column),
@@ -41,15 +47,19 @@ impl Change {
         })
     }
 
-    fn edit_table(&mut self, id: ObjectId, edit: impl FnOnce(&mut TableEntry)) -> Result<()> {
+    /// `names` are the further columns that the edited policy is made for: those of today.
+    fn edit_table(&mut self, id: ObjectId, names: &[String], edit: impl FnOnce(&mut TableEntry)) -> Result<()> {
         let relation = self.relation(id)?;
         let RelationKind::Table(mut entry) = relation.kind.clone() else {
             return Err(Error::new(ErrorKind::WrongObjectType, format!("\"{}\" is not a table", relation.name))
                 .with_detail("Row filters and column masks are set on tables; they hold in every view of the table."));
         };
         edit(&mut entry);
+        for past in entry.past_columns.iter_mut().filter(|past| names.contains(&past.name)) {
+            past.wanted = false;
+        }
         let relation = Relation { kind: RelationKind::Table(entry), ..relation };
-        self.check_column_policies(&relation)?;
+        self.check_policy_columns(&relation, names)?;
         self.record(Write::PutRelation(Arc::new(relation)));
         self.check_policy_functions()
     }
@@ -58,16 +68,16 @@ impl Change {
     /// themselves.
     pub(super) fn check_column_policies(&self, relation: &Relation) -> Result<()> {
         let Some(table) = relation.table() else { return Ok(()) };
-        let has_column = |name: &str| relation.columns.iter().any(|column| column.name == name);
         let filter_columns = table.row_filter.iter().flat_map(|filter| &filter.columns);
-        let mask_columns = table.column_masks.iter().flat_map(|(column, mask)| {
-            let using = mask.using.iter().filter_map(|argument| match argument {
-                PolicyArgument::Column(name) => Some(name),
-                PolicyArgument::Constant(_) => None,
-            });
-            std::iter::once(column).chain(using)
-        });
-        if let Some(missing) = filter_columns.chain(mask_columns).find(|name| !has_column(name)) {
+        let mask_columns = table.column_masks.iter().flat_map(|(column, mask)| std::iter::once(column).chain(mask_columns(mask)));
+        self.check_policy_columns(relation, filter_columns.chain(mask_columns))
+    }
+
+    /// A policy that is made for columns called `names` can be, and functions of policies are there. Of a policy that has lost a column
+    /// to another writer only that is said when its table is read: it must not be in the way of a better one.
+    fn check_policy_columns<'n>(&self, relation: &Relation, names: impl IntoIterator<Item = &'n String>) -> Result<()> {
+        let has_column = |name: &str| relation.columns.iter().any(|column| column.name == name);
+        if let Some(missing) = names.into_iter().find(|name| !has_column(name)) {
             return Err(Error::new(
                 ErrorKind::InvalidTableDefinition,
                 format!("a policy of table \"{}\" needs column \"{missing}\"", relation.name),
@@ -75,6 +85,17 @@ impl Change {
         }
         if policy_functions(relation).any(|function| self.snapshot.function_by_id(function).is_none()) {
             return Err(Change::gone());
+        }
+        Ok(())
+    }
+
+    /// Takes over what the newest version of a table says about its columns; nothing for a view. Policies follow their columns.
+    ///
+    /// # Errors
+    /// If the table is gone.
+    pub fn learn_columns(&mut self, id: ObjectId, seen: &SeenColumns, new: NewColumns) -> Result<()> {
+        if let Some(relation) = learned(&self.relation(id)?, seen, new) {
+            self.record(Write::PutRelation(Arc::new(relation)));
         }
         Ok(())
     }
@@ -121,4 +142,12 @@ impl Change {
         }
         Ok(())
     }
+}
+
+/// The columns that a mask reads besides its own.
+fn mask_columns(mask: &ColumnMask) -> impl Iterator<Item = &String> {
+    mask.using.iter().filter_map(|argument| match argument {
+        PolicyArgument::Column(name) => Some(name),
+        PolicyArgument::Constant(_) => None,
+    })
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::catalog::change::Write;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{
-    Catalog, ColumnEntry, ColumnMask, ExternalLocation, Function, Grant, ObjectId, PolicyArgument, Principal, Relation,
+    Catalog, ColumnEntry, ColumnMask, ExternalLocation, Function, Grant, ObjectId, PastColumn, PolicyArgument, Principal, Relation,
     RelationKind, RowFilter, Schema, Secret, StorageCredential, TableEntry, Token, TokenDigest, ViewEntry,
 };
 use crate::catalog::snapshot::{Orphan, SettingScope};
@@ -96,6 +96,7 @@ impl Table {
                 "column_masks",
                 "query",
                 "uses",
+                "past_columns",
             ],
             Table::Function => &["id", "schema", "name", "owner", "parameters", "returns", "body", "uses", "comment"],
             Table::Grant => &["grantee", "securable", "privilege", "grantor", "grantable"],
@@ -125,6 +126,7 @@ impl Table {
     const fn first_width(self) -> usize {
         match self {
             Table::Principal => 7,
+            Table::Relation => 15,
             _ => self.columns().len(),
         }
     }
@@ -209,6 +211,19 @@ struct StoredColumn {
     nullable: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    physical_name: Option<String>,
+}
+
+/// A column that the table of a relation's row had.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredPastColumn {
+    number: i16,
+    physical_name: String,
+    name: String,
+    mask: Option<StoredMask>,
+    wanted: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -361,6 +376,7 @@ fn relation_cells(relation: &Relation) -> Result<Vec<Cell>> {
             sql_type: column.sql_type.tag(),
             nullable: column.nullable,
             comment: column.comment.clone(),
+            physical_name: column.physical_name.clone(),
         })
         .collect();
     let mut cells = vec![
@@ -386,11 +402,12 @@ fn relation_cells(relation: &Relation) -> Result<Vec<Cell>> {
                 json(&masks)?,
                 Cell::Null,
                 Cell::Null,
+                stored_past_columns(&table.past_columns)?,
             ]);
         }
         RelationKind::View(view) => {
             cells.extend([text("view"), Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null]);
-            cells.extend([text(&view.query), json(&numbers(&view.uses))?]);
+            cells.extend([text(&view.query), json(&numbers(&view.uses))?, Cell::Null]);
         }
     }
     Ok(cells)
@@ -422,6 +439,18 @@ fn stored_mask(mask: &ColumnMask) -> StoredMask {
         PolicyArgument::Constant(value) => StoredArgument::Constant(value.clone()),
     });
     StoredMask { function: mask.function.0, using: using.collect() }
+}
+
+/// NULL if there is none, as in rows of the versions before.
+fn stored_past_columns(columns: &[PastColumn]) -> Result<Cell> {
+    let stored = |column: &PastColumn| StoredPastColumn {
+        number: column.number,
+        physical_name: column.physical_name.clone(),
+        name: column.name.clone(),
+        mask: column.mask.as_ref().map(stored_mask),
+        wanted: column.wanted,
+    };
+    if columns.is_empty() { Ok(Cell::Null) } else { json(&columns.iter().map(stored).collect::<Vec<_>>()) }
 }
 
 fn integer(id: ObjectId) -> Cell {
@@ -545,6 +574,7 @@ fn read_relation(cells: &mut Cells) -> Result<Relation> {
                 sql_type: SqlType::from_tag(&column.sql_type).ok_or_else(|| corrupted(cells.table))?,
                 nullable: column.nullable,
                 comment: column.comment,
+                physical_name: column.physical_name,
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -557,6 +587,7 @@ fn read_relation(cells: &mut Cells) -> Result<Relation> {
             let masks: BTreeMap<String, StoredMask> = cells.json()?;
             cells.null()?;
             cells.null()?;
+            let past: Option<Vec<StoredPastColumn>> = cells.optional_json()?;
             RelationKind::Table(TableEntry {
                 location,
                 managed,
@@ -564,13 +595,16 @@ fn read_relation(cells: &mut Cells) -> Result<Relation> {
                 partition_columns,
                 row_filter: filter.map(|filter| RowFilter { function: ObjectId(filter.function), columns: filter.columns }),
                 column_masks: masks.into_iter().map(|(column, mask)| (column, read_mask(mask))).collect(),
+                past_columns: past.into_iter().flatten().map(read_past_column).collect(),
             })
         }
         "view" => {
             for _ in 0..6 {
                 cells.null()?;
             }
-            RelationKind::View(ViewEntry { query: cells.text()?, uses: cells.ids()? })
+            let view = ViewEntry { query: cells.text()?, uses: cells.ids()? };
+            cells.null()?;
+            RelationKind::View(view)
         }
         _ => return Err(corrupted(cells.table)),
     };
@@ -601,6 +635,16 @@ fn read_mask(mask: StoredMask) -> ColumnMask {
         StoredArgument::Constant(value) => PolicyArgument::Constant(value),
     });
     ColumnMask { function: ObjectId(mask.function), using: using.collect() }
+}
+
+fn read_past_column(column: StoredPastColumn) -> PastColumn {
+    PastColumn {
+        number: column.number,
+        physical_name: column.physical_name,
+        name: column.name,
+        mask: column.mask.map(read_mask),
+        wanted: column.wanted,
+    }
 }
 
 /// A row of `table` is not what was written.

@@ -45,6 +45,7 @@ fn world() -> CatalogSnapshot {
             sql_type: SqlType::Int4,
             nullable: true,
             comment: None,
+            physical_name: None,
         }];
         let new = NewRelation { id: None, schema, name: name.into(), owner: ids["owner_t"], columns, comment: None, kind };
         change.create_relation(new).unwrap()

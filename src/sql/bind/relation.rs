@@ -372,11 +372,12 @@ impl Binder<'_> {
             .get(&(relation.id, as_of.clone()))
             .ok_or_else(|| Error::internal(format!("table {} is not resolved", relation.name)))?;
         self.record(relation.id, Privilege::Select);
-        let policies = self.policies(&table.relation, as_of, &table.schema)?;
+        let policies = self.policies(table, as_of)?;
+        let schema = policies.masked(&table.schema);
         let source = SecurableSource {
             relation: SourceRelation::Table { relation: Arc::clone(&table.relation), snapshot: table.snapshot.clone(), policies },
             by: self.by,
-            schema: Arc::clone(&table.schema),
+            schema,
         };
         let mut ranged = self.scan(source, alias, |_, name| {
             relation.columns.iter().find(|column| column.name == name).map(|column| (relation.id, column.number))

@@ -71,6 +71,7 @@ impl Warehouse {
                 sql_type: sql_type.clone(),
                 nullable: true,
                 comment: None,
+                physical_name: None,
             })
             .collect()
     }
