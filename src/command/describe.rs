@@ -141,7 +141,7 @@ fn policy_lines(table: &TableEntry, context: &CommandContext) -> Vec<Line> {
         let text = format!("{} ON ({})", snapshot.full_name(filter.function), filter.columns.join(", "));
         lines.push(line("Row Filter", &text, None));
     }
-    if !table.column_masks.is_empty() {
+    if table.has_masks() {
         lines.push(heading("# Column Masks"));
     }
     for (column, mask) in &table.column_masks {
@@ -156,6 +156,12 @@ fn policy_lines(table: &TableEntry, context: &CommandContext) -> Vec<Line> {
         let function = snapshot.full_name(mask.function);
         let text = if using.is_empty() { function } else { format!("{function} USING COLUMNS ({})", using.join(", ")) };
         lines.push(line(column, &text, None));
+    }
+    for column in &table.past_columns {
+        let Some(mask) = &column.mask else { continue };
+        let function =
+            snapshot.function_by_id(mask.function).map_or_else(|| "NULL".to_string(), |function| snapshot.full_name(function.id));
+        lines.push(line(&column.name, &format!("{function} in versions that have the column"), None));
     }
     lines
 }

@@ -334,8 +334,8 @@ impl ExecutionPlan for GovernedScan {
             return Ok(refused);
         }
         let inner = push_into(&self.inner, conjunction(admitted), config)?;
-        if partition_count(&inner) > partition_count(&self.inner) {
-            return internal_err!("a run-time filter changed the partitions of a governed scan");
+        if partition_count(&inner) > self.properties.output_partitioning().partition_count() {
+            return Ok(refused);
         }
         Ok(refused.with_updated_node(Arc::new(self.with_inner(inner))))
     }

@@ -251,3 +251,49 @@ fn existing(table: &TableRef, found: object_store::Result<object_store::ObjectMe
         Err(error) => Err(storage_error(table, error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::types::SqlType;
+    use crate::lake::testing::TestLake;
+
+    /// Commits version `version` with column `b` in the place of which another writer has `c`.
+    fn replace_column(test: &TestLake, version: u64) {
+        let first = std::fs::read_to_string(test.commit_file("t", 0)).unwrap();
+        let metadata = first.lines().find(|line| line.contains("\"metaData\"")).unwrap();
+        let renamed = metadata.replace("\\\"name\\\":\\\"b\\\"", "\\\"name\\\":\\\"c\\\"");
+        assert_ne!(renamed, metadata);
+        std::fs::write(test.commit_file("t", version), format!("{renamed}\n")).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_found_about_columns_is_forgotten_when_they_change() {
+        let test = TestLake::new();
+        let table = test.make("t", &[("a", SqlType::Int8), ("b", SqlType::Int8)], &[]).await;
+        test.insert(&table, "SELECT 1 AS a, 2 AS b").await.unwrap();
+        let first = test.newest(&table).await;
+        test.insert(&table, "SELECT 1 AS a, 3 AS b").await.unwrap();
+        let second = test.newest(&table).await;
+        assert!(std::ptr::eq(first.row_counts(), second.row_counts()));
+        replace_column(&test, 3);
+        let third = test.newest(&table).await;
+        assert_eq!(third.physical_names(), ["a", "c"]);
+        assert!(!std::ptr::eq(second.row_counts(), third.row_counts()));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_version_may_be_shown_without_some_of_its_columns() {
+        let test = TestLake::new();
+        let table = test.make("t", &[("a", SqlType::Int8), ("b", SqlType::Int8), ("c", SqlType::Int8)], &["b"]).await;
+        test.insert(&table, "SELECT 1 AS a, 2 AS b, 3 AS c").await.unwrap();
+        let whole = test.newest(&table).await;
+        for (hidden, shown, row) in [("a", vec!["b", "c"], "2|3"), ("b", vec!["a", "c"], "1|3")] {
+            let snapshot = Arc::new(whole.showing(|_, name| name != hidden).unwrap());
+            assert_eq!(snapshot.physical_names(), shown);
+            assert_eq!(test.query_on(&snapshot, "SELECT * FROM t").await.unwrap(), row);
+        }
+        let nothing = Arc::new(whole.showing(|_, _| false).unwrap());
+        assert_eq!(test.query_on(&nothing, "SELECT count(*) FROM t").await.unwrap(), "1");
+    }
+}

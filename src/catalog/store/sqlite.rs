@@ -361,6 +361,60 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_table_of_a_metastore_without_past_columns_keeps_its_masks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(DATABASE_FILE);
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(false);
+        let mut old = options.connect().await.unwrap();
+        let third = Migrator::with_migrations(MIGRATIONS.iter().take(3).cloned().collect());
+        third.run_direct(None, &mut old, false).await.unwrap();
+        let text = |text: &str| Cell::Text(text.to_string());
+        let tables = [
+            (Table::Catalog, vec![Cell::Integer(1), text("main"), Cell::Integer(9), Cell::Null, Cell::Null]),
+            (Table::Schema, vec![Cell::Integer(2), Cell::Integer(1), text("public"), Cell::Integer(9), Cell::Null, Cell::Null]),
+            (
+                Table::Relation,
+                vec![
+                    Cell::Integer(3),
+                    Cell::Integer(2),
+                    text("t"),
+                    Cell::Integer(9),
+                    text(r#"[{"number":1,"name":"ssn","type":"text","nullable":true}]"#),
+                    Cell::Null,
+                    text("table"),
+                    text("file:///t"),
+                    Cell::Integer(1),
+                    Cell::Null,
+                    text("[]"),
+                    Cell::Null,
+                    text(r#"{"ssn":{"function":4,"using":[]}}"#),
+                    Cell::Null,
+                    Cell::Null,
+                ],
+            ),
+        ];
+        for (table, cells) in tables {
+            let row = Row { table, cells };
+            let insert = format!("INSERT INTO {} VALUES ({}?)", table.name(), "?, ".repeat(row.cells.len()));
+            let mut query = sqlx::query(AssertSqlSafe(insert));
+            for cell in &row.cells {
+                query = match cell {
+                    Cell::Null => query.bind(None::<String>),
+                    Cell::Integer(value) => query.bind(*value),
+                    Cell::Text(text) => query.bind(text.as_str()),
+                };
+            }
+            query.bind(row.checksum()).execute(&mut old).await.unwrap();
+        }
+        old.close().await.unwrap();
+        let snapshot = open(directory.path()).await.unwrap().load().await.unwrap().into_snapshot().unwrap();
+        let relation = snapshot.relation_by_id(ObjectId(3)).unwrap();
+        let table = relation.table().unwrap();
+        assert!(table.column_masks.contains_key("ssn") && table.past_columns.is_empty());
+        assert!(relation.knows_column("col-7", "ssn"), "by its name, until a version has told another");
+    }
+
+    #[tokio::test]
     async fn damage_is_found_and_not_served() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path()).await.unwrap();
