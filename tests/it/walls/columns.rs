@@ -403,3 +403,44 @@ async fn time_travel_beyond_the_newest_version_does_not_tell_which_one_it_is() {
         assert_eq!(transcript(&alice, query).await, before, "{query}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mask_is_not_dropped_while_nobody_can_tell_which_column_it_is_on() {
+    let (directory, _server, admin, alice, writer) = masked("").await;
+    let table = writer.log.parent().unwrap();
+    let away = directory.path().join("away");
+    std::fs::rename(table, &away).unwrap();
+    assert_eq!(sqlstate(&alice, "ALTER TABLE t ALTER COLUMN ssn DROP MASK").await, "42501");
+    assert_eq!(sqlstate(&admin, "ALTER TABLE t ALTER COLUMN ssn DROP MASK").await, "55000");
+    run(&admin, "ALTER TABLE t ALTER COLUMN note SET MASK hide").await;
+    std::fs::rename(&away, table).unwrap();
+    assert_eq!(rows(&alice, "SELECT ssn, note FROM t WHERE id = 1").await, [["***", "***"].map(|text| Some(text.to_string()))]);
+    run(&admin, "ALTER TABLE t ALTER COLUMN ssn DROP MASK").await;
+}
+
+/// A guess that contradicts the filter's own constant leaves nothing to read: the plan around it is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_confirms_no_constant_of_a_policy() {
+    let server = Server::start();
+    let admin = server.admin().await;
+    run(&admin, "CREATE USER alice PASSWORD 'alice-password-1'; CREATE TABLE t (a text, b text, n bigint)").await;
+    run(&admin, "INSERT INTO t VALUES ('x', 'canary', 1), ('y', 'other', 2)").await;
+    run(&admin, "CREATE FUNCTION one(b text, n bigint) RETURNS boolean RETURN b = 'canary' AND n < 100").await;
+    run(&admin, "ALTER TABLE t SET ROW FILTER one ON (b, n); GRANT SELECT ON t TO alice; GRANT USE CATALOG ON CATALOG main TO alice; GRANT USE SCHEMA ON SCHEMA main.public TO alice").await;
+    let alice = server.user("alice").await;
+    for query in [
+        "EXPLAIN SELECT a FROM t WHERE b = $",
+        "EXPLAIN (FORMAT JSON) SELECT a FROM t WHERE b = $",
+        "EXPLAIN SELECT a FROM t WHERE b = $ ORDER BY a LIMIT 1",
+        "EXPLAIN SELECT count(*) FROM t WHERE b = $ GROUP BY a",
+        "EXPLAIN SELECT x.a FROM t x JOIN t y ON x.a = y.a WHERE x.b = $",
+        "EXPLAIN SELECT a FROM t WHERE b IN ($, 'z')",
+        "EXPLAIN SELECT a, rank() OVER (PARTITION BY b ORDER BY n) FROM t WHERE b = $",
+    ] {
+        let explain = async |guess: &str| transcript(&alice, &query.replace('$', guess)).await.replace(guess, "$");
+        assert_eq!(explain("'canary'").await, explain("'unlike'").await, "{query}");
+    }
+    let explain =
+        async |bound: &str| transcript(&alice, &format!("EXPLAIN SELECT a FROM t WHERE n > {bound}")).await.replace(bound, "$");
+    assert_eq!(explain("50").await, explain("1000").await);
+}
