@@ -80,14 +80,21 @@ pub(super) struct Newest {
 }
 
 impl Newest {
-    /// Looks at the newest version of `table`, outside of the metastore's transaction. The caller was authorised before.
+    /// Looks at the newest version of `relation`, outside of the metastore's transaction. The caller was authorised before.
+    ///
+    /// What became of known columns is so, whether a transaction block commits or not: it is learned at once, and only new columns are the
+    /// statement's own business.
     pub(super) async fn of(relation: &Relation, context: &CommandContext) -> Self {
         let columns = async {
             let table = table::table_ref(relation, context.snapshot())?;
             let snapshot = Engine::cancellable(&context.cancel, context.lake.snapshot(&table, AsOf::Latest)).await?;
             Ok(seen(&snapshot))
         };
-        Self { columns: columns.await }
+        let columns = columns.await;
+        if let Ok(seen) = &columns {
+            learn(relation, seen.clone(), NewColumns::TakeUnlessMasked, context.metastore.metastore()).await;
+        }
+        Self { columns }
     }
 
     /// Takes the columns over. Where they cannot be read, what is known of them has to do: a storage that is away must not keep anybody from

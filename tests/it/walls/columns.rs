@@ -251,6 +251,9 @@ async fn dropping_the_mask_of_a_renamed_column_opens_its_older_versions_and_no_o
     fields[1]["name"] = json!("tax");
     fields.remove(2);
     writer.columns(&fields);
+    // What another writer has done is known, whether the block that comes upon it commits or not.
+    run(&admin, "BEGIN; ALTER TABLE t ALTER COLUMN tax SET MASK hide; ROLLBACK").await;
+    assert_eq!(first(&admin, "SELECT column_name FROM information_schema.column_masks").await, ["tax"]);
     assert_eq!(sqlstate(&admin, "ALTER TABLE t ALTER COLUMN ssn DROP MASK").await, "42703");
     assert_eq!(first(&alice, "SELECT ssn FROM t@v1").await, ["***", "***"]);
     run(&admin, "ALTER TABLE t ALTER COLUMN tax DROP MASK").await;
