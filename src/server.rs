@@ -184,6 +184,7 @@ pub async fn open(options: &ServerOptions, tasks: &Tasks) -> Result<Arc<Services
     if !metastore.is_initialised() {
         initialise(&metastore, options).await?;
     }
+    crate::command::settle_doubtful_texts(&metastore).await;
     let io = tokio::runtime::Handle::current();
     let storage = Storage::new(&config.storage, io.clone())?;
     let lake = Lake::new(&config.lake, storage, io)?;

@@ -148,6 +148,8 @@ pub struct CatalogSnapshot {
     pub(super) grants: Arc<BTreeMap<ObjectId, Vec<Grant>>>,
     pub(super) orphans: Arc<BTreeMap<ObjectId, Orphan>>,
     pub(super) settings: Arc<BTreeMap<SettingScope, BTreeMap<String, String>>>,
+    /// Views and functions whose text may not say what its author wrote.
+    pub(super) doubtful_texts: Arc<BTreeSet<ObjectId>>,
 }
 
 /// Tables of one session that nobody else sees, in a schema of their own.
@@ -190,6 +192,7 @@ impl Default for CatalogSnapshot {
             grants: Arc::default(),
             orphans: Arc::default(),
             settings: Arc::default(),
+            doubtful_texts: Arc::default(),
         }
     }
 }
@@ -285,6 +288,16 @@ impl CatalogSnapshot {
     /// The table or view of this id.
     pub fn relation_by_id(&self, id: ObjectId) -> Option<&Arc<Relation>> {
         self.relations.get(id)
+    }
+
+    /// Whether the text of a view or function may say something else than its author wrote: it is not to be read then.
+    pub fn has_doubtful_text(&self, id: ObjectId) -> bool {
+        self.doubtful_texts.contains(&id)
+    }
+
+    /// Every view and function with a doubtful text.
+    pub fn doubtful_texts(&self) -> impl Iterator<Item = ObjectId> {
+        self.doubtful_texts.iter().copied()
     }
 
     /// The functions of a schema, by name.

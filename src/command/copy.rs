@@ -29,6 +29,7 @@ use crate::engine::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::WriteKind;
 use crate::sql::statement::{CopyIn, CopyOut};
+use crate::sql::stored::quoted;
 
 /// Rows for a table, with the columns of its [`CopyTarget`].
 pub type CopyRows = BoxStream<'static, Result<RecordBatch>>;
@@ -140,10 +141,6 @@ async fn bind_condition(condition: &ast::Expr, target: &Target, context: &Comman
     }
     let governed = query::govern(bound, context).await?;
     context.engine.condition(governed, &context.settings).await
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 async fn load(

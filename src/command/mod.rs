@@ -64,6 +64,7 @@ use names::Names;
 
 pub use block::{Block, CatalogWriter, MadeTable};
 pub use copy::{CopyColumn, CopyLoad, CopyRows, CopySource, CopyTarget};
+pub use stored::settle_doubtful_texts;
 pub use table::remove_orphans;
 pub use tag::effect;
 pub use temporary::{TableList, TemporaryStorage, TemporaryTables, writes_temporary};

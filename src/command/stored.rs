@@ -1,13 +1,16 @@
-//! Texts that are stored: views and function bodies, with every name written out, and what they use.
+//! Texts that are stored: views and function bodies, with every name written out, what they use, and whether they can be read.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, visit_expressions, visit_relations};
 
-use crate::catalog::CatalogSnapshot;
-use crate::catalog::securable::{Function, ObjectId};
+use tracing::warn;
+
+use crate::catalog::securable::{Function, ObjectId, SecurableKind};
+use crate::catalog::{CatalogSnapshot, Change, Metastore};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::stored::{is_certain_expression, is_certain_query, quoted};
 
 /// The relations and functions of the metastore that a stored query names. Its names have three parts; others are the query's own.
 pub(super) fn uses(query: &ast::Query, snapshot: &CatalogSnapshot) -> Vec<ObjectId> {
@@ -66,7 +69,6 @@ fn parts(name: &ObjectName) -> Vec<&str> {
 
 /// A query that calls a body once, over parameters without values: `SELECT (body) FROM (SELECT CAST(NULL AS type) AS name, ..) AS function`.
 pub(super) fn body_query(function: &str, body: &str, parameters: &[(String, crate::catalog::types::SqlType)]) -> String {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     if parameters.is_empty() {
         return format!("SELECT ({body})");
     }
@@ -77,9 +79,42 @@ pub(super) fn body_query(function: &str, body: &str, parameters: &[(String, crat
     format!("SELECT ({body}) FROM (SELECT {}) AS {}", columns.join(", "), quoted(function))
 }
 
+/// The body inside a [`body_query`].
+pub(super) fn called_body(call: &ast::Query) -> Option<&Expr> {
+    let ast::SetExpr::Select(select) = call.body.as_ref() else { return None };
+    match select.projection.as_slice() {
+        [ast::SelectItem::UnnamedExpr(Expr::Nested(body))] => Some(body),
+        _ => None,
+    }
+}
+
 /// As [`body_query`], for a function of the metastore.
 pub(super) fn call_query(function: &Function) -> String {
     body_query(&function.name, &function.body, &function.parameters)
+}
+
+/// At the start: looks through the texts that earlier releases have stored, trusts those that can be read in one way only, and names the
+/// others in the log. Those are refused when they are used.
+pub async fn settle_doubtful_texts(metastore: &Metastore) {
+    let snapshot = metastore.snapshot();
+    let is_certain = |id: &ObjectId| {
+        let view = snapshot.relation_by_id(*id).and_then(|relation| relation.view());
+        let function = snapshot.function_by_id(*id);
+        view.is_some_and(|view| is_certain_query(&view.query))
+            || function.is_some_and(|function| is_certain_expression(&function.body))
+    };
+    let (certain, doubtful): (Vec<ObjectId>, Vec<ObjectId>) = snapshot.doubtful_texts().partition(is_certain);
+    for id in doubtful {
+        let kind = snapshot.kind_of(id).map_or("object", SecurableKind::noun);
+        warn!(name = %snapshot.full_name(id), "a {kind} of an earlier release cannot be read for certain, create it again");
+    }
+    let trust = |change: &mut Change| {
+        certain.iter().for_each(|id| change.trust_text(*id));
+        Ok(())
+    };
+    if let Err(error) = metastore.write(trust).await {
+        warn!(%error, "the views and functions of an earlier release are refused until the next start");
+    }
 }
 
 #[cfg(test)]

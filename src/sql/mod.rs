@@ -12,6 +12,7 @@ mod rewrite;
 pub mod scope;
 pub mod source;
 pub mod statement;
+pub mod stored;
 mod token;
 pub mod type_name;
 

@@ -24,10 +24,9 @@ use futures::stream::{self, TryStreamExt};
 
 use super::bind::names::{FoundRelation, SearchPath};
 use super::bind::{MAX_DEPTH, at, evaluate_moment, is_builtin, too_deep, undefined_relation};
-use super::limits::Limits;
 use super::references::{References, RelationReference};
 use super::scope::Scope;
-use super::statement::Statement;
+use super::stored;
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::{Function, ObjectId, Relation, RelationKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -145,6 +144,9 @@ impl Reached {
         };
         match &relation.kind {
             RelationKind::View(view) => {
+                if scope.snapshot().has_doubtful_text(relation.id) {
+                    return Err(at(doubtful(relation.id, "view", "CREATE OR REPLACE VIEW", scope), reference.span));
+                }
                 if let Entry::Vacant(entry) = self.views.entry(relation.id) {
                     let query = parsed_query(&view.query)?;
                     tasks.push(Task {
@@ -177,6 +179,9 @@ impl Reached {
     fn function(&mut self, function: &Arc<Function>, depth: usize, scope: &Scope, tasks: &mut Vec<Task>) -> Result<()> {
         if self.functions.contains_key(&function.id) {
             return Ok(());
+        }
+        if scope.snapshot().has_doubtful_text(function.id) {
+            return Err(doubtful(function.id, "function", "CREATE OR REPLACE FUNCTION", scope));
         }
         let body = parsed_expression(&function.body)?;
         tasks.push(Task {
@@ -244,22 +249,22 @@ pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope) -> Result<AsO
     }
 }
 
-/// A view's text.
+/// A view's text. What is stored was parsed before: an error is damage.
 pub(super) fn parsed_query(text: &str) -> Result<ast::Query> {
-    let mut parsed = super::parse(text, &Limits::default()).map_err(|error| Error::internal(format!("stored query: {error}")))?;
-    match (parsed.pop().map(|parsed| parsed.statement), parsed.is_empty()) {
-        (Some(Statement::Query(query)), true) => Ok(*query),
-        _ => Err(Error::internal("a stored query is not one query")),
-    }
+    stored::parse_query(text).map_err(|error| Error::internal(format!("stored query: {error}")))
 }
 
 /// A function's body.
-pub(super) fn parsed_expression(text: &str) -> Result<ast::Expr> {
-    let query = parsed_query(&format!("SELECT {text}"))?;
-    if let ast::SetExpr::Select(select) = *query.body
-        && let Ok([ast::SelectItem::UnnamedExpr(expr)]) = <[ast::SelectItem; 1]>::try_from(select.projection)
-    {
-        return Ok(expr);
-    }
-    Err(Error::internal("a stored function is not one expression"))
+fn parsed_expression(text: &str) -> Result<ast::Expr> {
+    stored::parse_expression(text).map_err(|error| Error::internal(format!("stored body: {error}")))
+}
+
+/// The text of a view or function may not say what its author wrote: 42P17. `create` makes one of its kind.
+fn doubtful(id: ObjectId, kind: &str, create: &str, scope: &Scope) -> Error {
+    let snapshot = scope.snapshot();
+    let is_known = snapshot.visible(scope.functions.current_user, id);
+    let name = if is_known { format!(" {}", snapshot.full_name(id)) } else { " beneath".to_string() };
+    Error::new(ErrorKind::InvalidObjectDefinition, format!("{kind}{name} has to be created again"))
+        .with_detail("An earlier release has stored its text with quotes from which it cannot be told what was written.")
+        .with_hint(format!("Let its owner read what DESCRIBE EXTENDED or pg_get_{kind}def says, and write it anew with {create}."))
 }

@@ -114,6 +114,7 @@ impl Change {
         for (grantee, privilege) in grants {
             self.record(Write::RemoveGrant { grantee, securable: id, privilege });
         }
+        self.trust_text(id);
         if let Some(relation) = self.snapshot.relation_by_id(id).cloned() {
             if let Some(table) = relation.table().filter(|table| table.managed) {
                 self.record(Write::PutOrphan(Orphan { id, location: table.location.clone(), credential: table.credential }));

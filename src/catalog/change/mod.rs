@@ -128,6 +128,7 @@ pub(super) enum Write {
     PutGrant(Grant),
     PutOrphan(Orphan),
     PutSetting { scope: SettingScope, name: String, value: String },
+    PutDoubtfulText(ObjectId),
     RemoveCatalog(ObjectId),
     RemoveSchema(ObjectId),
     RemoveRelation(ObjectId),
@@ -140,6 +141,7 @@ pub(super) enum Write {
     RemoveGrant { grantee: ObjectId, securable: ObjectId, privilege: Privilege },
     RemoveOrphan(ObjectId),
     RemoveSetting { scope: SettingScope, name: String },
+    RemoveDoubtfulText(ObjectId),
 }
 
 /// Edits that become durable, and visible to others, together.
@@ -275,6 +277,12 @@ impl CatalogSnapshot {
             }
             Write::RemoveOrphan(id) => {
                 Arc::make_mut(&mut self.orphans).remove(id);
+            }
+            Write::PutDoubtfulText(id) => {
+                Arc::make_mut(&mut self.doubtful_texts).insert(*id);
+            }
+            Write::RemoveDoubtfulText(id) => {
+                Arc::make_mut(&mut self.doubtful_texts).remove(id);
             }
             Write::RemoveCatalog(id) => Arc::make_mut(&mut self.catalogs).remove(*id),
             Write::RemoveSchema(id) => Arc::make_mut(&mut self.schemas).remove(*id),

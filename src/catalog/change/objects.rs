@@ -120,8 +120,16 @@ impl Change {
             return Err(Error::new(ErrorKind::WrongObjectType, format!("\"{}\" is not a view", old.name)));
         }
         self.record(Write::PutRelation(Arc::new(Relation { columns, comment, kind: RelationKind::View(view), ..old })));
+        self.trust_text(id);
         self.check_no_cycle(id)?;
         self.check_policy_functions()
+    }
+
+    /// The text of a view or function says what its author wrote.
+    pub fn trust_text(&mut self, id: ObjectId) {
+        if self.snapshot.has_doubtful_text(id) {
+            self.record(Write::RemoveDoubtfulText(id));
+        }
     }
 
     /// Takes over the columns that the newest version of a table has.
@@ -165,6 +173,7 @@ impl Change {
         }
         let new = NewFunction { schema: old.schema, name: old.name, owner: old.owner, ..new };
         self.record(Write::PutFunction(Arc::new(function_of(id, new))));
+        self.trust_text(id);
         self.check_no_cycle(id)?;
         self.check_policy_functions()
     }

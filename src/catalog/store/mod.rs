@@ -194,6 +194,7 @@ pub(super) mod tests {
                 credential: Some(CREDENTIAL),
             }),
             Write::PutSetting { scope: SCOPE, name: "datestyle".to_string(), value: "SQL, DMY".to_string() },
+            Write::PutDoubtfulText(VIEW),
         ]
     }
 
@@ -241,6 +242,7 @@ pub(super) mod tests {
             Write::RemoveToken(TOKEN),
             Write::RemoveOrphan(ObjectId(16393)),
             Write::RemoveSetting { scope: SCOPE, name: "datestyle".to_string() },
+            Write::RemoveDoubtfulText(VIEW),
             Write::RemoveRelation(VIEW),
             Write::RemoveRelation(TABLE),
             Write::RemoveFunction(FUNCTION),

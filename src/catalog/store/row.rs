@@ -33,11 +33,12 @@ pub(in crate::catalog) enum Table {
     Grant,
     Orphan,
     Setting,
+    DoubtfulText,
 }
 
 impl Table {
     /// Every table.
-    pub(in crate::catalog) const ALL: [Table; 12] = [
+    pub(in crate::catalog) const ALL: [Table; 13] = [
         Table::Principal,
         Table::Token,
         Table::Membership,
@@ -50,6 +51,7 @@ impl Table {
         Table::Grant,
         Table::Orphan,
         Table::Setting,
+        Table::DoubtfulText,
     ];
 
     /// Name in the store.
@@ -67,6 +69,7 @@ impl Table {
             Table::Grant => "privilege_grant",
             Table::Orphan => "orphan",
             Table::Setting => "role_setting",
+            Table::DoubtfulText => "doubtful_text",
         }
     }
 
@@ -101,6 +104,7 @@ impl Table {
             Table::Grant => &["grantee", "securable", "privilege", "grantor", "grantable"],
             Table::Orphan => &["id", "location", "credential"],
             Table::Setting => &["principal", "catalog", "name", "value"],
+            Table::DoubtfulText => &["object"],
         }
     }
 
@@ -117,7 +121,8 @@ impl Table {
             | Table::Schema
             | Table::Relation
             | Table::Function
-            | Table::Orphan => 1,
+            | Table::Orphan
+            | Table::DoubtfulText => 1,
         }
     }
 
@@ -161,8 +166,12 @@ impl Row {
     }
 
     /// Number over the table's name and every cell: the first eight bytes of their SHA-256. NULL in a column that a later version
-    /// added counts for nothing, so that the rows of the versions before keep their number.
+    /// added counts for nothing, so that the rows of the versions before keep their number. A row of doubtful text is its own number:
+    /// the schema's migration makes such rows.
     pub(super) fn checksum(&self) -> i64 {
+        if let (Table::DoubtfulText, [Cell::Integer(object)]) = (self.table, self.cells.as_slice()) {
+            return *object;
+        }
         let mut hasher = Sha256::new();
         hasher.update(self.table.name());
         let first_width = self.table.first_width();
@@ -325,6 +334,8 @@ pub(in crate::catalog) fn of(write: &Write) -> Result<RowWrite> {
             let [principal, catalog, name] = setting_key(*scope, name);
             put(Table::Setting, vec![principal, catalog, name, text(value)])
         }
+        Write::PutDoubtfulText(id) => put(Table::DoubtfulText, vec![integer(*id)]),
+        Write::RemoveDoubtfulText(id) => remove(Table::DoubtfulText, id),
         Write::RemoveSetting { scope, name } => {
             Ok(RowWrite::Remove { table: Table::Setting, key: setting_key(*scope, name).to_vec() })
         }
@@ -529,6 +540,7 @@ pub(in crate::catalog) fn read(row: Row) -> Result<Write> {
             let scope = SettingScope { principal: some(cells.id()?), catalog: some(cells.id()?) };
             Write::PutSetting { scope, name: cells.text()?, value: cells.text()? }
         }
+        Table::DoubtfulText => Write::PutDoubtfulText(cells.id()?),
         Table::Orphan => Write::PutOrphan(Orphan { id: cells.id()?, location: cells.text()?, credential: cells.optional_id()? }),
     })
 }

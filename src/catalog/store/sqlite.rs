@@ -361,6 +361,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn texts_of_the_version_before_are_doubtful_until_they_are_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(DATABASE_FILE);
+        let mut old = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
+        let before = Migrator::with_migrations(MIGRATIONS.iter().take(3).cloned().collect());
+        before.run_direct(None, &mut old, false).await.unwrap();
+        let mut before = SqliteStore { connection: old, _lock: File::create(directory.path().join("before")).unwrap() };
+        let mut objects = crate::catalog::store::tests::one_of_each();
+        objects.retain(|write| !matches!(write, Write::PutDoubtfulText(_)));
+        let rows: Vec<RowWrite> = objects.iter().map(|write| super::super::row::of(write).unwrap()).collect();
+        before.commit(1, 20001, &rows).await.unwrap();
+        Box::new(before).close().await;
+
+        let mut store = open(directory.path()).await.unwrap();
+        let snapshot = store.load().await.unwrap().into_snapshot().unwrap();
+        let named = |snapshot: &crate::catalog::CatalogSnapshot| {
+            snapshot.doubtful_texts().map(|id| snapshot.full_name(id)).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&snapshot), ["main.public.only", "main.public.v"]);
+
+        let mut change = crate::catalog::Change::on(&snapshot);
+        let view = snapshot.doubtful_texts().last().unwrap();
+        let text = crate::catalog::securable::ViewEntry { query: "SELECT 2".to_string(), uses: vec![] };
+        change.replace_view(view, vec![], text, None).unwrap();
+        let (snapshot, writes) = change.into_parts();
+        let rows: Vec<RowWrite> = writes.iter().map(|write| super::super::row::of(write).unwrap()).collect();
+        store.commit(snapshot.number(), 20001, &rows).await.unwrap();
+        Box::new(store).close().await;
+        let snapshot = open(directory.path()).await.unwrap().load().await.unwrap().into_snapshot().unwrap();
+        assert_eq!(named(&snapshot), ["main.public.only"]);
+    }
+
+    #[tokio::test]
     async fn damage_is_found_and_not_served() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path()).await.unwrap();
