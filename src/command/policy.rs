@@ -203,6 +203,9 @@ fn check_is_table(relation: &Relation) -> Result<()> {
 
 fn check_executable(function: &Function, snapshot: &CatalogSnapshot, context: &CommandContext) -> Result<()> {
     let caller = context.caller();
+    if snapshot.has_doubtful_text(function.id) {
+        return Err(sql::stored::doubtful(function.id, snapshot, caller));
+    }
     if snapshot.holds(caller, Privilege::Execute, function.id) && snapshot.reaches(caller, function.id) {
         return Ok(());
     }

@@ -145,7 +145,9 @@ impl Reached {
         match &relation.kind {
             RelationKind::View(view) => {
                 if scope.snapshot().has_doubtful_text(relation.id) {
-                    return Err(at(doubtful(relation.id, "view", "CREATE OR REPLACE VIEW", scope), reference.span));
+                    let error = stored::doubtful(relation.id, scope.snapshot(), scope.functions.current_user);
+                    // A place in another view's text is none in the statement.
+                    return Err(if task.depth == 0 { at(error, reference.span) } else { error });
                 }
                 if let Entry::Vacant(entry) = self.views.entry(relation.id) {
                     let query = parsed_query(&view.query)?;
@@ -181,7 +183,7 @@ impl Reached {
             return Ok(());
         }
         if scope.snapshot().has_doubtful_text(function.id) {
-            return Err(doubtful(function.id, "function", "CREATE OR REPLACE FUNCTION", scope));
+            return Err(stored::doubtful(function.id, scope.snapshot(), scope.functions.current_user));
         }
         let body = parsed_expression(&function.body)?;
         tasks.push(Task {
@@ -257,14 +259,4 @@ pub(super) fn parsed_query(text: &str) -> Result<ast::Query> {
 /// A function's body.
 fn parsed_expression(text: &str) -> Result<ast::Expr> {
     stored::parse_expression(text).map_err(|error| Error::internal(format!("stored body: {error}")))
-}
-
-/// The text of a view or function may not say what its author wrote: 42P17. `create` makes one of its kind.
-fn doubtful(id: ObjectId, kind: &str, create: &str, scope: &Scope) -> Error {
-    let snapshot = scope.snapshot();
-    let is_known = snapshot.visible(scope.functions.current_user, id);
-    let name = if is_known { format!(" {}", snapshot.full_name(id)) } else { " beneath".to_string() };
-    Error::new(ErrorKind::InvalidObjectDefinition, format!("{kind}{name} has to be created again"))
-        .with_detail("An earlier release has stored its text with quotes from which it cannot be told what was written.")
-        .with_hint(format!("Let its owner read what DESCRIBE EXTENDED or pg_get_{kind}def says, and write it anew with {create}."))
 }

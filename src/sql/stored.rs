@@ -22,7 +22,9 @@ use super::parser::parse;
 use super::references::Renamed;
 use super::statement::Statement;
 use super::token::{Lexeme, tokenize};
-use crate::error::{Error, Result};
+use crate::catalog::CatalogSnapshot;
+use crate::catalog::securable::{ObjectId, SecurableKind};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A query as it is stored.
 #[derive(Debug, Clone)]
@@ -87,7 +89,7 @@ fn limits() -> Limits {
 /// The stored form of `query`, whose text is `text`. `rename` writes out the names of what it is given and tells which ones.
 ///
 /// # Errors
-/// What `rename` says; [`crate::error::ErrorKind::Unsupported`] if the text would read as something else.
+/// What `rename` says; [`ErrorKind::Unsupported`] if the text would read as something else.
 pub(super) fn store_query(
     text: &str,
     query: &ast::Query,
@@ -129,6 +131,18 @@ pub(super) fn store_expression(
 pub fn reads_differently() -> Error {
     Error::unsupported("a definition that would not read the same when it is stored")
         .with_hint("Write it in another way: other quotes, or parentheses around its operators.")
+}
+
+/// The text of a view or function may not say what its author wrote (42P17). Its name is told to those who may know of it.
+pub fn doubtful(id: ObjectId, snapshot: &CatalogSnapshot, reader: ObjectId) -> Error {
+    let kind = snapshot.kind_of(id).map_or("object", SecurableKind::noun);
+    let name = if snapshot.visible(reader, id) { snapshot.full_name(id) } else { "beneath".to_string() };
+    Error::new(ErrorKind::InvalidObjectDefinition, format!("{kind} {name} has to be created again"))
+        .with_detail("An earlier release has stored its text with quotes from which it cannot be told what was written.")
+        .with_hint(format!(
+            "Let its owner read what pg_get_{kind}def shows, and write it anew with CREATE OR REPLACE {}.",
+            kind.to_uppercase()
+        ))
 }
 
 /// The text with the names in their places.

@@ -721,16 +721,13 @@ fn stored_text_names_everything_in_full() {
     check(|w| {
         w.function("double", "x int8", SqlType::Int8, "x * 2");
         let scope = w.scope();
-        let query = parsed("with c as (select * from orders) select double(id), lower(status) from c, orders o where exists (select 1 from pg_class)").unwrap();
-        let text = qualify_query(&query, &scope).unwrap();
+        let qualified = |text: &str| qualify_query(text, &parsed(text).unwrap(), &scope).map(|stored| stored.text);
+        let written = "with c as (select * from orders) select double(id), lower(status) from c, orders o where exists (select 1 from pg_class)";
         assert_eq!(
-            text,
-            "WITH c AS (SELECT * FROM \"main\".\"public\".\"orders\") SELECT \"main\".\"public\".\"double\"(id), lower(status) FROM c, \"main\".\"public\".\"orders\" o WHERE EXISTS (SELECT 1 FROM \"pg_catalog\".\"pg_class\")"
+            qualified(written).unwrap(),
+            "with c as (select * from \"main\".\"public\".\"orders\") select \"main\".\"public\".\"double\"(id), lower(status) from c, \"main\".\"public\".\"orders\" o where exists (select 1 from \"pg_catalog\".\"pg_class\")"
         );
-        assert_eq!(
-            qualify_query(&parsed("select 1 from secret").unwrap(), &scope).unwrap_err().kind(),
-            ErrorKind::UndefinedRelation
-        );
+        assert_eq!(qualified("select 1 from secret").unwrap_err().kind(), ErrorKind::UndefinedRelation);
     });
 }
 
