@@ -83,7 +83,7 @@ pub(crate) fn is_builtin(parts: &[String], scope: &Scope) -> bool {
         || registry.aggregate(name).is_some()
         || registry.window(name).is_some()
         || registry.table(name, &scope.functions).is_some()
-        || matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "array")
+        || matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "array" | "row" | "substring")
 }
 
 fn full_name(snapshot: &CatalogSnapshot, schema: ObjectId, name: &str) -> Option<Vec<String>> {

@@ -29,13 +29,14 @@ fn body_of(text: &str) -> Result<(ast::Expr, String)> {
     Ok((*body, body_text))
 }
 
-/// Gives every relation and function a name that is hard to write. What is called without parentheses is built in and keeps its own.
+/// Gives every relation and function a name that is hard to write. What the grammar itself has keeps its own.
 fn hard_names(query: &mut ast::Query) -> Result<Vec<Renamed>> {
     let hard = |parts: &[String]| vec!["ca\"t".to_string(), "s\\".to_string(), format!("{}\\\" --", parts.join("."))];
+    let is_grammar = |name: &str| matches!(name, "row" | "array") || name.starts_with("current_");
     let renamer = Renamer {
         scopes: CteScopes::default(),
         relation: |parts: &[String], _| Ok(Some(hard(parts))),
-        function: |parts: &[String]| (!parts[0].starts_with("current_")).then(|| hard(parts)),
+        function: |parts: &[String]| (!is_grammar(&parts[0])).then(|| hard(parts)),
         renamed: Vec::new(),
     };
     renamer.query(query)
