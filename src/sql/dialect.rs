@@ -37,6 +37,9 @@ pub(super) struct LakeholdDialect {
 /// Operands that may be parsed for each token: alternatives that sqlparser tries for honest statements stay far below.
 const FUEL_PER_TOKEN: usize = 50;
 
+/// Most dots in the name of a function.
+const MAX_DOTS: usize = 3;
+
 /// Precedence of operators that have no rule of their own (PostgreSQL's "any other operator").
 const OTHER_OPERATOR: u8 = 70;
 
@@ -73,6 +76,36 @@ impl LakeholdDialect {
             }
             _ => None,
         }
+    }
+
+    /// A call of a qualified function, as an operand of its own. Where sqlparser reads it part by part, `s.f(x) COLLATE "C"` is a syntax
+    /// error and `s.f(x)[1]` a field of `s`.
+    fn parse_qualified_call(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let is_word = |ahead: usize| matches!(parser.peek_nth_token_ref(ahead).token, Token::Word(_));
+        let is = |ahead: usize, token: Token| parser.peek_nth_token_ref(ahead).token == token;
+        let mut dots = 0;
+        while dots < MAX_DOTS && is_word(2 * dots) && is(2 * dots + 1, Token::Period) {
+            dots += 1;
+        }
+        if dots == 0 || !is_word(2 * dots) || !is(2 * dots + 1, Token::LParen) {
+            return None;
+        }
+        let start = parser.index();
+        let mut parts = Vec::with_capacity(dots + 1);
+        while parts.len() <= dots {
+            if let TokenWithSpan { token: Token::Word(word), span } = parser.next_token() {
+                parts.push(word.into_ident(span));
+            }
+        }
+        let call = parser.parse_function(ObjectName::from(parts));
+        // A type with modifiers before a constant: `pg_catalog.numeric(3,1) '1.5'`.
+        if matches!(parser.peek_token_ref().token, Token::SingleQuotedString(_)) {
+            while parser.index() > start {
+                parser.prev_token();
+            }
+            return None;
+        }
+        Some(call)
     }
 
     /// `-x`, `+x`, `~x`, `@x`, `|/x`, `||/x`.
@@ -261,7 +294,7 @@ impl Dialect for LakeholdDialect {
         if let Err(error) = self.burn(1) {
             return Some(Err(error));
         }
-        Self::parse_word(parser).or_else(|| Self::parse_unary(parser))
+        Self::parse_word(parser).or_else(|| Self::parse_qualified_call(parser)).or_else(|| Self::parse_unary(parser))
     }
 
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {

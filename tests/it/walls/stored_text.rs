@@ -147,6 +147,8 @@ async fn operators_keep_their_operands() {
     run(&admin, "CREATE TABLE t (a int, b int, \"a\"\"\"\"b\" int); INSERT INTO t VALUES (7, 2, 9)").await;
     // What the grammar has is no call, whatever functions there are.
     run(&admin, "CREATE FUNCTION \"row\"(a int, b int) RETURNS int RETURN 1").await;
+    run(&admin, "CREATE FUNCTION parts(a int, b int) RETURNS text RETURN a::text || ',' || b::text").await;
+    run(&admin, "CREATE FUNCTION numbers(a int, b int) RETURNS int[] RETURN ARRAY[a, b]").await;
     for expression in [
         "- -a",
         "- - -a",
@@ -176,6 +178,9 @@ async fn operators_keep_their_operands() {
         "extract(year FROM DATE '2024-02-29' - INTERVAL '1 year')::int",
         "a::bigint::int - b::int",
         "-a::int",
+        "CASE WHEN parts(a, b) COLLATE \"C\" < '8' THEN 1 ELSE 2 END",
+        "string_to_array(parts(a, b), ',')[1]::int",
+        "numbers(a, b)[2]",
         "CASE WHEN ROW(a, b) = ROW(8, 2) THEN 1 ELSE 2 END",
     ] {
         let written = one(&admin, &format!("SELECT {expression} FROM t")).await;
