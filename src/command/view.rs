@@ -70,11 +70,8 @@ pub(super) async fn create_function(command: &Command, context: &CommandContext)
     };
     context.authorize(command)?;
     check_parameters(parameters)?;
-    let StoredExpression { text: body, expression } = stored_body(body_text, body, context).await?;
-    let call = query::parse(&stored::body_query(name.parts.last().map_or("", String::as_str), &body, parameters))?;
-    if stored::called_body(&call) != Some(&expression) {
-        return Err(reads_differently());
-    }
+    let function = name.parts.last().map_or("", String::as_str);
+    let (body, call) = stored_body(function, body_text, body, parameters, context).await?;
     let bound = query::bind(&call, &[], context).await.map_err(Error::without_position)?;
     refuse_parameters(&bound)?;
     let actual =
@@ -123,9 +120,23 @@ async fn stored_query(text: &str, query: &ast::Query, context: &CommandContext) 
     context.engine.on_planner(move || sql::qualify_query(&text, &query, &scope)).await?
 }
 
-async fn stored_body(text: &str, body: &ast::Expr, context: &CommandContext) -> Result<StoredExpression> {
-    let (text, body, scope) = (text.to_string(), body.clone(), context.scope.clone());
-    context.engine.on_planner(move || sql::qualify_expression(&text, &body, &scope)).await?
+/// The stored text of a function's body, and a query that calls it.
+async fn stored_body(
+    function: &str,
+    text: &str,
+    body: &ast::Expr,
+    parameters: &[(String, SqlType)],
+    context: &CommandContext,
+) -> Result<(String, ast::Query)> {
+    let (function, text, body) = (function.to_string(), text.to_string(), body.clone());
+    let (parameters, scope) = (parameters.to_vec(), context.scope.clone());
+    let stored = move || {
+        let StoredExpression { text, expression } = sql::qualify_expression(&text, &body, &scope)?;
+        let call = query::parse(&stored::body_query(&function, &text, &parameters))?;
+        let is_called = stored::called_body(&call) == Some(&expression);
+        if is_called { Ok((text, call)) } else { Err(reads_differently()) }
+    };
+    context.engine.on_planner(stored).await?
 }
 
 /// Binds what is stored. Positions in its text are none in the statement, so errors are told of what was written.

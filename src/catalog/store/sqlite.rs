@@ -363,15 +363,14 @@ mod tests {
     #[tokio::test]
     async fn texts_of_the_version_before_are_doubtful_until_they_are_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(DATABASE_FILE);
-        let mut old = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
-        let before = Migrator::with_migrations(MIGRATIONS.iter().take(3).cloned().collect());
-        before.run_direct(None, &mut old, false).await.unwrap();
-        let mut before = SqliteStore { connection: old, _lock: File::create(directory.path().join("before")).unwrap() };
+        let mut before = open(directory.path()).await.unwrap();
         let mut objects = crate::catalog::store::tests::one_of_each();
         objects.retain(|write| !matches!(write, Write::PutDoubtfulText(_)));
         let rows: Vec<RowWrite> = objects.iter().map(|write| super::super::row::of(write).unwrap()).collect();
         before.commit(1, 20001, &rows).await.unwrap();
+        for undo in ["DROP TABLE doubtful_text", "DELETE FROM _sqlx_migrations WHERE version = 4"] {
+            sqlx::query(undo).execute(&mut before.connection).await.unwrap();
+        }
         Box::new(before).close().await;
 
         let mut store = open(directory.path()).await.unwrap();

@@ -171,6 +171,7 @@ fn names_stay_apart_from_what_stands_beside_them() {
         ("SELECT -f(1), (f(2)) FROM s . t, ONLY (t) x", "SELECT - \"f\"(1), (\"f\"(2)) FROM \"s.t\", ONLY (\"t\") x"),
         ("SELECT 1 FROM t -- t", "SELECT 1 FROM \"t\""),
         ("TABLE t", "TABLE \"t\""),
+        ("SELECT 1 FROM ONLY (s.t)", "SELECT 1 FROM ONLY (\"s.t\")"),
         ("SELECT f(a) BETWEEN SYMMETRIC f(b) AND f(c)", "SELECT \"f\"(a) BETWEEN SYMMETRIC \"f\"(b) AND \"f\"(c)"),
         (
             "WITH t AS (SELECT 1) SELECT \u{e9}, '\u{1F4A7}' FROM t, u",

@@ -203,6 +203,24 @@ async fn operators_keep_their_operands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_text_is_stored_as_a_short_one() {
+    let server = Server::start();
+    let admin = server.admin().await;
+    let sum = vec!["1"; 200].join(" - -- \n -");
+    let conditions = vec!["a = 'x''y'"; 300].join(" OR ");
+    let arms = vec!["SELECT 'it''s'"; 100].join(" UNION ALL ");
+    run(&admin, &format!("CREATE VIEW sums AS SELECT {sum} AS x; CREATE VIEW arms AS {arms}")).await;
+    assert_eq!(one(&admin, "SELECT x FROM sums").await, one(&admin, &format!("SELECT {sum}")).await);
+    assert_eq!(one(&admin, "SELECT count(*) FROM arms").await, "100");
+    run(&admin, &format!("CREATE FUNCTION f(a text) RETURNS boolean RETURN {conditions}")).await;
+    assert_eq!(one(&admin, "SELECT f('x''y')").await, "t");
+    run(&admin, &format!("CREATE FUNCTION g() RETURNS bigint LANGUAGE sql AS $$SELECT {sum}$$")).await;
+    assert_eq!(one(&admin, "SELECT g()").await, one(&admin, "SELECT x FROM sums").await);
+    run(&admin, "CREATE TABLE t (a int); CREATE VIEW only_t AS SELECT a FROM ONLY (t)").await;
+    assert_eq!(one(&admin, "SELECT count(*) FROM only_t").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_error_of_a_view_stands_where_its_author_wrote_it() {
     let server = Server::start();
     let admin = server.admin().await;
