@@ -70,6 +70,13 @@ impl Error {
         self
     }
 
+    /// Takes the position away: what it points into is not the statement's text.
+    #[must_use]
+    pub fn without_position(mut self) -> Self {
+        self.fields.position = None;
+        self
+    }
+
     /// Adds the cause, for the server log only.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

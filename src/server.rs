@@ -97,7 +97,7 @@ where
     let postgres = listen(options.config.listen.postgres).await?;
     let http = listen(options.config.listen.http).await?;
     let addresses = (local_address(&postgres)?, local_address(&http)?);
-    let (ready, ready_watch) = watch::channel(false);
+    let (ready, ready_watch) = watch::channel(None);
     let (services_slot, services_watch) = watch::channel(None);
     let local = options.config.listen.unix_socket.as_deref().map(|directory| wire::LocalDoor::open(directory, addresses.0.port()));
     let door = door(&options, &tasks, local.transpose()?, services_watch)?;
@@ -107,7 +107,7 @@ where
     let http_task = TaskTracker::new().spawn(http_task);
 
     let outcome = serve(&options, &tasks, prepare, services_slot, &ready, addresses).await;
-    let _ = ready.send(false);
+    let _ = ready.send(None);
     tasks.drain(options.config.wire.shutdown_grace.0).await;
     http_stop.cancel();
     let _ = http_task.await;
@@ -123,7 +123,7 @@ async fn serve<F, P>(
     tasks: &Tasks,
     prepare: F,
     slot: watch::Sender<Option<Arc<dyn Backend>>>,
-    ready: &watch::Sender<bool>,
+    ready: &watch::Sender<Option<Arc<Engine>>>,
     (postgres, http): (SocketAddr, SocketAddr),
 ) -> Result<Arc<Services>>
 where
@@ -137,7 +137,7 @@ where
         () = tasks.stop.cancelled() => return Ok(services),
     }
     let _ = slot.send(Some(Arc::new(Warehouse(Arc::clone(&services)))));
-    let _ = ready.send(true);
+    let _ = ready.send(Some(Arc::clone(&services.engine)));
     println!("lakehold ready: postgres={postgres} http={http}");
     tasks.stop.cancelled().await;
     Ok(services)
@@ -184,6 +184,7 @@ pub async fn open(options: &ServerOptions, tasks: &Tasks) -> Result<Arc<Services
     if !metastore.is_initialised() {
         initialise(&metastore, options).await?;
     }
+    crate::command::settle_doubtful_texts(&metastore).await;
     let io = tokio::runtime::Handle::current();
     let storage = Storage::new(&config.storage, io.clone())?;
     let lake = Lake::new(&config.lake, storage, io)?;

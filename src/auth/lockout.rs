@@ -1,8 +1,18 @@
 //! How often a password may be tried.
 //!
-//! Tries are counted for each pair of name and address, so that nobody locks somebody else out from afar, and for each address, so
-//! that one peer cannot go through many names. Failures drain slowly; while too many stand, a try fails without being looked at,
-//! with the same messages and the same error. Both maps are bounded: when one is full, the entries that have drained most go first.
+//! ```text
+//!                              too many failures of the pair     too many of its address
+//!  pair never logged in        waits, is not looked at           waits, is looked at
+//!  pair has logged in before   waits, is looked at               waits, is looked at
+//! ```
+//! Failures are counted for each pair of name and address, so that nobody locks somebody else out from afar, and for each address, so
+//! that one peer goes through many names slowly. Many people share an address: those who fail there make the others wait for a moment, they
+//! do not keep them out, and who has logged in from there is never refused. What is not looked at fails with the same messages, the same error
+//! and the same wait, so that nobody learns who has logged in from where. Failures drain slowly. The maps are bounded: of failures
+//! those that have drained most go first, of those who have logged in those who did so longest ago.
+//!
+//! Absent: a bound on guessing the password of somebody who logs in from the guesser's own address, but for the wait and the number of connections
+//! that may wait (`wire`).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,9 +30,21 @@ const PAIR_DRAIN: f64 = 10.0 / 60.0;
 const ADDRESS_DRAIN: f64 = 100.0 / 60.0;
 /// Entries that each map holds at most.
 const MAXIMUM_ENTRIES: usize = 16_384;
+/// Wait before a try of a pair with too many failures, and of one whose address has too many.
+const PAIR_WAIT: Duration = Duration::from_secs(2);
+const ADDRESS_WAIT: Duration = Duration::from_secs(1);
 /// Answer to the first failure; each further one doubles it up to [`MAXIMUM_DELAY`].
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const MAXIMUM_DELAY: Duration = Duration::from_secs(2);
+
+/// What happens to a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// To be waited before anything is looked at or answered.
+    pub wait: Duration,
+    /// Whether the proof counts.
+    pub looked_at: bool,
+}
 
 /// Counts failed tries.
 #[derive(Debug, Default)]
@@ -34,6 +56,8 @@ pub struct Lockout {
 struct Counts {
     pairs: HashMap<(String, IpAddr), Bucket>,
     addresses: HashMap<IpAddr, Bucket>,
+    /// When each pair logged in last.
+    known: HashMap<(String, IpAddr), Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +73,9 @@ impl Bucket {
 }
 
 impl Lockout {
-    /// Whether a password may be tried at all.
-    pub fn admits(&self, name: &str, address: IpAddr) -> bool {
-        self.admits_at(name, address, Instant::now())
+    /// How a try is taken.
+    pub fn verdict(&self, name: &str, address: IpAddr) -> Verdict {
+        self.verdict_at(name, address, Instant::now())
     }
 
     /// Counts a failure and says how long to wait before answering it.
@@ -59,16 +83,31 @@ impl Lockout {
         self.failed_at(name, address, Instant::now())
     }
 
-    /// Forgets the failures of a pair that has proved its password.
+    /// Forgets the failures of a pair that has proved its password, and remembers the pair.
     pub fn succeeded(&self, name: &str, address: IpAddr) {
-        self.counts.lock().pairs.remove(&(name.to_string(), address));
+        self.succeeded_at(name, address, Instant::now());
     }
 
-    fn admits_at(&self, name: &str, address: IpAddr, now: Instant) -> bool {
+    fn succeeded_at(&self, name: &str, address: IpAddr, now: Instant) {
+        let pair = (name.to_string(), address);
+        let mut counts = self.counts.lock();
+        counts.pairs.remove(&pair);
+        if counts.known.len() >= MAXIMUM_ENTRIES && !counts.known.contains_key(&pair) {
+            forget_oldest(&mut counts.known);
+        }
+        counts.known.insert(pair, now);
+    }
+
+    fn verdict_at(&self, name: &str, address: IpAddr, now: Instant) -> Verdict {
+        let pair = (name.to_string(), address);
         let counts = self.counts.lock();
-        let pair = counts.pairs.get(&(name.to_string(), address)).map_or(0.0, |bucket| bucket.drained(now, PAIR_DRAIN));
-        let total = counts.addresses.get(&address).map_or(0.0, |bucket| bucket.drained(now, ADDRESS_DRAIN));
-        pair < PAIR_CAPACITY && total < ADDRESS_CAPACITY
+        let of_pair = counts.pairs.get(&pair).map_or(0.0, |bucket| bucket.drained(now, PAIR_DRAIN));
+        let of_address = counts.addresses.get(&address).map_or(0.0, |bucket| bucket.drained(now, ADDRESS_DRAIN));
+        if of_pair >= PAIR_CAPACITY {
+            return Verdict { wait: PAIR_WAIT, looked_at: counts.known.contains_key(&pair) };
+        }
+        let wait = if of_address >= ADDRESS_CAPACITY { ADDRESS_WAIT } else { Duration::ZERO };
+        Verdict { wait, looked_at: true }
     }
 
     fn failed_at(&self, name: &str, address: IpAddr, now: Instant) -> Duration {
@@ -92,6 +131,17 @@ fn count<K: std::hash::Hash + Eq + Clone>(map: &mut HashMap<K, Bucket>, key: K, 
     bucket.failures
 }
 
+/// Removes the older half.
+fn forget_oldest(known: &mut HashMap<(String, IpAddr), Instant>) {
+    let mut times: Vec<Instant> = known.values().copied().collect();
+    times.sort_unstable();
+    let Some(middle) = times.get(times.len() / 2).copied() else { return };
+    known.retain(|_, at| *at >= middle);
+    if known.len() >= MAXIMUM_ENTRIES {
+        known.clear();
+    }
+}
+
 /// Removes the emptier half.
 fn make_room<K: std::hash::Hash + Eq + Clone>(map: &mut HashMap<K, Bucket>, now: Instant, drain: f64) {
     let mut levels: Vec<f64> = map.values().map(|bucket| bucket.drained(now, drain)).collect();
@@ -110,6 +160,7 @@ mod tests {
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    const AT_ONCE: Verdict = Verdict { wait: Duration::ZERO, looked_at: true };
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
     #[test]
@@ -119,7 +170,7 @@ mod tests {
         let mut verified = 0;
         for number in 0..1000 {
             let now = start + Duration::from_millis(60 * number);
-            if lockout.admits_at("ada", HERE, now) {
+            if lockout.verdict_at("ada", HERE, now).looked_at {
                 verified += 1;
                 lockout.failed_at("ada", HERE, now);
             }
@@ -134,21 +185,42 @@ mod tests {
         for _ in 0..20 {
             lockout.failed_at("ada", HERE, now);
         }
-        assert!(!lockout.admits_at("ada", HERE, now));
-        assert!(lockout.admits_at("ada", THERE, now) && lockout.admits_at("bob", HERE, now));
-        assert!(lockout.admits_at("ada", HERE, now + Duration::from_secs(30)));
-        lockout.succeeded("ada", HERE);
-        assert!(lockout.admits_at("ada", HERE, now));
+        let verdict = |name, address, seconds| lockout.verdict_at(name, address, now + Duration::from_secs(seconds));
+        assert!(!verdict("ada", HERE, 0).looked_at);
+        assert_eq!(verdict("ada", THERE, 0), AT_ONCE);
+        assert_eq!(verdict("bob", HERE, 0), AT_ONCE);
+        assert_eq!(verdict("ada", HERE, 30), AT_ONCE);
+        lockout.succeeded_at("ada", HERE, now);
+        assert_eq!(verdict("ada", HERE, 0), AT_ONCE);
     }
 
     #[test]
-    fn one_address_cannot_go_through_many_names_and_the_maps_stay_bounded() {
+    fn who_has_logged_in_from_an_address_is_never_refused_there_and_waits_as_others_do() {
+        let lockout = Lockout::default();
+        let now = Instant::now();
+        lockout.succeeded_at("ada", HERE, now);
+        for name in ["ada", "bob"] {
+            (0..30).for_each(|_| {
+                lockout.failed_at(name, HERE, now);
+            });
+        }
+        let [ada, bob] = ["ada", "bob"].map(|name| lockout.verdict_at(name, HERE, now));
+        assert_eq!((ada.looked_at, bob.looked_at), (true, false));
+        assert_eq!(ada.wait, bob.wait);
+        for number in 0..2 * MAXIMUM_ENTRIES {
+            lockout.succeeded_at(&format!("user{number}"), HERE, now + Duration::from_secs(1));
+        }
+        assert!(lockout.counts.lock().known.len() <= MAXIMUM_ENTRIES);
+    }
+
+    #[test]
+    fn one_address_goes_through_many_names_slowly_and_the_maps_stay_bounded() {
         let lockout = Lockout::default();
         let now = Instant::now();
         for number in 0..MAXIMUM_ENTRIES + 100 {
             lockout.failed_at(&format!("user{number}"), HERE, now);
         }
-        assert!(!lockout.admits_at("fresh", HERE, now));
+        assert_eq!(lockout.verdict_at("fresh", HERE, now), Verdict { wait: ADDRESS_WAIT, looked_at: true });
         assert!(lockout.counts.lock().pairs.len() <= MAXIMUM_ENTRIES);
     }
 

@@ -80,9 +80,18 @@ impl MockSecret {
     }
 
     /// The salt that `name` is answered with, always the same.
-    fn salt(&self, name: &str) -> [u8; verifier::SALT_LENGTH] {
-        let digest = hmac_sha256(&self.0, &[name.as_bytes()]);
-        std::array::from_fn(|index| digest[index])
+    fn salt(&self, name: &str, length: usize) -> Vec<u8> {
+        let first = hmac_sha256(&self.0, &[name.as_bytes()]);
+        let blocks = std::iter::successors(Some(first), |block| Some(hmac_sha256(&self.0, &[block, name.as_bytes()])));
+        blocks.flatten().take(length).collect()
+    }
+
+    /// A number between 0 and 1 that nobody else can tell, always the same for the same parts.
+    fn draw(&self, parts: &[&[u8]]) -> f64 {
+        let parts = [&[b"draw".as_slice()][..], parts].concat();
+        let digest = hmac_sha256(&self.0, &parts);
+        let number = digest.iter().take(6).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        (number as f64 + 1.0) / (1_u64 << 48) as f64
     }
 }
 
@@ -124,8 +133,9 @@ mod tests {
         let path = directory.path().join("secret");
         let first = MockSecret::load_or_create(&path).unwrap();
         let second = MockSecret::load_or_create(&path).unwrap();
-        assert_eq!(first.salt("nobody"), second.salt("nobody"));
-        assert_ne!(first.salt("nobody"), first.salt("somebody"));
+        assert_eq!(first.salt("nobody", 16), second.salt("nobody", 16));
+        assert_eq!(first.salt("nobody", 80)[..16], second.salt("nobody", 16));
+        assert_ne!(first.salt("nobody", 16), first.salt("somebody", 16));
         std::fs::write(&path, b"short").unwrap();
         assert_eq!(MockSecret::load_or_create(&path).unwrap_err().kind(), ErrorKind::DataCorrupted);
     }

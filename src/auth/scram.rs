@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::verifier::Verifier;
+use super::verifier::{Shapes, Verifier};
 use super::{MockSecret, hmac_sha256, random_bytes};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,16 +45,22 @@ enum State {
 }
 
 impl Exchange {
-    /// A login against `verifier`, or one that fails in the end if there is none.
+    /// A login against `verifier`, or one that fails in the end if there is none and looks like one of `shapes` until then.
     ///
     /// `end_point` is the hash of the server's certificate on an encrypted connection: it makes `SCRAM-SHA-256-PLUS` possible.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if the operating system gives no random numbers.
-    pub fn new(name: &str, verifier: Option<Verifier>, secret: &MockSecret, end_point: Option<Vec<u8>>) -> Result<Self> {
+    pub fn new(
+        name: &str,
+        verifier: Option<Verifier>,
+        shapes: &Shapes,
+        secret: &MockSecret,
+        end_point: Option<Vec<u8>>,
+    ) -> Result<Self> {
         let nonce = BASE64.encode(random_bytes::<NONCE_LENGTH>()?);
         // Both are made in either case, so that neither shows in the time it takes.
-        let mock = Verifier::mock(name, secret);
+        let mock = Verifier::mock(name, shapes, secret);
         let doomed = verifier.is_none();
         Ok(Self { verifier: verifier.unwrap_or(mock), doomed, end_point, nonce, state: State::Start })
     }
@@ -237,7 +243,7 @@ pub(crate) mod tests {
     }
 
     fn exchange(verifier: Option<Verifier>, end_point: Option<Vec<u8>>) -> Exchange {
-        Exchange::new("ada", verifier, &MockSecret::random().unwrap(), end_point).unwrap()
+        Exchange::new("ada", verifier, &Shapes::default(), &MockSecret::random().unwrap(), end_point).unwrap()
     }
 
     fn login(mut exchange: Exchange, client: &Client, mechanism: &str, password: &str) -> Result<Option<String>> {
@@ -261,7 +267,7 @@ pub(crate) mod tests {
         let client = Client::new(None);
         let mut shapes = Vec::new();
         for verifier in [None, None, Some(Verifier::from_password("pencil", 4096).unwrap())] {
-            let mut exchange = Exchange::new("ada", verifier, &secret, None).unwrap();
+            let mut exchange = Exchange::new("ada", verifier, &Shapes::default(), &secret, None).unwrap();
             let challenge = exchange.first(SCRAM_SHA_256, client.first().as_bytes()).unwrap();
             let salt = challenge.split(",s=").nth(1).unwrap().to_string();
             shapes.push((challenge.len(), salt));

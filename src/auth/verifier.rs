@@ -4,6 +4,7 @@
 //! send the same text that is stored here, so verifiers can be carried over from a PostgreSQL server.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -76,8 +77,9 @@ impl Verifier {
     }
 
     /// A verifier that no password fits, of the shape that a real one has.
-    pub(super) fn mock(name: &str, secret: &MockSecret) -> Self {
-        Self { iterations: DEFAULT_ITERATIONS, salt: secret.salt(name).to_vec(), stored_key: [0; 32], server_key: [0; 32] }
+    pub(super) fn mock(name: &str, shapes: &Shapes, secret: &MockSecret) -> Self {
+        let Shape { iterations, salt_length } = shapes.choose(name, secret);
+        Self { iterations, salt: secret.salt(name, salt_length), stored_key: [0; 32], server_key: [0; 32] }
     }
 
     /// Whether it was made from `password`. Costs what [`Verifier::from_password`] costs.
@@ -116,6 +118,53 @@ pub(super) fn salted_password(password: &str, salt: &[u8], iterations: u32) -> [
     pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(normalised.as_bytes(), salt, iterations)
 }
 
+/// What a challenge shows of a verifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Shape {
+    iterations: u32,
+    salt_length: usize,
+}
+
+/// The shapes of all users' verifiers and how many users have each. Verifiers that were carried over from elsewhere may have other iterations and
+/// salts than our own, and a name that is always answered with ours would not be theirs.
+#[derive(Debug, Default)]
+pub struct Shapes(BTreeMap<Shape, u32>);
+
+impl Shapes {
+    /// Of these verifiers in their text form.
+    pub fn of<'a>(verifiers: impl Iterator<Item = &'a str>) -> Self {
+        let mut shapes = BTreeMap::new();
+        for text in verifiers {
+            if let Some(shape) = Shape::of(text) {
+                *shapes.entry(shape).or_default() += 1;
+            }
+        }
+        Self(shapes)
+    }
+
+    /// The shape for a name that has none: always the same one while the users stay the same, and over all names each as often as among the
+    /// users. A user more or less changes the shape of few names (weighted rendezvous hashing); who polls a made-up name over years of such
+    /// changes may see it change, as that of a user who gets a new password does.
+    fn choose(&self, name: &str, secret: &MockSecret) -> Shape {
+        let score = |shape: &Shape, users: u32| {
+            let drawn = secret.draw(&[name.as_bytes(), &shape.iterations.to_be_bytes(), &shape.salt_length.to_be_bytes()]);
+            -drawn.ln() / f64::from(users)
+        };
+        let scored = self.0.iter().map(|(shape, users)| (score(shape, *users), *shape));
+        let ours = Shape { iterations: DEFAULT_ITERATIONS, salt_length: SALT_LENGTH };
+        scored.min_by(|one, other| one.0.total_cmp(&other.0)).map_or(ours, |(_, shape)| shape)
+    }
+}
+
+impl Shape {
+    /// Without reading the keys: this is asked of every user at every login.
+    fn of(text: &str) -> Option<Self> {
+        let (iterations, salt) = text.strip_prefix(SCHEME)?.strip_prefix('$')?.split_once('$')?.0.split_once(':')?;
+        let salt_length = salt.trim_end_matches('=').len() * 3 / 4;
+        Some(Self { iterations: iterations.parse().ok()?, salt_length })
+    }
+}
+
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let salt = BASE64.encode(&self.salt);
@@ -141,6 +190,24 @@ mod tests {
         assert_eq!(Verifier::parse(&text), Some(verifier.clone()));
         assert!(verifier.matches("correct horse") && !verifier.matches("wrong horse"));
         assert_eq!(format!("{verifier:?}"), "[secret]");
+    }
+
+    #[test]
+    fn made_up_names_have_the_shapes_of_users_in_their_proportion_and_keep_them() {
+        let verifier = |iterations, salt: usize| Verifier::derive("x", vec![1; salt], iterations).to_string();
+        let users: Vec<String> = (0..40).map(|number| if number % 4 == 0 { verifier(15, 18) } else { verifier(40, 16) }).collect();
+        let (shapes, more) = (Shapes::of(users.iter().map(String::as_str)), [&users[..], &[verifier(40, 16)][..]].concat());
+        let (more, secret) = (Shapes::of(more.iter().map(String::as_str)), MockSecret([7; 32]));
+        let mock = |shapes, number: usize| {
+            let mock = Verifier::mock(&format!("nobody{number}"), shapes, &secret);
+            assert!(matches!((mock.iterations, mock.salt.len()), (15, 18) | (40, 16)));
+            mock.iterations
+        };
+        let carried_over = (0..1000).filter(|number| mock(&shapes, *number) == 15).count();
+        assert!((200..300).contains(&carried_over), "{carried_over}");
+        let changed = (0..1000).filter(|number| mock(&shapes, *number) != mock(&more, *number)).count();
+        assert!(changed < 20, "{changed}");
+        assert_eq!(Verifier::mock("a", &Shapes::default(), &secret).iterations, DEFAULT_ITERATIONS);
     }
 
     #[test]

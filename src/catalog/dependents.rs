@@ -66,6 +66,12 @@ pub(super) fn policy_functions(relation: &Relation) -> impl Iterator<Item = Obje
     filter.into_iter().chain(masks)
 }
 
+/// The functions that masked columns which are gone. They may be dropped: nothing of such a column is shown without its function.
+fn past_mask_functions(relation: &Relation) -> impl Iterator<Item = ObjectId> {
+    let past = relation.table().into_iter().flat_map(|table| &table.past_columns);
+    past.filter_map(|column| column.mask.as_ref()).map(|mask| mask.function)
+}
+
 /// Whether a table has a row filter or a mask.
 pub(super) fn has_policy(relation: &Relation) -> bool {
     policy_functions(relation).next().is_some()
@@ -87,9 +93,22 @@ pub(super) fn reached_from(snapshot: &CatalogSnapshot, id: ObjectId) -> BTreeSet
 }
 
 impl CatalogSnapshot {
-    /// Whether a row filter or column mask calls the object, directly or through functions and views. Costs a walk over every policy.
+    /// Whether a row filter or column mask calls the object, directly or through functions and views; masks of columns that are gone count,
+    /// as older versions have them. Costs a walk over every policy.
     pub fn is_used_by_policy(&self, id: ObjectId) -> bool {
-        let functions: BTreeSet<ObjectId> = self.all_relations().flat_map(|relation| policy_functions(relation)).collect();
-        functions.into_iter().any(|function| function == id || reached_from(self, function).contains(&id))
+        !self.governed_by(id).is_empty()
+    }
+
+    /// The tables whose row filters or column masks call the object, directly or through functions and views; masks of columns that are
+    /// gone count. Costs a walk over every policy.
+    pub fn governed_by(&self, id: ObjectId) -> BTreeSet<ObjectId> {
+        let mut known: BTreeMap<ObjectId, bool> = BTreeMap::new();
+        let mut uses = |function: ObjectId| {
+            *known.entry(function).or_insert_with(|| function == id || reached_from(self, function).contains(&id))
+        };
+        self.all_relations()
+            .filter(|relation| policy_functions(relation).chain(past_mask_functions(relation)).any(&mut uses))
+            .map(|relation| relation.id)
+            .collect()
     }
 }

@@ -17,12 +17,15 @@ pub mod snapshot;
 pub mod types;
 pub mod values;
 
+mod columns;
 mod dependents;
+mod in_force;
 mod names;
 mod rules;
 mod store;
 
-pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
+pub use change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken, Revocation};
+pub use columns::{ColumnIdentity, NewColumns, SeenColumn, SeenColumns, learned};
 pub use metastore::{CatalogOptions, DEFAULT_CATALOG, DEFAULT_SCHEMA, Metastore};
 pub use names::{quote_name, url_covers};
 pub use snapshot::{CatalogSnapshot, Orphan, SettingScope, Temporary};

@@ -39,6 +39,30 @@ impl CatalogSnapshot {
             || self.effective_grants(principal, securable).any(|grant| grant.grantable && gives(grant.privilege, privilege))
     }
 
+    /// As whom `principal` grants and revokes `privilege` on `securable`: as the owner if it manages the object, otherwise as the one who
+    /// holds the privilege WITH GRANT OPTION, itself or a group of it. `None` if it may not.
+    pub fn grantor_for(&self, principal: ObjectId, privilege: Privilege, securable: ObjectId) -> Option<ObjectId> {
+        if self.manages(principal, securable) {
+            return Some(self.owner_of(securable).unwrap_or(METASTORE));
+        }
+        let options =
+            self.effective_grants(principal, securable).filter(|grant| grant.grantable && gives(grant.privilege, privilege));
+        let holders: Vec<ObjectId> = options.map(|grant| grant.grantee).collect();
+        if holders.contains(&principal) { Some(principal) } else { holders.first().copied() }
+    }
+
+    /// What ALL TABLES (or VIEWS, or FUNCTIONS) IN SCHEMA stands for: the objects that `principal` may know of. Tables are views, too.
+    pub fn known_in(&self, principal: ObjectId, schema: ObjectId, kind: SecurableKind) -> Vec<ObjectId> {
+        let relations = self.relations(schema).filter(|relation| match kind {
+            SecurableKind::Table => true,
+            SecurableKind::View => relation.view().is_some(),
+            _ => false,
+        });
+        let functions = self.functions(schema).filter(|_| kind == SecurableKind::Function);
+        let all = relations.map(|relation| relation.id).chain(functions.map(|function| function.id));
+        all.filter(|id| self.visible(principal, *id)).collect()
+    }
+
     /// Whether `principal` may enter the containers of `securable`: USE CATALOG on its catalog and USE SCHEMA on its schema.
     ///
     /// A schema asks for its catalog only; a catalog, and what lies outside catalogs, for nothing.
@@ -95,7 +119,7 @@ impl CatalogSnapshot {
 }
 
 /// Whether a grant of `granted` satisfies a check for `wanted`.
-fn gives(granted: Privilege, wanted: Privilege) -> bool {
+pub(super) fn gives(granted: Privilege, wanted: Privilege) -> bool {
     granted == wanted || (granted == Privilege::AllPrivileges && wanted != Privilege::Manage)
 }
 
@@ -104,7 +128,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::catalog::change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable};
+    use crate::catalog::change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, Revocation};
     use crate::catalog::securable::{PUBLIC, RelationKind, ViewEntry};
     use crate::catalog::types::SqlType;
 
@@ -329,6 +353,17 @@ mod tests {
         assert!(reads(&world));
     }
 
+    fn of_admin(
+        world: &World,
+        grantee: ObjectId,
+        privilege: Privilege,
+        securable: ObjectId,
+        grant_option_only: bool,
+    ) -> Revocation {
+        let grantor = world.change.snapshot().principal("admin").unwrap().id;
+        Revocation { grantee, privilege, securable, grantor, grant_option_only, cascade: false }
+    }
+
     #[test]
     fn revoking_all_privileges_takes_the_single_ones_along_but_not_manage() {
         let mut world = world();
@@ -336,7 +371,7 @@ mod tests {
         for privilege in [Privilege::Select, Privilege::Insert, Privilege::Manage, Privilege::AllPrivileges] {
             world = world.with(ann, privilege, table);
         }
-        world.change.revoke(ann, Privilege::AllPrivileges, table, false).unwrap();
+        world.change.revoke(of_admin(&world, ann, Privilege::AllPrivileges, table, false)).unwrap();
         let left: Vec<Privilege> = world.change.snapshot().grants_on(table).map(|grant| grant.privilege).collect();
         assert_eq!(left, [Privilege::Manage]);
     }
@@ -346,7 +381,7 @@ mod tests {
         let world = world();
         let (ann, table) = (world.ann, world.table);
         let mut world = world.with(ann, Privilege::AllPrivileges, table);
-        world.change.revoke(ann, Privilege::Select, table, false).unwrap();
+        world.change.revoke(of_admin(&world, ann, Privilege::Select, table, false)).unwrap();
         assert!(world.change.snapshot().holds(ann, Privilege::Select, table));
     }
 
@@ -363,7 +398,7 @@ mod tests {
         assert!(snapshot.may_grant(ann, Privilege::Select, table));
         assert!(!snapshot.may_grant(ann, Privilege::Insert, table));
         assert!(!snapshot.manages(ann, table));
-        world.change.revoke(ann, Privilege::Select, table, true).unwrap();
+        world.change.revoke(of_admin(&world, ann, Privilege::Select, table, true)).unwrap();
         assert!(!world.change.snapshot().may_grant(ann, Privilege::Select, table));
         assert!(world.change.snapshot().holds(ann, Privilege::Select, table));
     }

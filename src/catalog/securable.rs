@@ -226,10 +226,13 @@ pub struct ColumnEntry {
     pub nullable: bool,
     /// COMMENT ON.
     pub comment: Option<String>,
+    /// Its name in the table's files: Delta's physical name, which stays when the column is renamed and is never given to another one.
+    /// `None` in views, and while no version of the table was seen.
+    pub physical_name: Option<String>,
 }
 
 /// A Delta table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableEntry {
     /// URL of the table's root, without a trailing slash.
     pub location: String,
@@ -243,6 +246,23 @@ pub struct TableEntry {
     pub row_filter: Option<RowFilter>,
     /// SET MASK, by column name.
     pub column_masks: BTreeMap<String, ColumnMask>,
+    /// Columns that the newest version of the table has no more, and older ones have.
+    pub past_columns: Vec<PastColumn>,
+}
+
+/// A column that a table had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastColumn {
+    /// Its number, which no other column takes.
+    pub number: i16,
+    /// Its name in the table's files.
+    pub physical_name: String,
+    /// The name that it had last.
+    pub name: String,
+    /// The mask that was in force when it went. Its further arguments are physical names.
+    pub mask: Option<ColumnMask>,
+    /// A policy of the table means this column by its name, and no other column of that name: the policy was made for it.
+    pub wanted: bool,
 }
 
 /// A row filter: the rows for which `function(columns..)` is true are there, no others.
@@ -345,10 +365,30 @@ pub struct Grant {
     pub securable: ObjectId,
     /// What.
     pub privilege: Privilege,
-    /// Who granted it.
+    /// Who granted it, as [`GrantKey::grantor`].
     pub grantor: ObjectId,
     /// WITH GRANT OPTION.
     pub grantable: bool,
+}
+
+impl Grant {
+    /// What identifies it: the same privilege may be held from several grantors.
+    pub fn key(&self) -> GrantKey {
+        GrantKey { grantee: self.grantee, securable: self.securable, privilege: self.privilege, grantor: self.grantor }
+    }
+}
+
+/// What identifies a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantKey {
+    /// Who holds it.
+    pub grantee: ObjectId,
+    /// On what.
+    pub securable: ObjectId,
+    /// What.
+    pub privilege: Privilege,
+    /// Who granted it: the owner, or who holds the privilege WITH GRANT OPTION. On the metastore, which nobody owns, [`METASTORE`].
+    pub grantor: ObjectId,
 }
 
 /// A value that no log, error or `Debug` output shows.

@@ -148,6 +148,10 @@ pub struct CatalogSnapshot {
     pub(super) grants: Arc<BTreeMap<ObjectId, Vec<Grant>>>,
     pub(super) orphans: Arc<BTreeMap<ObjectId, Orphan>>,
     pub(super) settings: Arc<BTreeMap<SettingScope, BTreeMap<String, String>>>,
+    /// What may not be read before the transaction that this state belongs to is committed.
+    pub(super) unsettled: Arc<BTreeSet<ObjectId>>,
+    /// Views and functions whose text may not say what its author wrote.
+    pub(super) doubtful_texts: Arc<BTreeSet<ObjectId>>,
 }
 
 /// Tables of one session that nobody else sees, in a schema of their own.
@@ -190,6 +194,8 @@ impl Default for CatalogSnapshot {
             grants: Arc::default(),
             orphans: Arc::default(),
             settings: Arc::default(),
+            unsettled: Arc::default(),
+            doubtful_texts: Arc::default(),
         }
     }
 }
@@ -287,6 +293,16 @@ impl CatalogSnapshot {
         self.relations.get(id)
     }
 
+    /// Whether the text of a view or function may say something else than its author wrote: it is not to be read then.
+    pub fn has_doubtful_text(&self, id: ObjectId) -> bool {
+        self.doubtful_texts.contains(&id)
+    }
+
+    /// Every view and function with a doubtful text.
+    pub fn doubtful_texts(&self) -> impl Iterator<Item = ObjectId> {
+        self.doubtful_texts.iter().copied()
+    }
+
     /// The functions of a schema, by name.
     pub fn functions(&self, schema: ObjectId) -> impl Iterator<Item = &Arc<Function>> {
         self.functions.within(schema)
@@ -320,6 +336,11 @@ impl CatalogSnapshot {
     /// The principal of this id, [`PUBLIC`] included.
     pub fn principal_by_id(&self, id: ObjectId) -> Option<&Arc<Principal>> {
         if id == PUBLIC { Some(&PUBLIC_PRINCIPAL) } else { self.principals.get(id) }
+    }
+
+    /// Whether the principal is there and may log in.
+    pub fn may_log_in(&self, principal: ObjectId) -> bool {
+        self.principals.get(principal).is_some_and(|principal| principal.can_login)
     }
 
     /// Every personal access token, by its public id.

@@ -14,8 +14,11 @@
 //! Before each statement the draft is brought onto the newest state of the catalog: grants and policies that others change are in force at
 //! once. A command that cannot run again there fails the block with 40001.
 //!
+//! A draft may be rolled back without a trace, so what it opens does not govern its own reads: see [`Block::in_force`].
+//!
 //! Absent: commands that commit to a log at once and for good; [`in_block`] names what each one may do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -111,11 +114,24 @@ pub struct Block {
 struct State {
     draft: Option<Draft>,
     steps: Vec<Step>,
+    /// What was last worked out to govern the block's reads.
+    in_force: Option<InForce>,
+}
+
+/// A state that governs reads, and what it was made from.
+#[derive(Debug)]
+struct InForce {
+    committed: Arc<CatalogSnapshot>,
+    draft: Arc<CatalogSnapshot>,
+    filled: BTreeSet<ObjectId>,
+    snapshot: Arc<CatalogSnapshot>,
 }
 
 /// The catalog as the block sees it.
 #[derive(Debug, Clone)]
 struct Draft {
+    /// The state that it was made on.
+    base: Arc<CatalogSnapshot>,
     change: Change,
     snapshot: Arc<CatalogSnapshot>,
     /// Managed tables that were dropped, whose files go after the commit.
@@ -123,9 +139,9 @@ struct Draft {
 }
 
 impl Draft {
-    fn on(snapshot: &CatalogSnapshot) -> Self {
-        let change = Change::on(snapshot);
-        Self { snapshot: Arc::new(change.snapshot().clone()), change, dropped: Vec::new() }
+    fn on(base: Arc<CatalogSnapshot>) -> Self {
+        let change = Change::on(&base);
+        Self { base, snapshot: Arc::new(change.snapshot().clone()), change, dropped: Vec::new() }
     }
 }
 
@@ -198,6 +214,35 @@ impl Block {
         self.state.lock().draft.as_ref().map(|draft| Arc::clone(&draft.snapshot))
     }
 
+    /// The catalog that governs what `reader`, the block's own principal, reads: privileges, memberships, owners and policies are the
+    /// committed ones, and the block may have narrowed them. `None` as long as that is everybody's.
+    pub fn in_force(&self, reader: ObjectId) -> Option<Arc<CatalogSnapshot>> {
+        let mut state = self.state.lock();
+        let filled: BTreeSet<ObjectId> = state.foreign_append().into_iter().collect();
+        if state.draft.is_none() && filled.is_empty() {
+            return None;
+        }
+        let (committed, draft) = match &state.draft {
+            Some(draft) => (Arc::clone(&draft.base), Arc::clone(&draft.snapshot)),
+            None => {
+                let newest = self.metastore.snapshot();
+                (Arc::clone(&newest), newest)
+            }
+        };
+        if let Some(known) = state.in_force.as_ref()
+            && Arc::ptr_eq(&known.committed, &committed)
+            && (state.draft.is_none() || Arc::ptr_eq(&known.draft, &draft))
+            && known.filled == filled
+        {
+            return Some(Arc::clone(&known.snapshot));
+        }
+        let merged = draft.in_force(&committed, &filled, reader);
+        // Rows alone change nothing but what reads them.
+        let snapshot = if state.draft.is_some() || merged.has_unsettled() { Arc::new(merged) } else { Arc::clone(&committed) };
+        state.in_force = Some(InForce { committed, draft, filled, snapshot: Arc::clone(&snapshot) });
+        Some(snapshot)
+    }
+
     /// Number of statements that have changed something: what [`Block::rollback_to`] goes back to.
     pub fn steps(&self) -> usize {
         self.state.lock().steps.len()
@@ -250,7 +295,7 @@ impl Block {
 
     fn edit<T>(&self, change: impl FnOnce(&mut Change) -> Result<T>) -> Result<T> {
         let mut state = self.state.lock();
-        let mut draft = state.draft.clone().unwrap_or_else(|| Draft::on(&self.metastore.snapshot()));
+        let mut draft = state.draft.clone().unwrap_or_else(|| Draft::on(self.metastore.snapshot()));
         let value = change(&mut draft.change)?;
         if !draft.change.is_empty() {
             draft.snapshot = Arc::new(draft.change.snapshot().clone());

@@ -29,6 +29,7 @@ use crate::engine::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::WriteKind;
 use crate::sql::statement::{CopyIn, CopyOut};
+use crate::sql::stored::quoted;
 
 /// Rows for a table, with the columns of its [`CopyTarget`].
 pub type CopyRows = BoxStream<'static, Result<RecordBatch>>;
@@ -88,14 +89,15 @@ pub(super) async fn target(copy: &CopyIn, context: &CommandContext) -> Result<Co
     }
     let schema = target.snapshot.schema();
     let chosen: Vec<usize> = if copy.table.columns.is_empty() {
-        (0..schema.fields().len()).collect()
+        target.known().to_vec()
     } else {
         let chosen = copy.table.columns.iter().map(|column| target.column(column)).collect::<Result<_>>()?;
         refuse_repeated(&copy.table.columns)?;
         chosen
     };
-    let all: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let copied: Vec<&str> = chosen.iter().filter_map(|column| all.get(*column).copied()).collect();
+    let name = |column: &usize| schema.field(*column).name().as_str();
+    let all: Vec<&str> = target.known().iter().map(name).collect();
+    let copied: Vec<&str> = chosen.iter().map(name).collect();
     let of_table = Some((target.relation.name.as_str(), all.as_slice()));
     let force_not_null = copy.force_not_null.flags("FORCE_NOT_NULL", &copied, of_table)?;
     let force_null = copy.force_null.flags("FORCE_NULL", &copied, of_table)?;
@@ -134,16 +136,13 @@ async fn bind_condition(condition: &ast::Expr, target: &Target, context: &Comman
     if let SetExpr::Select(select) = query.body.as_mut() {
         select.selection = Some(condition.clone());
     }
+    let context = &context.reading();
     let bound = query::bind(&query, &[], context).await?;
     if !bound.parameters.is_empty() {
         return Err(Error::new(ErrorKind::UndefinedParameter, "there is no parameter $1"));
     }
     let governed = query::govern(bound, context).await?;
     context.engine.condition(governed, &context.settings).await
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 async fn load(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::columns::Newest;
 use super::tag;
 use super::{CommandContext, CommandOutcome, location, table, temporary};
 use crate::catalog::CatalogSnapshot;
@@ -163,6 +164,13 @@ pub(super) async fn comment(
 ) -> Result<CommandOutcome> {
     // PostgreSQL: an empty comment is none.
     let text = text.filter(|text| !text.is_empty()).map(str::to_string);
+    let newest = match on {
+        CommentTarget::Column(relation, _) => {
+            context.authorize(command)?;
+            Some(Newest::of(context.names().relation(relation)?, context).await)
+        }
+        CommentTarget::Securable(..) | CommentTarget::Principal(_) => None,
+    };
     context
         .metastore
         .write(|change| {
@@ -178,6 +186,7 @@ pub(super) async fn comment(
                 }
                 CommentTarget::Column(relation, column) => {
                     let id = names.relation(relation)?.id;
+                    newest.iter().try_for_each(|newest| newest.learn(id, change))?;
                     change.set_column_comment(id, column, text)
                 }
                 CommentTarget::Principal(name) => {

@@ -12,6 +12,7 @@ use crate::catalog::types::SqlType;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::lake::AsOf;
+use crate::sql;
 use crate::sql::statement::{Command, Name};
 
 type Line = [Option<String>; 3];
@@ -54,10 +55,13 @@ async fn current_columns(relation: &Relation, context: &CommandContext) -> Resul
     }
     let table = table::table_ref(relation, context.snapshot())?;
     let snapshot = Engine::cancellable(&context.cancel, context.lake.snapshot(&table, AsOf::Latest)).await?;
-    Ok(entries(&snapshot.schema(), &relation.columns))
+    // Whoever manages the table sees what readers do not see yet.
+    let manages = context.snapshot().manages(context.caller(), relation.id);
+    let shown = if manages { snapshot } else { sql::known_columns(relation, snapshot)? };
+    Ok(entries(&shown.schema(), &relation.columns))
 }
 
-/// Columns of an Arrow schema; numbers and comments are kept from `known`.
+/// Columns of an Arrow schema, to be shown; numbers and comments are those of `known`.
 pub(super) fn entries(schema: &SchemaRef, known: &[ColumnEntry]) -> Vec<ColumnEntry> {
     let mut next = known.iter().map(|column| column.number).max().unwrap_or(0);
     schema
@@ -78,6 +82,7 @@ pub(super) fn entries(schema: &SchemaRef, known: &[ColumnEntry]) -> Vec<ColumnEn
                 sql_type: SqlType::of_field(field),
                 nullable: field.is_nullable(),
                 comment: old.and_then(|old| old.comment.clone()),
+                physical_name: None,
             }
         })
         .collect()
@@ -136,7 +141,7 @@ fn policy_lines(table: &TableEntry, context: &CommandContext) -> Vec<Line> {
         let text = format!("{} ON ({})", snapshot.full_name(filter.function), filter.columns.join(", "));
         lines.push(line("Row Filter", &text, None));
     }
-    if !table.column_masks.is_empty() {
+    if table.has_masks() {
         lines.push(heading("# Column Masks"));
     }
     for (column, mask) in &table.column_masks {
@@ -151,6 +156,12 @@ fn policy_lines(table: &TableEntry, context: &CommandContext) -> Vec<Line> {
         let function = snapshot.full_name(mask.function);
         let text = if using.is_empty() { function } else { format!("{function} USING COLUMNS ({})", using.join(", ")) };
         lines.push(line(column, &text, None));
+    }
+    for column in &table.past_columns {
+        let Some(mask) = &column.mask else { continue };
+        let function =
+            snapshot.function_by_id(mask.function).map_or_else(|| "NULL".to_string(), |function| snapshot.full_name(function.id));
+        lines.push(line(&column.name, &format!("{function} in versions that have the column"), None));
     }
     lines
 }
@@ -174,8 +185,22 @@ mod tests {
     #[test]
     fn columns_keep_their_number_and_comment() {
         let known = [
-            ColumnEntry { number: 1, name: "a".into(), sql_type: SqlType::Int4, nullable: false, comment: Some("first".into()) },
-            ColumnEntry { number: 2, name: "b".into(), sql_type: SqlType::Int4, nullable: true, comment: None },
+            ColumnEntry {
+                number: 1,
+                name: "a".into(),
+                sql_type: SqlType::Int4,
+                nullable: false,
+                comment: Some("first".into()),
+                physical_name: None,
+            },
+            ColumnEntry {
+                number: 2,
+                name: "b".into(),
+                sql_type: SqlType::Int4,
+                nullable: true,
+                comment: None,
+                physical_name: None,
+            },
         ];
         let schema =
             Schema::new(vec![SqlType::Int8.field("b", true), SqlType::Text.field("c", true), SqlType::Int4.field("a", false)]);

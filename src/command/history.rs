@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use super::{CommandContext, CommandOutcome, output, query, rows, table};
 use crate::catalog::privilege::Privilege;
-use crate::catalog::quote_name;
 use crate::catalog::securable::{ObjectId, Relation};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::CommitInfo;
 use crate::sql::statement::{Command, Name};
+use crate::sql::stored::quoted;
 
 /// Most versions that are shown.
 const SHOWN_VERSIONS: usize = 1000;
@@ -57,8 +57,9 @@ fn changes(table: ObjectId, context: &CommandContext) -> bool {
 
 /// Whether a policy of the table restricts the caller, or the caller may not read it at all.
 async fn is_restricted(relation: &Relation, context: &CommandContext) -> Result<bool> {
+    let context = &context.reading();
     let snapshot = context.snapshot();
-    let path: Vec<String> = snapshot.containers_of(relation.id).filter_map(|id| snapshot.name_of(id)).map(always_quoted).collect();
+    let path: Vec<String> = snapshot.containers_of(relation.id).filter_map(|id| snapshot.name_of(id)).map(quoted).collect();
     let path: Vec<String> = path.into_iter().rev().collect();
     let bound = query::bind(&query::parse(&format!("SELECT * FROM {}", path.join(".")))?, &[], context).await?;
     match query::govern(bound, context).await {
@@ -66,11 +67,6 @@ async fn is_restricted(relation: &Relation, context: &CommandContext) -> Result<
         Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::UndefinedRelation) => Ok(true),
         Err(error) => Err(error),
     }
-}
-
-fn always_quoted(name: &str) -> String {
-    let quoted = quote_name(name);
-    if quoted.starts_with('"') { quoted } else { format!("\"{quoted}\"") }
 }
 
 fn json(map: &BTreeMap<String, String>) -> String {

@@ -15,14 +15,15 @@ use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr};
 use futures::{Stream, StreamExt};
 
 use super::assign::Assignment;
-use super::{CommandContext, CommandOutcome, describe, query, table};
+use super::{CommandContext, CommandOutcome, columns, query, table};
+use crate::catalog::NewColumns;
 use crate::catalog::securable::Relation;
 use crate::catalog::types::SqlType;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AsOf, TableRef, TableSnapshot, WriteKind, WriteOperation};
-use crate::sql::BoundQuery;
 use crate::sql::statement::Name;
+use crate::sql::{self, BoundQuery};
 
 pub(super) async fn run(
     table: &Name,
@@ -31,6 +32,7 @@ pub(super) async fn run(
     query: &ast::Query,
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
+    let context = &context.reading();
     let target = Target::find(table, context).await?;
     let temporary = context.temporary.as_ref().is_some_and(|tables| tables.contains(target.relation.id));
     if let Some(block) = context.metastore.block().filter(|_| !temporary) {
@@ -54,6 +56,7 @@ pub(super) async fn parameters(
     query: &ast::Query,
     context: &CommandContext,
 ) -> Result<Vec<SqlType>> {
+    let context = &context.reading();
     let target = Target::find(table, context).await?;
     let source = target.bind(columns, by_name, query, context).await?;
     let parameters = source.bound.parameters.clone();
@@ -106,6 +109,8 @@ pub(super) struct Target {
     pub(super) snapshot: Arc<TableSnapshot>,
     /// Columns in the table's order.
     columns: Vec<(String, SqlType)>,
+    /// Positions of the columns that the caller may know of.
+    known: Vec<usize>,
 }
 
 /// A bound query and, for each column of the table, the column of the query that goes into it.
@@ -131,7 +136,10 @@ impl Target {
             None => Engine::cancellable(&context.cancel, context.lake.snapshot(&table, AsOf::Latest)).await?,
         };
         let columns = snapshot.schema().fields().iter().map(|field| (field.name().clone(), SqlType::of_field(field))).collect();
-        Ok(Self { relation, table, snapshot, columns })
+        let known = sql::known_columns(&relation, Arc::clone(&snapshot))?;
+        let is_known = |column: &usize| known.physical_names().contains(&snapshot.physical_names()[*column]);
+        let known = (0..snapshot.physical_names().len()).filter(is_known).collect();
+        Ok(Self { relation, table, snapshot, columns, known })
     }
 
     /// Binds the query to the columns that its own go into: literals and parameters take their types, and what may be assigned is
@@ -140,7 +148,7 @@ impl Target {
         let chosen = if by_name {
             self.by_name(&query::bind(query, &context.parameter_types, context).await?)?
         } else if columns.is_empty() {
-            (0..self.given(query, context).await?).collect()
+            self.known.iter().copied().take(self.given(query, context).await?).collect()
         } else {
             refuse_repeated(columns)?;
             columns.iter().map(|column| self.column(column)).collect::<Result<Vec<_>>>()?
@@ -157,14 +165,15 @@ impl Target {
             Some(width) => width,
             None => query::bind(query, &context.parameter_types, context).await?.columns.len(),
         };
-        if given > self.columns.len() {
+        if given > self.known.len() {
             return Err(Error::new(ErrorKind::Syntax, "INSERT has more expressions than target columns"));
         }
         Ok(given)
     }
 
     pub(super) fn column(&self, name: &str) -> Result<usize> {
-        self.columns.iter().position(|(column, _)| column == name).ok_or_else(|| {
+        let is_called = |column: &usize| self.columns.get(*column).is_some_and(|(column, _)| column == name);
+        self.known.iter().copied().find(is_called).ok_or_else(|| {
             Error::new(
                 ErrorKind::UndefinedColumn,
                 format!("column \"{name}\" of relation \"{}\" does not exist", self.relation.name),
@@ -178,16 +187,17 @@ impl Target {
         names.iter().map(|name| self.column(name)).collect()
     }
 
-    /// After the commit the metastore learns of columns that others have changed.
+    /// Positions of the columns that rows fill which name none.
+    pub(super) fn known(&self) -> &[usize] {
+        &self.known
+    }
+
+    /// After the commit the metastore learns of columns that others have changed; of new ones beside masked ones, if the caller may let them
+    /// be seen.
     pub(super) async fn learn_columns(&self, context: &CommandContext) {
-        let entries = describe::entries(&self.snapshot.schema(), &self.relation.columns);
-        if entries == self.relation.columns {
-            return;
-        }
-        let id = self.relation.id;
-        if let Err(error) = context.metastore.write(move |change| change.set_columns(id, entries)).await {
-            tracing::warn!(table = %self.table.name, %error, "the metastore keeps an older list of columns");
-        }
+        let manages = context.snapshot().manages(context.caller(), self.relation.id);
+        let new = if manages { NewColumns::Take } else { NewColumns::TakeUnlessMasked };
+        columns::learn(&self.relation, columns::seen(&self.snapshot), new, context.metastore.metastore()).await;
     }
 }
 

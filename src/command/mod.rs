@@ -17,16 +17,19 @@
 
 mod assign;
 mod block;
+mod columns;
 mod copy;
 mod dcl;
 mod ddl;
 mod describe;
+mod groups;
 mod history;
 mod insert;
 mod location;
 mod lock;
 mod names;
 mod output;
+mod parameters;
 mod policy;
 mod principal;
 mod query;
@@ -63,7 +66,9 @@ use crate::sql::{Limits, Scope};
 use names::Names;
 
 pub use block::{Block, CatalogWriter, MadeTable};
+pub use columns::learn_read;
 pub use copy::{CopyColumn, CopyLoad, CopyRows, CopySource, CopyTarget};
+pub use stored::settle_doubtful_texts;
 pub use table::remove_orphans;
 pub use tag::effect;
 pub use temporary::{TableList, TemporaryStorage, TemporaryTables, writes_temporary};
@@ -103,6 +108,13 @@ impl CommandContext {
     /// Who runs the command.
     fn caller(&self) -> ObjectId {
         self.scope.functions.principal
+    }
+
+    /// The same for what the command reads: a transaction block's own grants and policies govern its edits, not its reads.
+    fn reading(&self) -> CommandContext {
+        let in_force = self.metastore.block().and_then(|block| block.in_force(self.caller()));
+        let scope = in_force.map_or_else(|| self.scope.clone(), |in_force| self.scope.governed_by(in_force));
+        CommandContext { scope, ..self.clone() }
     }
 
     /// The snapshot that the statement is pinned to.
@@ -155,6 +167,8 @@ pub enum CommandOutcome {
         tag: String,
         /// Texts for the client that are no errors: `relation "t" already exists, skipping`.
         notices: Vec<String>,
+        /// The same with severity WARNING: SQLSTATE and text.
+        warnings: Vec<(&'static str, String)>,
     },
     /// It waits for rows.
     CopyIn(CopyTarget),
@@ -171,11 +185,11 @@ pub enum CommandOutcome {
 
 impl CommandOutcome {
     fn done(tag: impl Into<String>) -> Self {
-        CommandOutcome::Done { tag: tag.into(), notices: Vec::new() }
+        CommandOutcome::noticed(tag, Vec::new())
     }
 
     fn noticed(tag: impl Into<String>, notices: Vec<String>) -> Self {
-        CommandOutcome::Done { tag: tag.into(), notices }
+        CommandOutcome::Done { tag: tag.into(), notices, warnings: Vec::new() }
     }
 
     fn rows(batch: RecordBatch, tag: &'static str) -> Self {
@@ -207,7 +221,7 @@ pub async fn describe(command: &Command, context: &CommandContext) -> Result<Com
         Command::CreateTable(create) => match &create.query {
             Some(query) => {
                 context.authorize(command)?;
-                query::bind(query, &context.parameter_types, context).await?.parameters
+                query::bind(query, &context.parameter_types, &context.reading()).await?.parameters
             }
             None => vec![],
         },
@@ -268,9 +282,7 @@ async fn perform(command: &Command, context: &CommandContext) -> Result<CommandO
         Command::Grant { privileges, on, principals, grant_option } => {
             dcl::grant(command, privileges, on, principals, *grant_option, context).await
         }
-        Command::Revoke { privileges, on, principals, grant_option_only } => {
-            dcl::revoke(command, privileges, on, principals, *grant_option_only, context).await
-        }
+        Command::Revoke { .. } => dcl::revoke(command, context).await,
         Command::ShowGrants { on, principal } => {
             context.authorize(command)?;
             dcl::show_grants(on, principal.as_deref(), context)

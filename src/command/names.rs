@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::catalog::CatalogSnapshot;
+use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{
     Catalog, Function, METASTORE, ObjectId, Principal, Relation, Schema, SecurableKind, TEMPORARY_SCHEMA,
 };
@@ -198,11 +199,14 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The first schema of the search path that exists.
+    /// The first schema of the search path that is there for the caller: one that may be entered or managed.
     pub(super) fn creation_schema(&self) -> Result<&'a Arc<Schema>> {
-        let found = self.path().find_map(|schema| self.snapshot.schema(self.session.catalog, &schema));
-        found
-            .filter(|schema| self.sees(schema.id))
+        let principal = self.session.principal;
+        let usable = |schema: &&Arc<Schema>| {
+            self.snapshot.holds(principal, Privilege::UseSchema, schema.id) || self.snapshot.manages(principal, schema.id)
+        };
+        self.path()
+            .find_map(|schema| self.snapshot.schema(self.session.catalog, &schema).filter(usable))
             .ok_or_else(|| Error::new(ErrorKind::UndefinedSchema, "no schema has been selected to create in"))
     }
 
@@ -304,7 +308,6 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::catalog::privilege::Privilege;
     use crate::catalog::securable::{Grant, RelationKind, ViewEntry};
     use crate::catalog::types::SqlType;
     use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation, NewTable};

@@ -1,36 +1,21 @@
 //! Row filters and column masks.
 //!
 //! A policy is checked when it is set: its function exists, the caller may call it, its types are exactly those of the columns (an
-//! implicit cast could open a filter), and it depends on nothing that its caller could choose. What fails later fails closed.
+//! implicit cast could open a filter), and neither it nor anything that it calls or reads depends on what
+//! its caller could choose, by what functions and relations are and not by their names. What fails later fails closed. Each of these
+//! statements looks at the newest version of the table first: its columns are those that it is about (`columns`).
 
 use datafusion::sql::sqlparser::ast;
 
-use super::{CommandContext, CommandOutcome, query, stored};
+use super::columns::Newest;
+use super::{CommandContext, CommandOutcome, groups, query};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ColumnMask, Function, ObjectId, PolicyArgument, Relation, RowFilter};
+use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql;
 use crate::sql::statement::{Command, Name};
-
-/// Built-in functions whose answer the session chooses for itself: by SET, by USE, by how it connects.
-const CHOSEN_BY_THE_SESSION: &[&str] = &[
-    "current_setting",
-    "set_config",
-    "current_schema",
-    "current_schemas",
-    "current_catalog",
-    "current_database",
-    "current_query",
-    "pg_backend_pid",
-    "inet_client_addr",
-    "inet_client_port",
-    "current_date",
-    "current_time",
-    "localtime",
-    "localtimestamp",
-    "timeofday",
-];
 
 pub(super) async fn set_row_filter(
     command: &Command,
@@ -40,11 +25,14 @@ pub(super) async fn set_row_filter(
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
     context.authorize(command)?;
-    check_constant_for_the_session(function, context).await?;
+    check_fit(function, context).await?;
+    let newest = Newest::of(context.names().relation(table)?, context).await;
     context
         .metastore
         .write(|change| {
             context.authorize_in(command, change.snapshot())?;
+            let id = context.names_in(change.snapshot()).relation(table)?.id;
+            newest.learn(id, change)?;
             let names = context.names_in(change.snapshot());
             let (relation, function) = (names.relation(table)?, names.function(function)?);
             check_is_table(relation)?;
@@ -59,6 +47,8 @@ pub(super) async fn set_row_filter(
 }
 
 pub(super) async fn drop_row_filter(command: &Command, table: &Name, context: &CommandContext) -> Result<CommandOutcome> {
+    context.authorize(command)?;
+    let newest = Newest::of(context.names().relation(table)?, context).await;
     context
         .metastore
         .write(|change| {
@@ -66,6 +56,7 @@ pub(super) async fn drop_row_filter(command: &Command, table: &Name, context: &C
             let relation = context.names_in(change.snapshot()).relation(table)?;
             check_is_table(relation)?;
             let table = relation.id;
+            newest.learn(table, change)?;
             change.set_row_filter(table, None)
         })
         .await?;
@@ -81,11 +72,14 @@ pub(super) async fn set_mask(
     context: &CommandContext,
 ) -> Result<CommandOutcome> {
     context.authorize(command)?;
-    check_constant_for_the_session(function, context).await?;
+    check_fit(function, context).await?;
+    let newest = Newest::of(context.names().relation(table)?, context).await;
     context
         .metastore
         .write(|change| {
             context.authorize_in(command, change.snapshot())?;
+            let id = context.names_in(change.snapshot()).relation(table)?.id;
+            newest.learn(id, change)?;
             let names = context.names_in(change.snapshot());
             let (relation, function) = (names.relation(table)?, names.function(function)?);
             let mask = checked_mask(relation, column, function, using, change.snapshot(), context)?;
@@ -97,6 +91,8 @@ pub(super) async fn set_mask(
 }
 
 pub(super) async fn drop_mask(command: &Command, table: &Name, column: &str, context: &CommandContext) -> Result<CommandOutcome> {
+    context.authorize(command)?;
+    let newest = Newest::of(context.names().relation(table)?, context).await;
     context
         .metastore
         .write(|change| {
@@ -104,6 +100,7 @@ pub(super) async fn drop_mask(command: &Command, table: &Name, column: &str, con
             let relation = context.names_in(change.snapshot()).relation(table)?;
             check_is_table(relation)?;
             let table = relation.id;
+            newest.learn_for_certain(table, change)?;
             change.set_mask(table, column, None)
         })
         .await?;
@@ -138,59 +135,52 @@ pub(super) fn checked_mask(
     Ok(mask)
 }
 
-/// Refuses a function whose result the session that it restricts could choose, or that differs from call to call.
+/// Refuses a function whose result the session that it restricts could steer, or that differs from call to call: itself, and everything that it calls
+/// and reads. The binder refuses the same when the policy is applied.
 ///
-/// The body is bound by the pinned snapshot; a function that is replaced in the meantime is checked by its own CREATE OR REPLACE.
-pub(super) async fn check_constant_for_the_session(name: &Name, context: &CommandContext) -> Result<()> {
+/// The function is bound in the pinned snapshot; one that is replaced in the meantime makes its tables unreadable.
+pub(super) async fn check_fit(name: &Name, context: &CommandContext) -> Result<()> {
     let function = context.names().function(name)?;
-    let call = query::parse(&stored::call_query(function))?;
-    check_calls(&call, context.snapshot())?;
-    let bound = query::bind(&call, &[], context).await?;
-    if bound.volatile {
-        return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("function {} cannot be a policy", function.name))
-            .with_detail("Its result differs from call to call."));
+    check_executable(function, context.snapshot(), context)?;
+    let call = query::parse(&call_of(function, context.snapshot())?)?;
+    groups::check_present(&call, context.snapshot())?;
+    match query::bind(&call, &[], context).await?.unfit_for_policies {
+        Some(what) => Err(sql::unfit_for_policies(&what)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// After CREATE OR REPLACE of a function or view: policies that reach it, directly or not, stay sound. `text` is its new text.
-pub(super) fn check_replaced(id: ObjectId, text: &ast::Query, volatile: bool, snapshot: &CatalogSnapshot) -> Result<()> {
+/// After CREATE OR REPLACE of a function or view: policies that reach it, directly or not, stay sound. `text` is its new text, `unfit` what the binder found
+/// in it.
+pub(super) fn check_replaced(id: ObjectId, text: &ast::Query, unfit: Option<&str>, snapshot: &CatalogSnapshot) -> Result<()> {
     if !snapshot.is_used_by_policy(id) {
         return Ok(());
     }
-    if volatile {
+    if let Some(what) = unfit {
         let name = snapshot.name_of(id).unwrap_or_default();
-        return Err(Error::new(
-            ErrorKind::InvalidObjectDefinition,
-            format!("{name} is used by a policy, so it cannot be volatile"),
-        ));
+        return Err(sql::unfit_for_policies(what).with_detail(format!("\"{name}\" is used by a policy.")));
     }
-    check_calls(text, snapshot)
+    groups::check_present(text, snapshot)
 }
 
-/// No built-in function that the session steers, in the text or in any function or view that it reaches.
-fn check_calls(call: &ast::Query, snapshot: &CatalogSnapshot) -> Result<()> {
-    let mut open = vec![call.clone()];
-    let mut seen = std::collections::BTreeSet::new();
-    while let Some(text) = open.pop() {
-        let calls = stored::builtin_calls(&text);
-        if let Some(name) = CHOSEN_BY_THE_SESSION.iter().find(|name| calls.contains(**name)) {
-            return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy cannot call {name}"))
-                .with_detail("The session that the policy restricts could choose the answer.")
-                .with_hint("Use current_user, session_user, is_member or is_account_group_member."));
-        }
-        for used in stored::uses(&text, snapshot) {
-            if !seen.insert(used) {
-                continue;
-            }
-            if let Some(function) = snapshot.function_by_id(used) {
-                open.push(query::parse(&stored::call_query(function))?);
-            } else if let Some(view) = snapshot.relation_by_id(used).and_then(|relation| relation.view()) {
-                open.push(query::parse(&view.query)?);
-            }
-        }
+/// A query that calls a function once, over arguments without values.
+fn call_of(function: &Function, snapshot: &CatalogSnapshot) -> Result<String> {
+    let gone = || Error::internal("a function without a schema");
+    let schema = snapshot.schema_by_id(function.schema).ok_or_else(gone)?;
+    let catalog = snapshot.catalog_by_id(schema.catalog).ok_or_else(gone)?;
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let name = [&catalog.name, &schema.name, &function.name].map(|part| quoted(part)).join(".");
+    let columns = |column: &dyn Fn(&str, &SqlType) -> String| -> String {
+        function.parameters.iter().map(|(name, sql_type)| column(&quoted(name), sql_type)).collect::<Vec<_>>().join(", ")
+    };
+    if function.parameters.is_empty() {
+        return Ok(format!("SELECT {name}()"));
     }
-    Ok(())
+    let (arguments, nulls) = (
+        columns(&|name, _| format!("argument.{name}")),
+        columns(&|name, sql_type| format!("CAST(NULL AS {}) AS {name}", sql_type.display_name())),
+    );
+    Ok(format!("SELECT {name}({arguments}) FROM (SELECT {nulls}) AS argument"))
 }
 
 fn check_is_table(relation: &Relation) -> Result<()> {
@@ -203,6 +193,9 @@ fn check_is_table(relation: &Relation) -> Result<()> {
 
 fn check_executable(function: &Function, snapshot: &CatalogSnapshot, context: &CommandContext) -> Result<()> {
     let caller = context.caller();
+    if snapshot.has_doubtful_text(function.id) {
+        return Err(sql::stored::doubtful(function.id, snapshot, caller));
+    }
     if snapshot.holds(caller, Privilege::Execute, function.id) && snapshot.reaches(caller, function.id) {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Users, groups and memberships.
 
 use super::ddl::created_or_skipped;
-use super::{CommandContext, CommandOutcome};
+use super::{CommandContext, CommandOutcome, groups};
 use crate::auth::verifier::{DEFAULT_ITERATIONS, Verifier};
 use crate::catalog::securable::{ObjectId, Secret};
 use crate::catalog::values::{DateStyle, DateTimeInput, TimeZone, parse_timestamptz};
@@ -87,6 +87,7 @@ pub(super) async fn rename(command: &Command, name: &str, to: &str, context: &Co
             context.authorize_in(command, change.snapshot())?;
             let id = context.names_in(change.snapshot()).principal(name)?.id;
             refuse_public(id)?;
+            groups::check_unnamed(name, "rename", change.snapshot())?;
             change.rename_principal(id, to)
         })
         .await?;
@@ -114,6 +115,7 @@ pub(super) async fn drop(names: &[String], if_exists: bool, context: &CommandCon
                 if id == context.caller() {
                     return Err(Error::new(ErrorKind::ObjectInUse, "current user cannot be dropped"));
                 }
+                groups::check_unnamed(name, "drop", change.snapshot())?;
                 change.drop_principal(id)?;
             }
             Ok(notices)

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
 
-use super::CommandContext;
+use super::{CommandContext, columns};
 use crate::catalog::types::SqlType;
 use crate::engine::{Engine, ResultStream};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::governance::{self, GovernedQuery, Purpose};
-use crate::sql::statement::Statement;
-use crate::sql::{self, BoundQuery, Limits};
+use crate::sql::{self, BoundQuery};
 
 /// Names and types; not yet authorised.
 pub(super) async fn bind(query: &ast::Query, types: &[Option<SqlType>], context: &CommandContext) -> Result<BoundQuery> {
@@ -26,6 +25,7 @@ pub(super) async fn bind_to(
 ) -> Result<BoundQuery> {
     let scope = &context.scope;
     let resolved = Engine::cancellable(&context.cancel, sql::resolve(query, scope, &context.lake)).await?;
+    columns::learn_read(&resolved, context.metastore.metastore(), &context.lake).await;
     let (query, scope, types, targets) = (query.clone(), scope.clone(), types.to_vec(), targets.to_vec());
     let bind = move || sql::bind_to(&query, &resolved, &scope, &types, &targets);
     context.engine.on_planner(bind).await?
@@ -46,15 +46,5 @@ pub(super) async fn run(governed: GovernedQuery, context: &CommandContext) -> Re
 
 /// Parses text of our own making, or text that was stored after it had been parsed.
 pub(super) fn parse(text: &str) -> Result<ast::Query> {
-    let mut statements = sql::parse(text, &own_limits())?.into_iter();
-    match (statements.next().map(|parsed| parsed.statement), statements.next()) {
-        (Some(Statement::Query(query)), None) => Ok(*query),
-        _ => Err(Error::internal("text of our own making is no query")),
-    }
-}
-
-/// Stored text was within the limits when it came; names written out in full make it longer.
-fn own_limits() -> Limits {
-    let limits = Limits::default();
-    Limits { text: Limits::MAX_TEXT, tokens: limits.tokens.saturating_mul(10), nesting: limits.nesting + 10, ..limits }
+    sql::stored::parse_query(text)
 }

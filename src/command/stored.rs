@@ -1,13 +1,16 @@
-//! Texts that are stored: views and function bodies, with every name written out, and what they use.
+//! Texts that are stored: views and function bodies, with every name written out, what they use, and whether they can be read.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, visit_expressions, visit_relations};
 
-use crate::catalog::CatalogSnapshot;
-use crate::catalog::securable::{Function, ObjectId};
+use tracing::warn;
+
+use crate::catalog::securable::{Function, ObjectId, SecurableKind};
+use crate::catalog::{CatalogSnapshot, Change, Metastore};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::stored::{is_certain_expression, is_certain_query, quoted};
 
 /// The relations and functions of the metastore that a stored query names. Its names have three parts; others are the query's own.
 pub(super) fn uses(query: &ast::Query, snapshot: &CatalogSnapshot) -> Vec<ObjectId> {
@@ -38,21 +41,6 @@ pub(super) fn lasting_uses(query: &ast::Query, pinned: &CatalogSnapshot, current
         .with_hint("Run the statement again."))
 }
 
-/// The built-in functions that a stored query calls: those whose name has no catalog, in lower case.
-pub(super) fn builtin_calls(query: &ast::Query) -> BTreeSet<String> {
-    let mut calls = BTreeSet::new();
-    let _: ControlFlow<()> = visit_expressions(query, |expr| {
-        if let Expr::Function(call) = expr {
-            let parts = parts(&call.name);
-            if let (Some(name), true) = (parts.last(), parts.len() < 3) {
-                calls.insert(name.to_ascii_lowercase());
-            }
-        }
-        ControlFlow::Continue(())
-    });
-    calls
-}
-
 fn lookup(name: &ObjectName, snapshot: &CatalogSnapshot, find: impl Fn(ObjectId, &str) -> Option<ObjectId>) -> Option<ObjectId> {
     let parts = parts(name);
     let [catalog, schema, object] = parts.as_slice() else { return None };
@@ -66,7 +54,6 @@ fn parts(name: &ObjectName) -> Vec<&str> {
 
 /// A query that calls a body once, over parameters without values: `SELECT (body) FROM (SELECT CAST(NULL AS type) AS name, ..) AS function`.
 pub(super) fn body_query(function: &str, body: &str, parameters: &[(String, crate::catalog::types::SqlType)]) -> String {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     if parameters.is_empty() {
         return format!("SELECT ({body})");
     }
@@ -77,9 +64,42 @@ pub(super) fn body_query(function: &str, body: &str, parameters: &[(String, crat
     format!("SELECT ({body}) FROM (SELECT {}) AS {}", columns.join(", "), quoted(function))
 }
 
+/// The body inside a [`body_query`].
+pub(super) fn called_body(call: &ast::Query) -> Option<&Expr> {
+    let ast::SetExpr::Select(select) = call.body.as_ref() else { return None };
+    match select.projection.as_slice() {
+        [ast::SelectItem::UnnamedExpr(Expr::Nested(body))] => Some(body),
+        _ => None,
+    }
+}
+
 /// As [`body_query`], for a function of the metastore.
 pub(super) fn call_query(function: &Function) -> String {
     body_query(&function.name, &function.body, &function.parameters)
+}
+
+/// At the start: looks through the texts that earlier releases have stored, trusts those that can be read in one way only, and names the
+/// others in the log. Those are refused when they are used.
+pub async fn settle_doubtful_texts(metastore: &Metastore) {
+    let snapshot = metastore.snapshot();
+    let is_certain = |id: &ObjectId| {
+        let view = snapshot.relation_by_id(*id).and_then(|relation| relation.view());
+        let function = snapshot.function_by_id(*id);
+        view.is_some_and(|view| is_certain_query(&view.query))
+            || function.is_some_and(|function| is_certain_expression(&function.body))
+    };
+    let (certain, doubtful): (Vec<ObjectId>, Vec<ObjectId>) = snapshot.doubtful_texts().partition(is_certain);
+    for id in doubtful {
+        let kind = snapshot.kind_of(id).map_or("object", SecurableKind::noun);
+        warn!(name = %snapshot.full_name(id), "a {kind} of an earlier release cannot be read for certain, create it again");
+    }
+    let trust = |change: &mut Change| {
+        certain.iter().for_each(|id| change.trust_text(*id));
+        Ok(())
+    };
+    if let Err(error) = metastore.write(trust).await {
+        warn!(%error, "the views and functions of an earlier release are refused until the next start");
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +146,6 @@ mod tests {
         .unwrap();
         let used: Vec<&str> = uses(&query, &snapshot).into_iter().filter_map(|id| snapshot.name_of(id)).collect();
         assert_eq!(used, ["a", "b", "c", "f"]);
-        assert_eq!(builtin_calls(&query), BTreeSet::from(["lower".to_string()]));
     }
 
     #[test]

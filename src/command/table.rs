@@ -25,7 +25,7 @@ use crate::catalog::{CatalogSnapshot, Metastore, NewRelation, NewTable, Orphan};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::governance::GovernedQuery;
-use crate::lake::{AsOf, Lake, TableRef, WriteKind};
+use crate::lake::{AsOf, Lake, TableRef, TableSnapshot, WriteKind};
 use crate::sql::statement::{ColumnDefinition, Command, CreateTable};
 
 pub(super) async fn create(command: &Command, create: &CreateTable, context: &CommandContext) -> Result<CommandOutcome> {
@@ -46,7 +46,7 @@ pub(super) async fn create(command: &Command, create: &CreateTable, context: &Co
         };
     }
     for (function, _) in create.columns.iter().filter_map(|column| column.mask.as_ref()) {
-        policy::check_constant_for_the_session(function, context).await?;
+        policy::check_fit(function, context).await?;
     }
     match (&create.query, &create.location) {
         (Some(query), _) => {
@@ -54,10 +54,11 @@ pub(super) async fn create(command: &Command, create: &CreateTable, context: &Co
                 return Err(Error::new(ErrorKind::Syntax, "CREATE TABLE AS takes its columns from the query")
                     .with_hint("Name and cast the columns in the query."));
             }
-            let bound = query::bind(query, &context.parameter_types, context).await?;
+            let reading = context.reading();
+            let bound = query::bind(query, &context.parameter_types, &reading).await?;
             let types = bound.columns.iter().map(|field| (field.name().clone(), SqlType::of_field(field)));
             let columns = column_entries(types)?;
-            let rows = query::govern(bound, context).await?;
+            let rows = query::govern(bound, &reading).await?;
             make(command, create, columns, Some(rows), context).await
         }
         (None, Some(url)) if create.columns.is_empty() => register(command, create, url, context).await,
@@ -99,6 +100,7 @@ async fn make(
         }
         None => None,
     };
+    let columns = with_physical_names(columns, &snapshot);
     let made = context.made.get_or_init(|| MadeTable { id, columns, entry: new, rows: written });
     let entered = enter(command, create, made, context).await?;
     if entered {
@@ -149,13 +151,19 @@ async fn register(command: &Command, create: &CreateTable, url: &str, context: &
         return Err(Error::new(ErrorKind::InvalidTableDefinition, "the table at the location is partitioned by other columns")
             .with_detail(format!("Its partition columns are ({}).", partition_columns.join(", "))));
     }
-    let columns = describe::entries(&snapshot.schema(), &[]);
+    let columns = with_physical_names(describe::entries(&snapshot.schema(), &[]), &snapshot);
     let new = NewTable { location, managed: false, credential: credential_id, partition_columns };
     let made = context.made.get_or_init(|| MadeTable { id, columns, entry: new, rows: None });
     match enter(command, create, made, context).await? {
         true => Ok(CommandOutcome::done(tag(create, None))),
         false => Ok(skipped(create)),
     }
+}
+
+/// The columns of a table's first version, by which they are found in the later ones.
+fn with_physical_names(columns: Vec<ColumnEntry>, snapshot: &TableSnapshot) -> Vec<ColumnEntry> {
+    let physical_names = snapshot.physical_names().iter().map(|physical_name| Some(physical_name.clone()));
+    columns.into_iter().zip(physical_names).map(|(column, physical_name)| ColumnEntry { physical_name, ..column }).collect()
 }
 
 /// Where the new table lies, and its id.

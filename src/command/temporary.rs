@@ -111,6 +111,16 @@ struct Listed {
     on_commit: OnCommit,
 }
 
+impl TableList {
+    /// Bytes that keeping it takes.
+    pub fn size(&self) -> usize {
+        self.0.len() * size_of::<Listed>()
+    }
+}
+
+/// Temporary tables that one session may have, those included that a rollback may bring back.
+const MAXIMUM_TABLES: usize = 1_000;
+
 impl TemporaryTables {
     /// None yet, for a session of `owner`.
     pub fn new(storage: Arc<TemporaryStorage>, lake: Arc<Lake>, tasks: TaskTracker, owner: ObjectId) -> Arc<Self> {
@@ -227,6 +237,15 @@ impl TemporaryTables {
         }))
     }
 
+    fn check_room(&self) -> Result<()> {
+        if self.state.lock().made.len() < MAXIMUM_TABLES {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::LimitExceeded, "too many temporary tables")
+            .with_detail(format!("A session may have {MAXIMUM_TABLES}."))
+            .with_hint("Drop those that are no longer needed."))
+    }
+
     fn add(&self, relation: Arc<Relation>, on_commit: OnCommit) {
         let mut state = self.state.lock();
         state.view = None;
@@ -309,11 +328,13 @@ pub(super) async fn create(create: &CreateTable, on_commit: OnCommit, context: &
             Err(Error::new(ErrorKind::DuplicateRelation, text))
         };
     }
+    tables.check_room()?;
     let (columns, rows) = match &create.query {
         Some(query) => {
-            let bound = query::bind(query, &context.parameter_types, context).await?;
+            let reading = context.reading();
+            let bound = query::bind(query, &context.parameter_types, &reading).await?;
             let types = bound.columns.iter().map(|field| (field.name().clone(), SqlType::of_field(field)));
-            (super::view::column_entries(types)?, Some(query::govern(bound, context).await?))
+            (super::view::column_entries(types)?, Some(query::govern(bound, &reading).await?))
         }
         None => (table::defined_columns(&create.columns)?, None),
     };

@@ -127,8 +127,8 @@ impl Warehouse {
     /// The tag of a statement that succeeds, with its notices.
     async fn done(&self, user: &str, text: &str) -> String {
         match self.run(user, text).await {
-            Ok(CommandOutcome::Done { tag, notices }) if notices.is_empty() => tag,
-            Ok(CommandOutcome::Done { tag, notices }) => format!("{tag} [{}]", notices.join("; ")),
+            Ok(CommandOutcome::Done { tag, notices, .. }) if notices.is_empty() => tag,
+            Ok(CommandOutcome::Done { tag, notices, .. }) => format!("{tag} [{}]", notices.join("; ")),
             Ok(CommandOutcome::Rows { .. } | CommandOutcome::CopyIn(_)) => panic!("{text}: rows"),
             Err(error) => panic!("{text}: {} {error:?}", error.kind().sqlstate()),
         }

@@ -2,35 +2,37 @@
 //!
 //! The text is what is kept. It is bound anew in every session, so that row filters and masks are those of whoever asks; the privileges
 //! on what it names are checked as the owner's. Binding at creation goes through the gate as the creator, so nobody can learn the columns
-//! of a table by making a view of it.
+//! of a table by making a view of it. What is bound, checked and searched for uses is what the text reads as, not what came in.
+
+use datafusion::sql::sqlparser::ast;
 
 use super::ddl::created_or_skipped;
-use super::{CommandContext, CommandOutcome, assign, policy, query, stored};
+use super::{CommandContext, CommandOutcome, assign, parameters, policy, query, stored};
 use crate::catalog::securable::{ColumnEntry, RelationKind, ViewEntry};
 use crate::catalog::types::SqlType;
 use crate::catalog::{NewFunction, NewRelation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::Command;
+use crate::sql::stored::{StoredExpression, StoredQuery, reads_differently};
 use crate::sql::{self, BoundQuery};
 
 pub(super) async fn create_view(command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
-    let Command::CreateView { name, or_replace, if_not_exists, columns, query, comment, .. } = command else {
+    let Command::CreateView { name, or_replace, if_not_exists, columns, query, query_text, comment } = command else {
         return Err(Error::internal("no CREATE VIEW"));
     };
     context.authorize(command)?;
-    let text = sql::qualify_query(query, &context.scope)?;
-    let bound = query::bind(query, &[], context).await?;
+    let StoredQuery { text, query: stored } = stored_query(query_text, query, context).await?;
+    let bound = bind_stored(&stored, query, context).await?;
     refuse_parameters(&bound)?;
     let entries = view_columns(columns, &bound)?;
-    let volatile = bound.volatile;
+    let unfit = bound.unfit_for_policies.clone();
     query::govern(bound, context).await?;
-    let parsed = query::parse(&text)?;
 
     let created = context
         .metastore
         .write(|change| {
             context.authorize_in(command, change.snapshot())?;
-            let view = ViewEntry { query: text, uses: stored::lasting_uses(&parsed, context.snapshot(), change.snapshot())? };
+            let view = ViewEntry { query: text, uses: stored::lasting_uses(&stored, context.snapshot(), change.snapshot())? };
             let (schema, view_name) = context.names_in(change.snapshot()).place(name)?;
             let (schema, view_name) = (schema.id, view_name.to_string());
             let existing = change.snapshot().relation(schema, &view_name).map(|relation| relation.id);
@@ -40,7 +42,7 @@ pub(super) async fn create_view(command: &Command, context: &CommandContext) -> 
                     let existing = change.snapshot().relation_by_id(id);
                     let comment = comment.clone().or_else(|| existing.and_then(|existing| existing.comment.clone()));
                     change.replace_view(id, entries, view, comment)?;
-                    policy::check_replaced(id, &parsed, volatile, change.snapshot())?;
+                    policy::check_replaced(id, &stored, unfit.as_deref(), change.snapshot())?;
                     Ok(true)
                 }
                 _ => {
@@ -63,20 +65,21 @@ pub(super) async fn create_view(command: &Command, context: &CommandContext) -> 
 }
 
 pub(super) async fn create_function(command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
-    let Command::CreateFunction { name, or_replace, if_not_exists, parameters, returns, body, comment, .. } = command else {
+    let Command::CreateFunction { name, or_replace, if_not_exists, parameters, returns, body, body_text, comment } = command else {
         return Err(Error::internal("no CREATE FUNCTION"));
     };
     context.authorize(command)?;
     check_parameters(parameters)?;
-    let body = sql::qualify_expression(body, &context.scope)?;
-    let call = query::parse(&stored::body_query(name.parts.last().map_or("", String::as_str), &body, parameters))?;
-    let bound = query::bind(&call, &[], context).await?;
+    let function = name.parts.last().map_or("", String::as_str);
+    let (body, call) = stored_body(function, body_text, body, parameters, context).await?;
+    let bound = query::bind(&call, &[], context).await.map_err(Error::without_position)?;
     refuse_parameters(&bound)?;
     let actual =
         bound.columns.first().map(|field| SqlType::of_field(field)).ok_or_else(|| Error::internal("a body without a value"))?;
     check_result(&actual, returns)?;
-    let volatile = bound.volatile;
+    let unfit = bound.unfit_for_policies.clone();
     query::govern(bound, context).await?;
+    let hidden = parameters::hidden(&call, parameters, context.snapshot());
 
     let created = context
         .metastore
@@ -99,7 +102,7 @@ pub(super) async fn create_function(command: &Command, context: &CommandContext)
                 Some(id) if *or_replace => {
                     let previous = change.snapshot().function_by_id(id).and_then(|function| function.comment.clone());
                     change.replace_function(id, NewFunction { comment: new.comment.clone().or(previous), ..new })?;
-                    policy::check_replaced(id, &call, volatile, change.snapshot())?;
+                    policy::check_replaced(id, &call, unfit.as_deref(), change.snapshot())?;
                     Ok(true)
                 }
                 _ => {
@@ -110,7 +113,42 @@ pub(super) async fn create_function(command: &Command, context: &CommandContext)
         })
         .await?;
     let text = || format!("function \"{}\" already exists, skipping", name.parts.last().map_or("", String::as_str));
+    if created {
+        return Ok(CommandOutcome::noticed("CREATE FUNCTION", hidden));
+    }
     Ok(created_or_skipped("CREATE FUNCTION", created, text))
+}
+
+async fn stored_query(text: &str, query: &ast::Query, context: &CommandContext) -> Result<StoredQuery> {
+    let (text, query, scope) = (text.to_string(), query.clone(), context.scope.clone());
+    context.engine.on_planner(move || sql::qualify_query(&text, &query, &scope)).await?
+}
+
+/// The stored text of a function's body, and a query that calls it.
+async fn stored_body(
+    function: &str,
+    text: &str,
+    body: &ast::Expr,
+    parameters: &[(String, SqlType)],
+    context: &CommandContext,
+) -> Result<(String, ast::Query)> {
+    let (function, text, body) = (function.to_string(), text.to_string(), body.clone());
+    let (parameters, scope) = (parameters.to_vec(), context.scope.clone());
+    let stored = move || {
+        let StoredExpression { text, expression } = sql::qualify_expression(&text, &body, &scope)?;
+        let call = query::parse(&stored::body_query(&function, &text, &parameters))?;
+        let is_called = stored::called_body(&call) == Some(&expression);
+        if is_called { Ok((text, call)) } else { Err(reads_differently()) }
+    };
+    context.engine.on_planner(stored).await?
+}
+
+/// Binds what is stored. Positions in its text are none in the statement, so errors are told of what was written.
+async fn bind_stored(stored: &ast::Query, written: &ast::Query, context: &CommandContext) -> Result<BoundQuery> {
+    match query::bind(stored, &[], context).await {
+        Ok(bound) => Ok(bound),
+        Err(error) => Err(query::bind(written, &[], context).await.err().unwrap_or_else(|| error.without_position())),
+    }
 }
 
 fn refuse_parameters(bound: &BoundQuery) -> Result<()> {
@@ -142,7 +180,7 @@ pub(super) fn column_entries(columns: impl Iterator<Item = (String, SqlType)>) -
         let sql_type = if matches!(sql_type, SqlType::Unknown | SqlType::Void) { SqlType::Text } else { sql_type };
         let number = i16::try_from(index + 1)
             .map_err(|_| Error::new(ErrorKind::ProgramLimit, format!("relations have at most {} columns", i16::MAX)))?;
-        entries.push(ColumnEntry { number, name, sql_type, nullable: true, comment: None });
+        entries.push(ColumnEntry { number, name, sql_type, nullable: true, comment: None, physical_name: None });
     }
     Ok(entries)
 }

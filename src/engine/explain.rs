@@ -15,6 +15,7 @@ use futures::StreamExt;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::optimizer::Turns;
 use super::{Engine, ExecutionSettings, PhysicalQuery, ResultStream, TEXT};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, Result};
@@ -99,6 +100,9 @@ struct Actual {
 
 impl Node {
     fn of(plan: &Arc<dyn ExecutionPlan>, analyze: bool) -> Node {
+        if let Some(turns) = plan.downcast_ref::<Turns>() {
+            return Node::of(turns.input(), analyze);
+        }
         let printed = Printed(plan.as_ref()).to_string();
         let printed = shown(&printed);
         let (name, details) = match printed.split_once(':') {

@@ -21,6 +21,7 @@ mod planner;
 mod runtime;
 mod spool;
 mod stream;
+mod turn;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -54,7 +55,8 @@ use admission::Admission;
 use memory::Memory;
 use planner::Planners;
 use runtime::Workers;
-use stream::{Limits, Outlet};
+use stream::{Limits, Outlet, Worker};
+use turn::{InTurns, Statement};
 
 /// What one statement may say about its own planning and execution.
 #[derive(Debug, Clone)]
@@ -143,6 +145,13 @@ impl Engine {
         Limits::new(cancel.clone(), None).bound(future).await
     }
 
+    /// Whether a worker and a planner take new work within `patience`.
+    pub async fn answers(&self, patience: Duration) -> bool {
+        let planner = tokio::time::timeout(patience, self.planners.run(|| ()));
+        let (worker, planner) = tokio::join!(self.workers.answer(patience), planner);
+        worker && matches!(planner, Ok(Ok(())))
+    }
+
     /// Queries that wait for a slot.
     pub fn waiting(&self) -> usize {
         self.admission.waiting()
@@ -205,8 +214,10 @@ impl Engine {
         let execution =
             Execution { environment: runtime::query_environment(&self.state, account), planners: Arc::clone(&self.planners) };
         let workers = self.workers.handle()?;
-        let task = workers.spawn(execution.drive(query, outlet, workers.clone()));
-        Ok(ResultStream::running(schema, columns, receiver, task.abort_handle(), limits))
+        let statement = Statement::new(self.workers.busy());
+        let driven = Box::pin(execution.drive(query, outlet, workers.clone()));
+        let task = workers.spawn(InTurns::new(Arc::clone(&statement), driven));
+        Ok(ResultStream::running(schema, columns, receiver, Worker::new(task.abort_handle(), statement), limits))
     }
 
     /// The value of a constant expression: one without columns, parameters or subqueries.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -21,6 +22,7 @@ const WORKER_STACK: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Workers {
     runtime: Option<Runtime>,
+    busy: metrics::Gauge,
 }
 
 impl Workers {
@@ -33,7 +35,19 @@ impl Workers {
             .enable_all()
             .build()
             .map_err(|error| Error::internal(format!("cannot start the workers: {error}")))?;
-        Ok(Self { runtime: Some(runtime) })
+        super::turn::install();
+        Ok(Self { runtime: Some(runtime), busy: metrics::gauge!("lakehold_workers_busy") })
+    }
+
+    /// Tasks of statements that compute at this moment.
+    pub(super) fn busy(&self) -> metrics::Gauge {
+        self.busy.clone()
+    }
+
+    /// Whether a worker takes a new task within `patience`.
+    pub(super) async fn answer(&self, patience: Duration) -> bool {
+        let Ok(handle) = self.handle() else { return false };
+        matches!(tokio::time::timeout(patience, handle.spawn(async {})).await, Ok(Ok(())))
     }
 
     /// Where queries are spawned.

@@ -6,7 +6,7 @@
 //!              └────────────── aborted ◀───────────┘
 //! ```
 //! The connection's side watches the clock and the tokens, because a worker can be busy inside a batch for a while: the client reads its error
-//! at once, the worker stops at the next batch. A slow reader blocks its own query and nobody else's: after a second it lends its slot.
+//! at once, the worker stops at the end of its turn (`turn`). A slow reader blocks its own query and nobody else's: after a second it lends its slot.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::admission::{Admission, Slot};
+use super::turn::Statement;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Batches that may wait for a slow reader.
@@ -137,15 +138,28 @@ enum Source {
 
 struct Running {
     receiver: mpsc::Receiver<Result<RecordBatch>>,
-    worker: AbortHandle,
+    _worker: Worker,
     cancel: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     timeout: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-impl Drop for Running {
+/// A statement's work; dropping it ends the work.
+pub(super) struct Worker {
+    task: AbortHandle,
+    statement: Arc<Statement>,
+}
+
+impl Worker {
+    pub(super) fn new(task: AbortHandle, statement: Arc<Statement>) -> Self {
+        Self { task, statement }
+    }
+}
+
+impl Drop for Worker {
     fn drop(&mut self) {
-        self.worker.abort();
+        self.statement.give_up();
+        self.task.abort();
     }
 }
 
@@ -154,12 +168,12 @@ impl ResultStream {
         schema: SchemaRef,
         columns: Vec<FieldRef>,
         receiver: mpsc::Receiver<Result<RecordBatch>>,
-        worker: AbortHandle,
+        worker: Worker,
         limits: Limits,
     ) -> Self {
         let running = Running {
             receiver,
-            worker,
+            _worker: worker,
             timeout: limits.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline))),
             cancel: Box::pin(limits.cancel.cancelled_owned()),
             ended: Box::pin(limits.ended.cancelled_owned()),
@@ -231,15 +245,13 @@ impl Stream for ResultStream {
         let item = match &mut self.source {
             Source::Ready(batches) => Poll::Ready(batches.next().map(Ok)),
             Source::Running(running) => match running.poll_limits(context) {
-                Some(error) => {
-                    running.worker.abort();
-                    Poll::Ready(Some(Err(error)))
-                }
+                Some(error) => Poll::Ready(Some(Err(error))),
                 None => running.receiver.poll_recv(context),
             },
         };
         if matches!(item, Poll::Ready(None | Some(Err(_)))) {
             self.done = true;
+            self.source = Source::Ready(Vec::new().into_iter());
         }
         item
     }

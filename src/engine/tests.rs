@@ -77,6 +77,25 @@ fn first(batches: &[RecordBatch]) -> i64 {
     batches[0].column(0).as_primitive::<Int64Type>().value(0)
 }
 
+#[tokio::test]
+async fn an_engine_whose_threads_are_all_taken_does_not_answer() {
+    let TestEngine { engine, _directory } = engine(|options| (options.worker_threads, options.planner_threads) = (1, 1));
+    let (soon, late) = (Duration::from_millis(50), Duration::from_secs(20));
+    assert!(engine.answers(late).await);
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let worker = engine.workers.handle().unwrap().spawn(async move { blocked.recv() });
+    assert!(!engine.answers(soon).await);
+    release.send(()).unwrap();
+    worker.await.unwrap().unwrap();
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let mut planner = Box::pin(engine.on_planner(move || blocked.recv()));
+    assert!(futures::poll!(&mut planner).is_pending());
+    assert!(!engine.answers(soon).await);
+    release.send(()).unwrap();
+    planner.await.unwrap().unwrap();
+    assert!(engine.answers(late).await);
+}
+
 /// A function that sleeps, or panics, for each batch.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Misbehave {

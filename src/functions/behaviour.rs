@@ -1,165 +1,156 @@
-//! What functions answer, as clients ask them.
+//! What a function depends on, and what it does: declared once for each function, next to its body.
+//!
+//! ```text
+//!  declaration ─▶ Behaviour ─┬─▶ volatility          what the optimiser may fold, move and share
+//!                            ├─▶ may_decide_policies  whether a row filter or mask may depend on it
+//!                            └─▶ has_effect           whether stored text may call it for a reader who did not write that text
+//! ```
+//! Nobody who uses a function asks for its name: a new one says what it does where it is declared, or it cannot be declared.
+//! Functions of the engine are immutable; one that is not counts as the worst.
 
-use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Volatility;
 
-use super::world::world;
-use crate::error::ErrorKind;
-
-fn text(value: &str) -> ScalarValue {
-    ScalarValue::Utf8(Some(value.to_string()))
+/// What a function depends on and does, from the most harmless to the worst. The overloads of a name count together as their worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Behaviour {
+    /// Its arguments decide.
+    Immutable,
+    /// Its arguments and the time zone decide. The zone is a part of the function's identity, so it is immutable for plans and caches.
+    Zoned,
+    /// The moment of the statement, or of its transaction, decides as well.
+    Moment,
+    /// It asks who runs the statement, or which groups somebody is a member of.
+    Principal,
+    /// It asks the session, or the catalog as the session sees it: settings, search path, temporary objects, names, privileges.
+    Session,
+    /// It gives something else at each call, and nobody but its caller learns that it was called.
+    Volatile,
+    /// It does something: sends, locks, waits, ends another session, changes its own.
+    Effect,
 }
 
-fn int(value: i64) -> ScalarValue {
-    ScalarValue::Int64(Some(value))
-}
-
-fn oid(id: crate::catalog::securable::ObjectId) -> ScalarValue {
-    ScalarValue::UInt32(Some(id.0))
-}
-
-#[test]
-fn types_are_formatted() {
-    let world = world();
-    for (type_oid, typmod, expected) in [
-        (23, -1, "integer"),
-        (1043, 14, "character varying(10)"),
-        (1700, 786_438, "numeric(12,2)"),
-        (1009, -1, "text[]"),
-        (1184, -1, "timestamp with time zone"),
-        (0, -1, "-"),
-        (99_999, -1, "???"),
-    ] {
-        assert_eq!(world.text(world.alice, "format_type", &[int(type_oid), int(typmod)]), expected);
+impl Behaviour {
+    /// Of a function of the engine.
+    pub(super) const fn of_engine(volatility: Volatility) -> Self {
+        match volatility {
+            Volatility::Immutable => Behaviour::Immutable,
+            Volatility::Stable => Behaviour::Session,
+            Volatility::Volatile => Behaviour::Effect,
+        }
     }
-    assert_eq!(world.text(world.alice, "format_type", &[int(1042), ScalarValue::Int32(None)]), "character");
+
+    /// What the engine is told.
+    pub const fn volatility(self) -> Volatility {
+        match self {
+            Behaviour::Immutable | Behaviour::Zoned => Volatility::Immutable,
+            Behaviour::Moment | Behaviour::Principal | Behaviour::Session => Volatility::Stable,
+            Behaviour::Volatile | Behaviour::Effect => Volatility::Volatile,
+        }
+    }
+
+    /// Whether a row filter or a mask may depend on it: whom the policy restricts cannot steer the answer. Neither the moment nor one's own name is
+    /// up to the session; the time zone is, and policies are bound in a fixed one.
+    pub const fn may_decide_policies(self) -> bool {
+        match self {
+            Behaviour::Immutable | Behaviour::Zoned | Behaviour::Moment | Behaviour::Principal => true,
+            Behaviour::Session | Behaviour::Volatile | Behaviour::Effect => false,
+        }
+    }
+
+    /// Whether a call does something to somebody.
+    pub const fn has_effect(self) -> bool {
+        matches!(self, Behaviour::Effect)
+    }
 }
 
-#[test]
-fn object_names_resolve_as_the_principal_sees_them() {
-    let world = world();
-    let orders = world.orders.0.to_string();
-    assert_eq!(world.text(world.alice, "regclassin", &[text("orders")]), orders);
-    assert_eq!(world.text(world.alice, "regclassin", &[text("public.\"orders\"")]), orders);
-    assert_eq!(world.text(world.alice, "regclassin", &[text("pg_class")]), "1259");
-    assert_eq!(world.text(world.alice, "to_regclass", &[text("no_such")]), "NULL");
-    assert_eq!(world.text(world.alice, "regclassout", &[oid(world.orders)]), "orders");
-    assert_eq!(world.text(world.alice, "regtypeout", &[int(1009)]), "text[]");
-    let missing = world.call(world.alice, "regclassin", &[text("vault_secret.secret_table")]).unwrap_err();
-    assert_eq!(missing.kind(), ErrorKind::UndefinedRelation);
-    assert_eq!(world.text(world.admin, "regclassin", &[text("vault_secret.secret_table")]), world.secret.0.to_string());
-    // A number is not resolved, and what may not be seen stays a number.
-    assert_eq!(world.text(world.alice, "regclassout", &[oid(world.secret)]), world.secret.0.to_string());
-}
+#[cfg(test)]
+mod tests {
+    use super::Behaviour::{Effect, Moment, Principal, Volatile};
+    use super::*;
+    use crate::functions::Functions;
+    use crate::functions::world::world;
 
-#[test]
-fn privileges_are_the_warehouses_own() {
-    let world = world();
-    let may = |principal, function: &str, object: &str, privilege: &str| {
-        world.text(principal, function, &[text(object), text(privilege)])
-    };
-    assert_eq!(may(world.alice, "has_table_privilege", "orders", "SELECT"), "t");
-    assert_eq!(may(world.alice, "has_table_privilege", "orders", "INSERT"), "f");
-    assert_eq!(may(world.alice, "has_table_privilege", "orders", "insert, select"), "t");
-    assert_eq!(may(world.alice, "has_schema_privilege", "public", "USAGE"), "t");
-    assert_eq!(may(world.alice, "has_schema_privilege", "public", "CREATE"), "f");
-    assert_eq!(may(world.alice, "has_database_privilege", "main", "CONNECT"), "t");
-    assert_eq!(may(world.alice, "has_table_privilege", "pg_class", "SELECT"), "t");
-    assert_eq!(world.text(world.alice, "has_table_privilege", &[oid(world.secret), text("SELECT")]), "NULL");
-    assert_eq!(world.text(world.admin, "has_table_privilege", &[text("alice"), oid(world.orders), text("SELECT")]), "t");
-    assert_eq!(
-        world.call(world.alice, "has_table_privilege", &[text("orders"), text("FLY")]).unwrap_err().kind(),
-        ErrorKind::InvalidParameter
-    );
-    assert_eq!(may(world.alice, "pg_has_role", "Data Analysts", "MEMBER"), "t");
-    assert_eq!(world.text(world.alice, "is_account_group_member", &[text("Data Analysts")]), "t");
-    assert_eq!(world.text(world.alice, "is_account_group_member", &[text("nobody")]), "f");
-}
+    fn names_of(behaviour: Behaviour) -> Vec<String> {
+        let functions = Functions::new();
+        let mut names = [functions.scalar_names(), functions.table_names()].concat();
+        names.sort();
+        names.dedup();
+        names.retain(|name| functions.behaviour(name) == Some(behaviour));
+        names
+    }
 
-#[test]
-fn visibility_follows_the_search_path() {
-    let world = world();
-    assert_eq!(world.text(world.alice, "pg_table_is_visible", &[oid(world.orders)]), "t");
-    assert_eq!(world.text(world.admin, "pg_table_is_visible", &[oid(world.secret)]), "f");
-    assert_eq!(world.text(world.alice, "pg_table_is_visible", &[oid(world.secret)]), "NULL");
-    assert_eq!(world.text(world.alice, "current_schemas", &[ScalarValue::Boolean(Some(true))]), "{pg_catalog,public}");
-    assert_eq!(world.text(world.alice, "current_schema", &[]), "public");
-}
+    #[test]
+    fn every_function_has_a_behaviour_and_the_engine_is_told_the_same() {
+        let (functions, world) = (Functions::new(), world());
+        let context = world.context(world.alice);
+        for name in [functions.scalar_names(), functions.table_names()].concat() {
+            let behaviour = functions.behaviour(&name).unwrap_or_else(|| panic!("{name} has no behaviour"));
+            let function = functions.scalar(&name, &context).or_else(|| functions.table(&name, &context).map(|set| set.list));
+            let function = function.unwrap_or_else(|| panic!("{name} is not there"));
+            assert_eq!(function.signature().volatility, behaviour.volatility(), "{name}");
+        }
+        for name in functions.aggregate_names() {
+            let aggregate = functions.aggregate(&name).unwrap();
+            assert_eq!(aggregate.signature().volatility, Volatility::Immutable, "{name}");
+        }
+        for name in functions.window_names() {
+            assert_eq!(functions.window(&name).unwrap().signature().volatility, Volatility::Immutable, "{name}");
+        }
+    }
 
-#[test]
-fn definitions_are_shown_to_owners_only() {
-    let world = world();
-    assert_eq!(world.text(world.admin, "pg_get_viewdef", &[oid(world.view)]), " SELECT id FROM main.public.orders;");
-    assert_eq!(world.text(world.alice, "pg_get_viewdef", &[oid(world.view)]), "NULL");
-    assert_eq!(world.text(world.alice, "obj_description", &[oid(world.orders), text("pg_class")]), "all orders");
-    assert_eq!(world.text(world.alice, "obj_description", &[oid(world.secret), text("pg_class")]), "NULL");
-    assert_eq!(world.text(world.alice, "col_description", &[oid(world.orders), int(1)]), "the key");
-    assert_eq!(world.text(world.alice, "pg_get_userbyid", &[oid(world.analysts)]), "Data Analysts");
-}
-
-#[test]
-fn the_session_describes_itself() {
-    let world = world();
-    assert_eq!(world.text(world.alice, "current_user", &[]), "alice");
-    assert_eq!(world.text(world.alice, "current_database", &[]), "main");
-    assert!(world.text(world.alice, "version", &[]).starts_with("PostgreSQL 17.0 (Lakehold "));
-    assert_eq!(world.text(world.alice, "now", &[]), "2024-03-05 14:07:09+00");
-    assert_eq!(world.text(world.alice, "current_setting", &[text("TimeZone")]), "UTC");
-    assert_eq!(world.call(world.alice, "current_setting", &[text("nothing")]).unwrap_err().kind(), ErrorKind::UndefinedObject);
-    assert_eq!(world.text(world.alice, "current_setting", &[text("nothing"), ScalarValue::Boolean(Some(true))]), "NULL");
-    // Nothing runs here, so there is no session to change.
-    assert_eq!(
-        world.call(world.alice, "set_config", &[text("jit"), text("on"), ScalarValue::Boolean(Some(false))]).unwrap_err().kind(),
-        ErrorKind::ObjectNotInPrerequisiteState
-    );
-}
-
-#[test]
-fn times_are_taken_apart_in_the_sessions_zone() {
-    let world = world();
-    // 2024-03-05 23:30 UTC is the 6th in Berlin.
-    let instant = ScalarValue::TimestampMicrosecond(Some(1_709_681_400_000_000), Some("UTC".into()));
-    assert_eq!(world.text(world.alice, "date_part", &[text("day"), instant.clone()]), "6");
-    assert_eq!(world.text(world.alice, "extract", &[text("hour"), instant.clone()]), "0");
-    assert_eq!(world.text(world.alice, "extract", &[text("epoch"), instant.clone()]), "1709681400.000000");
-    assert_eq!(world.text(world.alice, "date_trunc", &[text("day"), instant.clone()]), "2024-03-05 23:00:00+00");
-    assert_eq!(world.text(world.alice, "to_char", &[instant.clone(), text("YYYY-MM-DD HH24:MI TZ")]), "2024-03-06 00:30 CET");
-    assert_eq!(world.text(world.alice, "date", &[instant]), "2024-03-06");
-    let local = ScalarValue::TimestampMicrosecond(Some(1_709_681_400_000_000), None);
-    assert_eq!(world.text(world.alice, "date_part", &[text("day"), local]), "5");
-    assert_eq!(
-        world.text(world.alice, "to_timestamp", &[text("2024-03-06 00:30"), text("YYYY-MM-DD HH24:MI")]),
-        "2024-03-05 23:30:00+00"
-    );
-}
-
-#[test]
-fn a_call_that_fits_nothing_says_so_as_postgresql_does() {
-    let world = world();
-    let error = world.call(world.alice, "quote_ident", &[int(1)]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UndefinedFunction);
-    assert_eq!(error.message(), "function quote_ident(bigint) does not exist");
-}
-
-#[test]
-fn sets_come_as_lists() {
-    let world = world();
-    assert_eq!(world.text(world.alice, "generate_series", &[int(1), int(3)]), "{1,2,3}");
-    let list =
-        ScalarValue::List(ScalarValue::new_list_nullable(&[text("a"), text("b")], &datafusion::arrow::datatypes::DataType::Utf8));
-    assert_eq!(world.text(world.alice, "generate_subscripts", &[list.clone(), int(1)]), "{1,2}");
-    assert_eq!(world.text(world.alice, "array_upper", &[list.clone(), int(1)]), "2");
-    assert_eq!(world.text(world.alice, "_pg_expandarray", &[list]), "{\"(a,1)\",\"(b,2)\"}");
-    let acl =
-        ScalarValue::List(ScalarValue::new_list_nullable(&[text("alice=r*/admin")], &datafusion::arrow::datatypes::DataType::Utf8));
-    assert_eq!(world.text(world.alice, "aclexplode", &[acl]), format!("{{\"({},{},SELECT,t)\"}}", world.admin.0, world.alice.0));
-}
-
-#[test]
-fn json_is_built_in_order() {
-    let world = world();
-    assert_eq!(
-        world.text(world.alice, "json_build_object", &[text("b"), int(1), text("a"), ScalarValue::Utf8(None)]),
-        r#"{"b" : 1, "a" : null}"#
-    );
-    assert_eq!(world.text(world.alice, "json_extract_path_text", &[text(r#"{"a":{"b":"x"}}"#), text("a"), text("b")]), "x");
+    /// A name that comes or goes here changes what policies and other people's views may do.
+    #[test]
+    fn few_functions_act_and_few_may_decide_policies_though_they_are_not_constant() {
+        let locks = ["pg_advisory_lock", "pg_advisory_xact_lock", "pg_try_advisory_lock", "pg_try_advisory_xact_lock"];
+        let unlock = ["pg_advisory_unlock"];
+        let shared = |name: &&str| [(*name).to_string(), format!("{name}_shared")];
+        let mut effects: Vec<String> = locks.iter().chain(&unlock).flat_map(shared).collect();
+        let others = ["pg_advisory_unlock_all", "pg_cancel_backend", "pg_notify", "pg_sleep", "pg_terminate_backend", "set_config"];
+        effects.extend(others.map(str::to_string));
+        effects.sort();
+        assert_eq!(names_of(Effect), effects);
+        assert_eq!(
+            names_of(Principal),
+            [
+                "current_role",
+                "current_user",
+                "is_account_group_member",
+                "is_member",
+                "pg_has_role",
+                "session_user",
+                "system_user",
+                "user"
+            ]
+        );
+        assert_eq!(
+            names_of(Moment),
+            [
+                "age",
+                "curdate",
+                "current_date",
+                "current_time",
+                "current_timestamp",
+                "localtime",
+                "localtimestamp",
+                "now",
+                "statement_timestamp",
+                "today",
+                "transaction_timestamp",
+                "unix_timestamp"
+            ]
+        );
+        assert_eq!(
+            names_of(Volatile),
+            [
+                "clock_timestamp",
+                "gen_random_uuid",
+                "pg_listening_channels",
+                "rand",
+                "random",
+                "timeofday",
+                "uuid",
+                "uuid_generate_v4"
+            ]
+        );
+    }
 }

@@ -45,3 +45,23 @@ pub struct FunctionContext {
     /// What functions may do to the session; `None` where nothing runs.
     pub control: Option<Arc<dyn SessionControl>>,
 }
+
+impl FunctionContext {
+    /// The same statement in a session in which nobody has set anything: UTC, no search path, no settings, no temporary tables, nothing that could be
+    /// changed. The moment is the statement's, for a transaction that is held open holds the moment of its begin.
+    #[must_use]
+    pub fn fixed(&self) -> FunctionContext {
+        FunctionContext {
+            search_path: vec![],
+            settings: Arc::default(),
+            time_zone: "UTC".to_string(),
+            transaction_time: self.statement_time,
+            pid: 0,
+            application_name: String::new(),
+            client_address: None,
+            temporary: None,
+            control: None,
+            ..self.clone()
+        }
+    }
+}

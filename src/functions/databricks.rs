@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
 use super::datum::Datum;
-use super::define::{Call, Declaration, immutable, stable, zoned};
+use super::define::{Call, Declaration, immutable, of_moment, zoned};
 use super::time::{self, Civil, MICROS_PER_DAY, MICROS_PER_SECOND, Part};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -197,7 +197,7 @@ fn epochs() -> Vec<Declaration> {
         seconds.also("unix_timestamp"),
         seconds.also("to_unixtime"),
         seconds,
-        stable("unix_timestamp() -> int8", |call| Ok(Datum::Int(call.context()?.transaction_time.timestamp()))),
+        of_moment("unix_timestamp() -> int8", |call| Ok(Datum::Int(call.context()?.transaction_time.timestamp()))),
         immutable("timestamp_seconds(int8) -> timestamptz", |call| {
             Ok(Datum::Timestamptz(call.int(0)?.saturating_mul(MICROS_PER_SECOND)))
         }),

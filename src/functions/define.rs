@@ -17,10 +17,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
 
+use super::behaviour::Behaviour;
 use super::context::FunctionContext;
 use super::datum::{self, Datum};
 use super::names;
@@ -122,26 +121,13 @@ pub(crate) struct Declaration {
     variadic: bool,
     returns: Returns,
     strict: bool,
-    needs: Needs,
+    behaviour: Behaviour,
     body: Body,
     computed: Option<Computed>,
 }
 
 /// Result type from the arguments' types and constants, where PostgreSQL's `numeric` would carry it in the value.
 type Computed = fn(&[SqlType], &[Option<&ScalarValue>]) -> SqlType;
-
-/// What a body asks for besides its arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Needs {
-    /// Nothing: immutable.
-    Nothing,
-    /// The session's time zone. It becomes a part of the function's identity, so the function is immutable for plans and caches.
-    Zone,
-    /// The statement's context: stable.
-    Context,
-    /// The context, and it may give something else at each call: volatile.
-    Everything,
-}
 
 #[derive(Debug, Clone, PartialEq)]
 enum Parameter {
@@ -169,36 +155,51 @@ enum ResultType {
 
 /// A function whose result depends on its arguments only.
 pub(crate) fn immutable(signature: &'static str, body: fn(&Call<'_>) -> Result<Datum>) -> Declaration {
-    Declaration::new(signature, Needs::Nothing, Body::Rows(body))
+    Declaration::new(signature, Behaviour::Immutable, Body::Rows(body))
 }
 
 /// A function whose result depends on its arguments and on the session's time zone.
 pub(crate) fn zoned(signature: &'static str, body: fn(&Call<'_>) -> Result<Datum>) -> Declaration {
-    Declaration::new(signature, Needs::Zone, Body::Rows(body))
+    Declaration::new(signature, Behaviour::Zoned, Body::Rows(body))
 }
 
-/// A function whose result depends on the statement's context too.
+/// A function whose result depends on the moment of the statement, and maybe on the time zone.
+pub(crate) fn of_moment(signature: &'static str, body: fn(&Call<'_>) -> Result<Datum>) -> Declaration {
+    Declaration::new(signature, Behaviour::Moment, Body::Rows(body))
+}
+
+/// A function about who runs the statement, and about membership in groups.
+pub(crate) fn of_principal(signature: &'static str, body: fn(&Call<'_>) -> Result<Datum>) -> Declaration {
+    Declaration::new(signature, Behaviour::Principal, Body::Rows(body))
+}
+
+/// A function whose result depends on the session, on the catalog as it sees it, or on the server.
 pub(crate) fn stable(signature: &'static str, body: fn(&Call<'_>) -> Result<Datum>) -> Declaration {
-    Declaration::new(signature, Needs::Context, Body::Rows(body))
+    Declaration::new(signature, Behaviour::Session, Body::Rows(body))
 }
 
-/// A function that may give something else at each call.
+/// A function that may give something else at each call, and does nothing.
 pub(crate) fn volatile(signature: &'static str, body: fn(&Call<'_>) -> Result<Datum>) -> Declaration {
-    Declaration::new(signature, Needs::Everything, Body::Rows(body))
+    Declaration::new(signature, Behaviour::Volatile, Body::Rows(body))
+}
+
+/// A function that does something to its session or to others.
+pub(crate) fn effect(signature: &'static str, body: fn(&Call<'_>) -> Result<Datum>) -> Declaration {
+    Declaration::new(signature, Behaviour::Effect, Body::Rows(body))
 }
 
 /// A function over arrays whose result depends on its arguments only.
 pub(crate) fn immutable_arrays(signature: &'static str, body: fn(&ArrayCall<'_>) -> Result<ColumnarValue>) -> Declaration {
-    Declaration::new(signature, Needs::Nothing, Body::Arrays(body))
+    Declaration::new(signature, Behaviour::Immutable, Body::Arrays(body))
 }
 
 /// A function over arrays whose result depends on its arguments and on the session's time zone.
 pub(crate) fn zoned_arrays(signature: &'static str, body: fn(&ArrayCall<'_>) -> Result<ColumnarValue>) -> Declaration {
-    Declaration::new(signature, Needs::Zone, Body::Arrays(body))
+    Declaration::new(signature, Behaviour::Zoned, Body::Arrays(body))
 }
 
 impl Declaration {
-    fn new(signature: &'static str, needs: Needs, body: Body) -> Self {
+    fn new(signature: &'static str, behaviour: Behaviour, body: Body) -> Self {
         let (head, returns) = signature.split_once(" -> ").unwrap_or((signature, "void"));
         let (name, parameters) = head.trim_end_matches(')').split_once('(').unwrap_or((head, ""));
         let (parameters, variadic) = parameters.strip_suffix("..").map_or((parameters, false), |rest| (rest, true));
@@ -209,7 +210,7 @@ impl Declaration {
             variadic,
             returns: returns_of(returns),
             strict: true,
-            needs,
+            behaviour,
             body,
             computed: None,
         }
@@ -507,6 +508,11 @@ fn fit_integer(sql_type: &SqlType, argument: &DataType) -> Option<(u32, DataType
     Some((cost, argument.clone()))
 }
 
+/// What the overloads of one name do: what the worst of them does.
+pub(crate) fn behaviour(overloads: &[Declaration]) -> Behaviour {
+    overloads.iter().map(|overload| overload.behaviour).max().unwrap_or(Behaviour::Effect)
+}
+
 /// A function of ours: its overloads, and what they need.
 pub(crate) struct Function {
     name: String,
@@ -519,18 +525,13 @@ pub(crate) struct Function {
 impl Function {
     /// The function of the given overloads, all of one name, for a statement.
     pub(crate) fn new(name: &str, overloads: &Arc<[Declaration]>, context: &Arc<FunctionContext>) -> Self {
-        let needs = overloads.iter().map(|overload| overload.needs).max().unwrap_or(Needs::Everything);
-        let volatility = match needs {
-            Needs::Nothing | Needs::Zone => Volatility::Immutable,
-            Needs::Context => Volatility::Stable,
-            Needs::Everything => Volatility::Volatile,
-        };
+        let behaviour = behaviour(overloads);
         Self {
             name: name.to_string(),
             overloads: Arc::clone(overloads),
-            context: (needs >= Needs::Context).then(|| Arc::clone(context)),
-            zone: (needs >= Needs::Zone).then(|| Zone::parse(&context.time_zone).unwrap_or(Zone::Utc)),
-            signature: Signature::user_defined(volatility),
+            context: (behaviour >= Behaviour::Moment).then(|| Arc::clone(context)),
+            zone: (behaviour >= Behaviour::Zoned).then(|| Zone::parse(&context.time_zone).unwrap_or(Zone::Utc)),
+            signature: Signature::user_defined(behaviour.volatility()),
         }
     }
 
@@ -555,7 +556,7 @@ impl Function {
             }
             Body::Rows(body) => body,
         };
-        let once = overload.needs != Needs::Everything && args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let once = overload.behaviour < Behaviour::Volatile && args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if once { 1 } else { args.number_rows };
         let columns = args.args.iter().map(|arg| Input::of(arg, rows)).collect::<Result<Vec<_>>>()?;
         let types: Vec<SqlType> = args.arg_fields.iter().map(|field| argument_type(field)).collect();

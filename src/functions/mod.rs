@@ -5,12 +5,13 @@
 //!                     └─ DataFusion's, if the allow-list names them
 //! ```
 //! A name that stands in neither list does not exist, whatever the engine underneath can do: an upgrade that brings a new function
-//! fails a test until somebody has decided about it. No function reads files, the network, the environment or the engine's build;
+//! fails a test until somebody has decided about it. Each says what it depends on and what it does ([`Behaviour`]). No function reads files, the network, the environment or the engine's build;
 //! nothing a user creates can stand in front of a function named here.
 
 mod aggregate;
 #[cfg(test)]
-mod behaviour;
+mod answers;
+pub mod behaviour;
 pub mod builtin;
 mod conditional;
 mod context;
@@ -27,6 +28,7 @@ pub mod time;
 #[cfg(test)]
 pub(crate) mod world;
 
+pub use behaviour::Behaviour;
 pub use context::FunctionContext;
 pub use postgres::session::{SERVER_VERSION, SERVER_VERSION_NUMBER};
 pub use registry::{Functions, SetReturning};

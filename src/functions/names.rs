@@ -370,12 +370,15 @@ fn find_role_name(context: &FunctionContext, oid: u32) -> Option<String> {
     context.snapshot.principal_by_id(ObjectId(oid)).map(|principal| principal.name.clone())
 }
 
-/// Name of the schema with this OID.
-pub fn schema_name(context: &FunctionContext, oid: u32) -> Option<String> {
+/// Name of the schema with this OID, if the principal may see it.
+fn schema_name(context: &FunctionContext, oid: u32) -> Option<String> {
     match oid {
         builtin::PG_CATALOG => Some("pg_catalog".to_string()),
         builtin::INFORMATION_SCHEMA => Some("information_schema".to_string()),
-        _ => context.snapshot.schema_by_id(ObjectId(oid)).map(|schema| schema.name.clone()),
+        _ => {
+            let schema = context.snapshot.schema_by_id(ObjectId(oid))?;
+            context.snapshot.visible(context.principal, schema.id).then(|| schema.name.clone())
+        }
     }
 }
 
@@ -494,7 +497,10 @@ pub fn function_is_visible(context: &FunctionContext, oid: u32) -> Option<bool> 
         .function_by_id(ObjectId(oid))
         .filter(|function| context.snapshot.visible(context.principal, function.id))?;
     let first = search_schemas(context).into_iter().find_map(|entry| match entry {
-        PathEntry::User(schema) => context.snapshot.function(schema.id, &function.name),
+        PathEntry::User(schema) => context
+            .snapshot
+            .function(schema.id, &function.name)
+            .filter(|function| context.snapshot.visible(context.principal, function.id)),
         PathEntry::System(_) => None,
     });
     Some(first.is_some_and(|first| first.id == function.id))

@@ -11,6 +11,7 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 use super::aggregate;
+use super::behaviour::Behaviour;
 use super::builtin::data_lines;
 use super::conditional::If;
 use super::context::FunctionContext;
@@ -138,6 +139,18 @@ impl Functions {
             return returns_one.then(|| define::scalar(name, overloads, context));
         }
         self.scalars.get(name).map(Arc::clone)
+    }
+
+    /// What the scalar or set-returning function `name` depends on and does. Aggregates and window functions are immutable, all of them.
+    pub fn behaviour(&self, name: &str) -> Option<Behaviour> {
+        if name == "extract" {
+            return Some(Behaviour::Zoned);
+        }
+        if advisory::is_waiting(name) {
+            return Some(Behaviour::Effect);
+        }
+        let ours = self.ours.get(name).map(|overloads| define::behaviour(overloads));
+        ours.or_else(|| self.scalars.get(name).map(|function| Behaviour::of_engine(function.signature().volatility)))
     }
 
     /// The aggregate function `name`.

@@ -121,8 +121,8 @@ pub trait SessionControl: fmt::Debug + Send + Sync {
     /// `pg_listening_channels`.
     fn listening(&self) -> Vec<String>;
 
-    /// Takes an advisory lock if nobody else holds it.
-    fn try_lock(&self, request: AdvisoryRequest) -> bool;
+    /// Takes an advisory lock if nobody else holds it. 53200 if the session holds too many.
+    fn try_lock(&self, request: AdvisoryRequest) -> Result<bool>;
 
     /// Takes an advisory lock, waiting for those who hold it.
     async fn lock(&self, request: AdvisoryRequest) -> Result<()>;

@@ -30,7 +30,7 @@ pub(crate) struct World {
 }
 
 fn column(number: i16, name: &str, sql_type: SqlType, nullable: bool) -> ColumnEntry {
-    ColumnEntry { number, name: name.to_string(), sql_type, nullable, comment: None }
+    ColumnEntry { number, name: name.to_string(), sql_type, nullable, comment: None, physical_name: None }
 }
 
 fn table(location: &str) -> RelationKind {

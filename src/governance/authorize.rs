@@ -6,7 +6,10 @@
 //! Rules that are not plain from Unity Catalog's documentation:
 //! - A view or a function reads with its owner's rights. So replacing its text takes ownership, not just MANAGE, and giving it to somebody takes
 //!   membership in that somebody; otherwise either would be a way to read with another's rights.
-//! - Administrators manage everything and read nothing by it; they can grant themselves what they need, which is on record.
+//! - The text of a function or view that a policy uses is part of the policy: replacing it, or giving it to another owner, takes MANAGE on
+//!   every table whose policies use it, too.
+//! - Administrators manage everything and read nothing by it; they can grant themselves what they need, which is on record: what a
+//!   transaction grants does not govern its own reads.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::visibility::{denied, refused, refused_as_written, undefined};
@@ -23,6 +26,7 @@ pub type NameResolver<'a> = &'a dyn Fn(&Name, SecurableKind) -> Result<ObjectId>
 
 /// Checks one access of a bound query.
 pub(super) fn check_access(snapshot: &CatalogSnapshot, caller: ObjectId, access: &Access) -> Result<()> {
+    snapshot.check_settled(access.securable)?;
     match access.by {
         AccessBy::Caller => check_privilege(snapshot, caller, access.privilege, access.securable),
         AccessBy::Owner(owner) => match check_privilege(snapshot, owner, access.privilege, access.securable) {
@@ -152,7 +156,8 @@ impl Check<'_> {
             }
             Command::DropToken { id, .. } => self.drop_token(id),
             Command::CreateExternalLocation { credential, .. } => self.create_external_location(credential.as_deref()),
-            Command::Grant { privileges, on, .. } | Command::Revoke { privileges, on, .. } => self.grant(privileges, on),
+            Command::Grant { privileges, on, principals: _, grant_option: _ }
+            | Command::Revoke { privileges, on, principals: _, grant_option_only: _, cascade: _ } => self.grant(privileges, on),
             Command::ShowGrants { on, principal } => self.show_grants(on, principal.as_deref()),
             Command::SetOwner { kind, name, owner } => self.set_owner(*kind, name, owner),
             Command::SetRowFilter { table, function, .. } | Command::SetMask { table, function, .. } => {
@@ -228,7 +233,20 @@ impl Check<'_> {
     /// What is there under the name, if anything, is replaced by its owner only.
     fn replaces(&self, kind: SecurableKind, name: &Name) -> Result<()> {
         let Ok(id) = (self.names)(name, kind) else { return Ok(()) };
-        if self.snapshot.owns(self.caller, id) || self.is_admin() { Ok(()) } else { Err(must_own(self.snapshot, id)) }
+        if !self.snapshot.owns(self.caller, id) && !self.is_admin() {
+            return Err(must_own(self.snapshot, id));
+        }
+        self.manages_governed_by(id)
+    }
+
+    /// What policies are made of is changed by those who manage the tables.
+    fn manages_governed_by(&self, id: ObjectId) -> Result<()> {
+        if self.snapshot.governed_by(id).into_iter().all(|table| self.snapshot.manages(self.caller, table)) {
+            return Ok(());
+        }
+        Err(denied_by_name(self.snapshot, id)
+            .with_detail("A row filter or column mask uses it.")
+            .with_hint("It takes ownership of the tables whose policies use it, or MANAGE on them."))
     }
 
     fn create_table(&self, table: &CreateTable) -> Result<()> {
@@ -311,10 +329,14 @@ impl Check<'_> {
         if on.kind == SecurableKind::Metastore {
             return Ok(vec![METASTORE]);
         }
-        let kind = if on.all_in_schema { SecurableKind::Schema } else { on.kind };
-        on.names.iter().map(|name| self.find(kind, name)).collect()
+        if !on.all_in_schema {
+            return on.names.iter().map(|name| self.find(on.kind, name)).collect();
+        }
+        let schemas = on.names.iter().map(|name| self.find(SecurableKind::Schema, name)).collect::<Result<Vec<_>>>()?;
+        Ok(schemas.into_iter().flat_map(|schema| self.snapshot.known_in(self.caller, schema, on.kind)).collect())
     }
 
+    /// One revokes one's own grants only, so revoking takes what granting takes.
     fn grant(&self, privileges: &[Privilege], on: &GrantTarget) -> Result<()> {
         self.targets(on)?.into_iter().try_for_each(|id| {
             let may = privileges.iter().all(|privilege| self.snapshot.may_grant(self.caller, *privilege, id));
@@ -336,12 +358,18 @@ impl Check<'_> {
         self.manages(kind, name)?;
         match kind {
             // They read with their owner's rights.
-            SecurableKind::View | SecurableKind::Function => self.acts_as(owner),
+            SecurableKind::View | SecurableKind::Function => {
+                self.manages_governed_by(self.find(kind, name)?)?;
+                self.acts_as(owner)
+            }
             // ALTER TABLE is accepted for views too.
             SecurableKind::Table => {
                 let id = self.find(kind, name)?;
                 match self.snapshot.kind_of(id) {
-                    Some(SecurableKind::View) => self.acts_as(owner),
+                    Some(SecurableKind::View) => {
+                        self.manages_governed_by(id)?;
+                        self.acts_as(owner)
+                    }
                     Some(
                         SecurableKind::Metastore
                         | SecurableKind::Catalog
@@ -384,7 +412,7 @@ impl Check<'_> {
             .snapshot
             .relation_by_id(id)
             .and_then(|relation| relation.table())
-            .is_some_and(|table| table.row_filter.is_some() || !table.column_masks.is_empty());
+            .is_some_and(|table| table.row_filter.is_some() || table.has_masks());
         if has_policy {
             return Err(must_manage(self.snapshot, id));
         }

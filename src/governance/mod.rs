@@ -30,9 +30,10 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::logical_expr::LogicalPlan;
 
+use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sql::source::BoundQuery;
 use crate::system::SystemContext;
 
@@ -61,9 +62,23 @@ pub fn govern(bound: BoundQuery, caller: ObjectId, system: &Arc<SystemContext>, 
     if system.functions.principal != caller {
         return Err(Error::internal("a query is governed for somebody else than it was bound for"));
     }
-    let snapshot = &system.functions.snapshot;
-    bound.accesses.iter().try_for_each(|access| authorize::check_access(snapshot, caller, access))?;
-    let BoundQuery { plan, columns, origins: _, typmods: _, parameters, accesses: _, volatile, of_the_moment: _ } = bound;
+    let check =
+        |snapshot: &CatalogSnapshot| bound.accesses.iter().try_for_each(|access| authorize::check_access(snapshot, caller, access));
+    check(system.in_force()).map_err(|error| {
+        let granted_here = error.kind() == ErrorKind::Denied && check(&system.functions.snapshot).is_ok();
+        if granted_here { error.with_hint("What this transaction has granted is in force once it is committed.") } else { error }
+    })?;
+    let BoundQuery {
+        plan,
+        columns,
+        parameters,
+        volatile,
+        origins: _,
+        typmods: _,
+        accesses: _,
+        of_the_moment: _,
+        unfit_for_policies: _,
+    } = bound;
     let readable = rewrite::rewrite(plan, caller, system, purpose)?;
     Ok(GovernedQuery { plan: readable.plan, columns, parameters, governed: readable.governed, volatile })
 }

@@ -165,9 +165,9 @@ impl Rewriter<'_> {
     /// A view: its body under the scan's name, or a leaf with the body inside.
     fn view(&mut self, scan: TableScan, view: &Relation, body: &LogicalPlan, by: AccessBy) -> DataFusionResult<LogicalPlan> {
         let access = Access { securable: view.id, privilege: Privilege::Select, by };
-        check_access(&self.system.functions.snapshot, self.caller, &access).map_err(ours)?;
+        check_access(self.system.in_force(), self.caller, &access).map_err(ours)?;
         let lent = Lent { id: view.id, owner: view.owner, reader: self.reader(by) };
-        let readable = lending::is_read_by(&self.system.functions.snapshot, lent.reader, body).map_err(ours)?;
+        let readable = lending::is_read_by(self.system.in_force(), lent.reader, body).map_err(ours)?;
         let (body, hides) = self.apart(|rewriter| rewriter.plan(body.clone()))?;
         let open = is_transparent(&body) || readable && !hides;
         if self.may_be_opened(&lent, open) {
@@ -192,9 +192,9 @@ impl Rewriter<'_> {
     fn callee(&mut self, bound: &OwnerBody) -> DataFusionResult<Arc<dyn Callee>> {
         let function = &bound.function;
         let access = Access { securable: function.id, privilege: Privilege::Execute, by: bound.by };
-        check_access(&self.system.functions.snapshot, self.caller, &access).map_err(ours)?;
+        check_access(self.system.in_force(), self.caller, &access).map_err(ours)?;
         let lent = Lent { id: function.id, owner: function.owner, reader: self.reader(bound.by) };
-        let readable = lending::is_evaluated_by(&self.system.functions.snapshot, lent.reader, &bound.value).map_err(ours)?;
+        let readable = lending::is_evaluated_by(self.system.in_force(), lent.reader, &bound.value).map_err(ours)?;
         let (value, hides) = self.apart(|rewriter| rewriter.policy(bound.value.clone()))?;
         let body = Arc::new(OwnerBody {
             function: Arc::clone(function),
@@ -225,7 +225,7 @@ impl Rewriter<'_> {
     /// Whether the reader's plan may see into it: `open` says that it hides nothing. EXPLAIN shows what it sees, so it sees only what the
     /// caller may know the text of.
     fn may_be_opened(&self, lent: &Lent, open: bool) -> bool {
-        let snapshot = &self.system.functions.snapshot;
+        let snapshot = self.system.in_force();
         let runs = open || snapshot.is_member(lent.reader, lent.owner);
         let knows = || snapshot.owns(self.caller, lent.id) || snapshot.manages(self.caller, lent.id);
         match self.purpose {
@@ -253,7 +253,7 @@ impl Rewriter<'_> {
             SourceRelation::Table { relation, snapshot, policies } => {
                 let access = Access { securable: relation.id, privilege: Privilege::Select, by: source.by };
                 // Checked with the query's accesses already; here a second time, so that no scan depends on the binder's list.
-                check_access(&self.system.functions.snapshot, self.caller, &access).map_err(ours)?;
+                check_access(self.system.in_force(), self.caller, &access).map_err(ours)?;
                 let Some(snapshot) = snapshot else { return Err(internal_datafusion_err!("a table without a pinned version")) };
                 self.table(relation, snapshot, policies, &source.schema)
             }

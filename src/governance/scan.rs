@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -31,19 +31,25 @@ use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_expr::conjunction;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
-use datafusion::physical_plan::execution_plan::{ReplaceChildrenOptions, reset_plan_states};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType, reset_plan_states,
+};
 use datafusion::physical_plan::filter_pushdown::{
     ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
 use futures::StreamExt;
 
 use super::leakproof::Leakproof;
 use super::visible_rows::{statistics, visible_rows};
 use crate::lake::TableSnapshot;
+use crate::sql::BoundPolicies;
 use crate::sql::bind::unnested;
 use crate::sql::internal_name::Series;
 
@@ -87,7 +93,7 @@ impl GovernedTable {
         row_filter: Option<Expr>,
         masks: BTreeMap<String, Expr>,
     ) -> Result<Self> {
-        let schema = masked_schema(schema, &masks);
+        let schema = BoundPolicies { row_filter: None, masks: masks.clone() }.masked(schema);
         let leakproof = Arc::new(Leakproof::new(&schema, masks.keys().cloned())?);
         Ok(Self { name, raw, snapshot, schema, row_filter, masks, leakproof })
     }
@@ -119,17 +125,6 @@ impl GovernedTable {
         let typed = value.cast_to(field.data_type(), input.schema().as_ref())?;
         Ok(typed.alias(field.name()))
     }
-}
-
-/// Masks may give NULL where the column itself never does.
-fn masked_schema(schema: &SchemaRef, masks: &BTreeMap<String, Expr>) -> SchemaRef {
-    if schema.fields().iter().all(|field| field.is_nullable() || !masks.contains_key(field.name())) {
-        return Arc::clone(schema);
-    }
-    let fields = schema.fields().iter().map(|field| {
-        if masks.contains_key(field.name()) { Arc::new(field.as_ref().clone().with_nullable(true)) } else { Arc::clone(field) }
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 /// The caller's predicate over the raw scan's columns.
@@ -170,29 +165,32 @@ impl TableProvider for GovernedTable {
         };
         let schema = Arc::new(self.schema.project(&projection)?);
         let inner = state.create_physical_plan(&self.inner_plan(&projection, filters)?).await?;
+        let partitions = state.config().target_partitions();
         let visible = match &self.snapshot {
             Some(snapshot) => visible_rows(snapshot, &self.raw, self.row_filter.as_ref(), state).await,
             None => None,
         };
         let statistics = Arc::new(statistics(visible.as_deref(), &self.masks, !filters.is_empty(), limit, &schema));
-        leaf(&self.name, inner, limit, schema, statistics, &self.leakproof)
+        leaf(&self.name, inner, limit, schema, partitions, statistics, &self.leakproof)
     }
 }
 
-/// `inner` behind a leaf, cut off after `limit` rows: above the policy, so that hidden rows do not count.
+/// `inner` behind a leaf of `partitions`, cut off after `limit` rows: above the policy, so that hidden rows do not count.
 pub(super) fn leaf(
     name: &str,
     inner: Arc<dyn ExecutionPlan>,
     limit: Option<usize>,
     schema: SchemaRef,
+    partitions: usize,
     statistics: Arc<Statistics>,
     leakproof: &Arc<Leakproof>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let inner = at_most(partitions, inner)?;
     let inner = match limit {
         Some(limit) => Arc::new(LocalLimitExec::new(inner, limit)),
         None => inner,
     };
-    Ok(Arc::new(GovernedScan::new(name.to_string(), inner, schema, statistics, Arc::clone(leakproof))))
+    Ok(Arc::new(GovernedScan::new(name.to_string(), inner, schema, partitions, statistics, Arc::clone(leakproof))))
 }
 
 /// The leaf that stands for a governed table or a lent view in the outer plan.
@@ -211,27 +209,35 @@ impl fmt::Debug for GovernedScan {
 }
 
 impl GovernedScan {
-    /// Neither orderings nor equivalences of the inner plan come out: they would tell constants of the policy.
+    /// Nothing of the inner plan comes out. Its orderings and equivalences would tell constants of the policy, its number of partitions how
+    /// many files are read, and whether it is cooperative that a predicate contradicts the policy. So the leaf always has `partitions` of
+    /// them, of which some may be empty, and is cooperative: the inner plan was made so when it was planned.
     fn new(
         name: String,
         inner: Arc<dyn ExecutionPlan>,
         schema: SchemaRef,
+        partitions: usize,
         statistics: Arc<Statistics>,
         leakproof: Arc<Leakproof>,
     ) -> Self {
-        let partitions = inner.properties().output_partitioning().partition_count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(partitions),
-            inner.properties().emission_type,
-            inner.properties().boundedness,
+            EmissionType::Incremental,
+            Boundedness::Bounded,
         )
-        .with_scheduling_type(inner.properties().scheduling_type);
+        .with_scheduling_type(SchedulingType::Cooperative);
         Self { name, inner, properties: Arc::new(properties), statistics, leakproof }
     }
 
     fn with_inner(&self, inner: Arc<dyn ExecutionPlan>) -> Self {
-        Self::new(self.name.clone(), inner, self.schema(), Arc::clone(&self.statistics), Arc::clone(&self.leakproof))
+        Self {
+            name: self.name.clone(),
+            inner,
+            properties: Arc::clone(&self.properties),
+            statistics: Arc::clone(&self.statistics),
+            leakproof: Arc::clone(&self.leakproof),
+        }
     }
 
     /// The inner plan, for tests of its shape.
@@ -296,6 +302,9 @@ impl ExecutionPlan for GovernedScan {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
+        if partition >= partition_count(&self.inner) {
+            return Ok(Box::pin(EmptyRecordBatchStream::new(schema)));
+        }
         let declared = Arc::clone(&schema);
         let batches = self.inner.execute(partition, context)?.map(move |batch| declare(batch?, &declared));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
@@ -325,8 +334,23 @@ impl ExecutionPlan for GovernedScan {
             return Ok(refused);
         }
         let inner = push_into(&self.inner, conjunction(admitted), config)?;
+        if partition_count(&inner) > self.properties.output_partitioning().partition_count() {
+            return Ok(refused);
+        }
         Ok(refused.with_updated_node(Arc::new(self.with_inner(inner))))
     }
+}
+
+fn partition_count(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    plan.properties().output_partitioning().partition_count()
+}
+
+/// `plan` in no more than so many partitions.
+fn at_most(partitions: usize, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    if partition_count(&plan) <= partitions {
+        return Ok(plan);
+    }
+    Ok(Arc::new(RepartitionExec::try_new(plan, Partitioning::RoundRobinBatch(partitions))?))
 }
 
 /// The same rows under the declared schema: names, nullability and SQL types as the outer plan was bound to them.

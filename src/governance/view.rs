@@ -164,6 +164,6 @@ impl TableProvider for GovernedView {
         let schema = Arc::new(self.schema.project(&projection)?);
         let inner = state.create_physical_plan(&self.inner_plan(&projection, filters)?).await?;
         let statistics = Arc::new(Statistics::new_unknown(&schema));
-        leaf(&self.name, inner, limit, schema, statistics, &self.leakproof)
+        leaf(&self.name, inner, limit, schema, state.config().target_partitions(), statistics, &self.leakproof)
     }
 }

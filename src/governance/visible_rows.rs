@@ -29,7 +29,8 @@ use super::scan::raw_qualifier;
 use crate::lake::{FoundRows, RowCount, TableSnapshot};
 use crate::sql::call::callee_of;
 
-/// Longest time that counting may hold up a plan; what was counted until then is the estimate.
+/// Longest time that counting may hold up a plan. What was counted until then is no estimate: how far a scan came depends on the hidden rows
+/// that it went through.
 const BUDGET: Duration = Duration::from_millis(200);
 /// Of 100 rows, so many are believed to satisfy what the caller asks for: DataFusion's own guess for a predicate it knows nothing about.
 const SELECTIVITY: usize = 20;
@@ -50,13 +51,13 @@ pub(super) async fn visible_rows(
     }
     let counts = snapshot.row_counts();
     match counts.of(row_filter, snapshot.version()) {
-        RowCount::Known(found) => Some(found),
+        RowCount::Known(found) => found,
         RowCount::Unknown => None,
         RowCount::Wanted => {
             // A filter that fails will tell the caller so when the query runs.
-            let found = Arc::new(look(raw, row_filter, state).await.ok()?);
-            counts.learn(row_filter, snapshot.version(), Arc::clone(&found));
-            Some(found)
+            let found = look(raw, row_filter, state, BUDGET).await.ok()?.map(Arc::new);
+            counts.learn(row_filter, snapshot.version(), found.clone());
+            found
         }
     }
 }
@@ -97,20 +98,24 @@ fn reads_other_tables(expr: &Expr) -> bool {
     expr.exists(|node| Ok(reads(node))).unwrap_or(true)
 }
 
-/// Counts first: the number of rows matters more, and its scan reads the fewest columns.
-async fn look(raw: &Arc<dyn TableProvider>, row_filter: &Expr, state: &dyn Session) -> Result<FoundRows> {
+/// Counts first: the number of rows matters more, and its scan reads the fewest columns. `None` if not even that was done in time; bounds are
+/// found of all columns or of none.
+async fn look(raw: &Arc<dyn TableProvider>, row_filter: &Expr, state: &dyn Session, budget: Duration) -> Result<Option<FoundRows>> {
     let mut rows = 0;
-    each_batch(raw, row_filter, vec![], state, |batch| {
+    let counted = each_batch(raw, row_filter, vec![], state, budget, |batch| {
         rows += batch.num_rows();
         Ok(())
     })
     .await?;
+    if !counted {
+        return Ok(None);
+    }
     let schema = raw.schema();
     let integers: Vec<&FieldRef> = schema.fields().iter().filter(|field| field.data_type().is_signed_integer()).collect();
     let column = |field: &&FieldRef| cast(Expr::Column(Column::new(Some(raw_qualifier()), field.name())), DataType::Int64);
     let mut bounds: Vec<Option<(i64, i64)>> = vec![None; integers.len()];
     if !integers.is_empty() {
-        each_batch(raw, row_filter, integers.iter().map(column).collect(), state, |batch| {
+        let seen = each_batch(raw, row_filter, integers.iter().map(column).collect(), state, budget, |batch| {
             for (bounds, column) in bounds.iter_mut().zip(batch.columns()) {
                 let values = column.as_primitive::<Int64Type>();
                 if let (Some(smallest), Some(largest)) = (compute::min(values), compute::max(values)) {
@@ -121,6 +126,9 @@ async fn look(raw: &Arc<dyn TableProvider>, row_filter: &Expr, state: &dyn Sessi
             Ok(())
         })
         .await?;
+        if !seen {
+            return Ok(Some(FoundRows { rows, ..FoundRows::default() }));
+        }
     }
     let typed = |(field, bounds): (&&FieldRef, Option<(i64, i64)>)| {
         let value = |value: i64| ScalarValue::Int64(Some(value)).cast_to(field.data_type());
@@ -128,34 +136,86 @@ async fn look(raw: &Arc<dyn TableProvider>, row_filter: &Expr, state: &dyn Sessi
         Some(value(smallest).and_then(|smallest| Ok((field.name().clone(), (smallest, value(largest)?)))))
     };
     let bounds = integers.iter().zip(bounds).filter_map(typed).collect::<Result<_>>()?;
-    Ok(FoundRows { rows, bounds })
+    Ok(Some(FoundRows { rows, bounds }))
 }
 
-/// Shows `see` these columns of the visible rows, until all are seen or the time is over.
+/// Shows `see` these columns of the visible rows, until all are seen (true) or the time is over (false).
 async fn each_batch(
     raw: &Arc<dyn TableProvider>,
     row_filter: &Expr,
     columns: Vec<Expr>,
     state: &dyn Session,
+    budget: Duration,
     mut see: impl FnMut(RecordBatch) -> Result<()>,
-) -> Result<()> {
+) -> Result<bool> {
     let plan = LogicalPlanBuilder::scan(raw_qualifier(), provider_as_source(Arc::clone(raw)), None)?
         .filter(row_filter.clone())?
         .project(columns)?
         .build()?;
-    let deadline = Instant::now() + BUDGET;
+    let deadline = Instant::now() + budget;
     let mut rows = execute_stream(state.create_physical_plan(&plan).await?, state.task_ctx())?;
-    while let Ok(Some(batch)) = timeout_at(deadline, rows.next()).await {
-        see(batch?)?;
+    loop {
+        match timeout_at(deadline, rows.next()).await {
+            Ok(Some(batch)) => see(batch?)?,
+            Ok(None) => return Ok(true),
+            Err(_) => return Ok(false),
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::arrow::datatypes::Field;
-    use datafusion::prelude::lit;
+    use datafusion::arrow::array::{ArrayRef, Int64Array};
+    use datafusion::arrow::datatypes::{Field, SchemaRef};
+    use datafusion::catalog::streaming::StreamingTable;
+    use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use datafusion::physical_plan::streaming::PartitionStream;
+    use datafusion::prelude::{SessionContext, lit};
+
+    /// Hands out one batch and then, after `pause`, another.
+    #[derive(Debug)]
+    struct Slow {
+        batch: RecordBatch,
+        schema: SchemaRef,
+        pause: Duration,
+    }
+
+    impl PartitionStream for Slow {
+        fn schema(&self) -> &SchemaRef {
+            &self.schema
+        }
+
+        fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+            let (pause, batch) = (self.pause, self.batch.clone());
+            let batches = futures::stream::iter([Duration::ZERO, pause]).then(move |pause| {
+                let batch = batch.clone();
+                async move {
+                    tokio::time::sleep(pause).await;
+                    Ok(batch)
+                }
+            });
+            Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
+        }
+    }
+
+    async fn found(pause: Duration) -> Option<FoundRows> {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+        let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let slow = Arc::new(Slow { schema: batch.schema(), batch, pause });
+        let raw: Arc<dyn TableProvider> = Arc::new(StreamingTable::try_new(Arc::clone(&slow.schema), vec![slow]).unwrap());
+        let filter = Expr::Column(Column::new(Some(raw_qualifier()), "id")).lt(lit(4_i64));
+        let context = SessionContext::new();
+        look(&raw, &filter, &context.state(), Duration::from_millis(300)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_count_that_is_not_finished_in_time_is_unknown() {
+        let whole = found(Duration::ZERO).await.unwrap();
+        assert_eq!((whole.rows, whole.bounds.len()), (8, 1));
+        assert_eq!(found(Duration::from_secs(60)).await, None);
+    }
 
     #[test]
     fn bounds_are_told_of_unmasked_columns_only() {

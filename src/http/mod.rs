@@ -2,11 +2,15 @@
 //!
 //! ```text
 //! GET /health   200 while the process lives
-//! GET /ready    200 when the PostgreSQL port serves sessions, 503 before that and while draining
+//! GET /ready    200 when the PostgreSQL port serves sessions and a worker and a planner take work; 503 before that, while draining and
+//!               when none of them has answered in time
 //! GET /metrics  Prometheus text
 //! ```
 //! Knows no table and no principal: nothing here needs a login, so nothing here says what the warehouse holds. The handlers run on the
-//! I/O runtime and answer while every core is busy with queries.
+//! I/O runtime and answer while every core is busy with queries; `/ready` does so within [`PATIENCE`].
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -17,21 +21,25 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+
+/// How long an engine that serves may take for nothing at all.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Doors {
-    ready: watch::Receiver<bool>,
+    ready: watch::Receiver<Option<Arc<Engine>>>,
     metrics: PrometheusHandle,
 }
 
-/// Serves until `stop` is cancelled.
+/// Serves until `stop` is cancelled. `ready` holds the engine while sessions are served.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] if the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    ready: watch::Receiver<bool>,
+    ready: watch::Receiver<Option<Arc<Engine>>>,
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<()> {
@@ -47,5 +55,10 @@ pub async fn serve(
 }
 
 async fn is_ready(State(doors): State<Doors>) -> (StatusCode, &'static str) {
-    if *doors.ready.borrow() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    let engine = doors.ready.borrow().clone();
+    match engine {
+        None => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+        Some(engine) if engine.answers(PATIENCE).await => (StatusCode::OK, "ready\n"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy\n"),
+    }
 }

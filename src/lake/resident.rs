@@ -135,11 +135,12 @@ impl Residents {
             return Ok(Arc::clone(newest));
         }
         if version > newest.version() {
+            // Not which one is the newest: that tells a reader of commits with rows that a policy hides.
             return Err(Error::new(
                 ErrorKind::InvalidParameter,
                 format!("version {version} of table \"{}\" does not exist", table.name),
             )
-            .with_detail(format!("The newest version is {}.", newest.version())));
+            .with_hint("DESCRIBE HISTORY shows the versions to those who manage the table."));
         }
         let key = Key::Version(newest.store.number(), table.id, version);
         if let Some(resident) = self.cache.get(&key).await
@@ -192,7 +193,10 @@ async fn advance(
             Err(error) if error.kind() == ErrorKind::DataCorrupted => load::load(&table, &store, &shared.io, None)?,
             Err(error) => return Err(error),
         };
-        TableSnapshot::new(&table, store, loaded, Arc::clone(&shared.deletion_vectors), Arc::clone(&base.row_counts))
+        // What was found about a column is told by its name, which may be another column's now.
+        let same_columns = loaded.columns == base.loaded.columns;
+        let row_counts = if same_columns { Arc::clone(&base.row_counts) } else { Arc::default() };
+        TableSnapshot::new(&table, store, loaded, Arc::clone(&shared.deletion_vectors), row_counts)
     })
     .await
 }
@@ -245,5 +249,51 @@ fn existing(table: &TableRef, found: object_store::Result<object_store::ObjectMe
         Ok(meta) => Ok(Some(meta)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(storage_error(table, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::types::SqlType;
+    use crate::lake::testing::TestLake;
+
+    /// Commits version `version` with column `b` in the place of which another writer has `c`.
+    fn replace_column(test: &TestLake, version: u64) {
+        let first = std::fs::read_to_string(test.commit_file("t", 0)).unwrap();
+        let metadata = first.lines().find(|line| line.contains("\"metaData\"")).unwrap();
+        let renamed = metadata.replace("\\\"name\\\":\\\"b\\\"", "\\\"name\\\":\\\"c\\\"");
+        assert_ne!(renamed, metadata);
+        std::fs::write(test.commit_file("t", version), format!("{renamed}\n")).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_found_about_columns_is_forgotten_when_they_change() {
+        let test = TestLake::new();
+        let table = test.make("t", &[("a", SqlType::Int8), ("b", SqlType::Int8)], &[]).await;
+        test.insert(&table, "SELECT 1 AS a, 2 AS b").await.unwrap();
+        let first = test.newest(&table).await;
+        test.insert(&table, "SELECT 1 AS a, 3 AS b").await.unwrap();
+        let second = test.newest(&table).await;
+        assert!(std::ptr::eq(first.row_counts(), second.row_counts()));
+        replace_column(&test, 3);
+        let third = test.newest(&table).await;
+        assert_eq!(third.physical_names(), ["a", "c"]);
+        assert!(!std::ptr::eq(second.row_counts(), third.row_counts()));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_version_may_be_shown_without_some_of_its_columns() {
+        let test = TestLake::new();
+        let table = test.make("t", &[("a", SqlType::Int8), ("b", SqlType::Int8), ("c", SqlType::Int8)], &["b"]).await;
+        test.insert(&table, "SELECT 1 AS a, 2 AS b, 3 AS c").await.unwrap();
+        let whole = test.newest(&table).await;
+        for (hidden, shown, row) in [("a", vec!["b", "c"], "2|3"), ("b", vec!["a", "c"], "1|3")] {
+            let snapshot = Arc::new(whole.showing(|_, name| name != hidden).unwrap());
+            assert_eq!(snapshot.physical_names(), shown);
+            assert_eq!(test.query_on(&snapshot, "SELECT * FROM t").await.unwrap(), row);
+        }
+        let nothing = Arc::new(whole.showing(|_, _| false).unwrap());
+        assert_eq!(test.query_on(&nothing, "SELECT count(*) FROM t").await.unwrap(), "1");
     }
 }

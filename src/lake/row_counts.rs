@@ -35,14 +35,14 @@ pub struct FoundRows {
 #[derive(Debug)]
 enum Known {
     Asked,
-    Found { found: Arc<FoundRows>, version: u64, at: Instant },
+    Found { found: Option<Arc<FoundRows>>, version: u64, at: Instant },
 }
 
 /// What is known about a predicate.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowCount {
-    /// These rows satisfy it, or did a short while ago.
-    Known(Arc<FoundRows>),
+    /// These rows satisfy it, or did a short while ago; `None` if somebody looked and did not find out in time.
+    Known(Option<Arc<FoundRows>>),
     /// Nobody has looked, or not lately: the asker should, and [`RowCounts::learn`] it.
     Wanted,
     /// It was never asked for: not worth a look.
@@ -54,9 +54,7 @@ impl RowCounts {
     pub fn of(&self, predicate: &Expr, version: u64) -> RowCount {
         let mut known = self.known.lock();
         match known.get(predicate) {
-            Some(Known::Found { found, version: of, at }) if *of == version || at.elapsed() < AGE => {
-                RowCount::Known(Arc::clone(found))
-            }
+            Some(Known::Found { found, version: of, at }) if *of == version || at.elapsed() < AGE => RowCount::Known(found.clone()),
             Some(_) => RowCount::Wanted,
             None => {
                 if known.len() >= PREDICATES {
@@ -68,8 +66,8 @@ impl RowCounts {
         }
     }
 
-    /// Keeps what was found.
-    pub fn learn(&self, predicate: &Expr, version: u64, found: Arc<FoundRows>) {
+    /// Keeps what was found, or that it was not in time.
+    pub fn learn(&self, predicate: &Expr, version: u64, found: Option<Arc<FoundRows>>) {
         self.known.lock().insert(predicate.clone(), Known::Found { found, version, at: Instant::now() });
     }
 }
@@ -86,9 +84,9 @@ mod tests {
         let predicate = col("id").gt(lit(5_i64));
         assert_eq!(counts.of(&predicate, 1), RowCount::Unknown);
         assert_eq!(counts.of(&predicate, 1), RowCount::Wanted);
-        let found = Arc::new(FoundRows { rows: 7, bounds: BTreeMap::new() });
-        counts.learn(&predicate, 1, Arc::clone(&found));
-        assert_eq!(counts.of(&predicate, 1), RowCount::Known(Arc::clone(&found)));
+        let found = Some(Arc::new(FoundRows { rows: 7, bounds: BTreeMap::new() }));
+        counts.learn(&predicate, 1, found.clone());
+        assert_eq!(counts.of(&predicate, 1), RowCount::Known(found.clone()));
         assert_eq!(counts.of(&predicate, 2), RowCount::Known(found));
         assert_eq!(counts.of(&col("id").gt(lit(6_i64)), 2), RowCount::Unknown);
     }

@@ -31,6 +31,8 @@ pub struct TableSnapshot {
     pub(super) stored_columns: Arc<StoredColumns>,
     pub(super) row_counts: Arc<RowCounts>,
     schema: SchemaRef,
+    /// Names in files of the columns of `schema`.
+    physical_names: Vec<String>,
     totals: FileTotals,
 }
 
@@ -64,6 +66,7 @@ impl TableSnapshot {
             scan_positions,
             stored_columns: Arc::new(StoredColumns::new(columns.data().map(|(_, stored)| stored))),
             schema: Arc::new(Schema::new(columns.fields.clone())),
+            physical_names: columns.stored.iter().map(|stored| stored.stored_name.clone()).collect(),
             totals: FileTotals::of(&loaded.files),
             loaded,
             deletion_vectors,
@@ -79,6 +82,26 @@ impl TableSnapshot {
         Self::new(&self.table, Arc::clone(&self.store), loaded, Arc::clone(&self.deletion_vectors), Arc::default())
     }
 
+    /// The same version without the columns that `shows`, asked with their names in files and in queries, is false for. For reading only.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Internal`] if the version does not fit together.
+    pub fn showing(&self, shows: impl Fn(&str, &str) -> bool) -> Result<Self> {
+        let loaded = self.loaded.clone();
+        let (deletion_vectors, row_counts) = (Arc::clone(&self.deletion_vectors), Arc::clone(&self.row_counts));
+        let whole = Self::new(&self.table, Arc::clone(&self.store), loaded, deletion_vectors, row_counts)?;
+        let (mut fields, mut scan_positions, mut physical_names) = (Vec::new(), Vec::new(), Vec::new());
+        for ((field, position), physical_name) in whole.schema.fields().iter().zip(&whole.scan_positions).zip(&whole.physical_names)
+        {
+            if shows(physical_name, field.name()) {
+                fields.push(Arc::clone(field));
+                scan_positions.push(*position);
+                physical_names.push(physical_name.clone());
+            }
+        }
+        Ok(Self { schema: Arc::new(Schema::new(fields)), scan_positions, physical_names, ..whole })
+    }
+
     /// Version.
     pub fn version(&self) -> u64 {
         self.loaded.version
@@ -87,6 +110,11 @@ impl TableSnapshot {
     /// Columns as queries see them: in the table's order, SqlType-tagged, strings and bytes as views.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// Names in files of the columns of [`TableSnapshot::schema`], in the same order: what a column is called there stays when it is renamed.
+    pub fn physical_names(&self) -> &[String] {
+        &self.physical_names
     }
 
     /// Partition columns in order.

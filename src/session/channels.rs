@@ -4,9 +4,10 @@
 //!  NOTIFY ─▶ pending ── COMMIT ──▶ every session that listens on the channel of this catalog ─▶ its queue ─▶ NotificationResponse
 //!  LISTEN ─▶ pending ── COMMIT ──▶ the session's registration            ROLLBACK forgets both
 //! ```
-//! A queue is bounded in bytes: a client that does not read makes NOTIFY fail, not the server's memory grow.
+//! A queue is bounded in bytes, and so is what a transaction is about to say: a client that does not read, or speaks too much at once, makes NOTIFY
+//! fail, not the server's memory grow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -18,12 +19,18 @@ use crate::error::{Error, ErrorKind, Result};
 /// Bytes that one session may leave unread.
 const MAXIMUM_UNREAD: usize = 8 << 20;
 
+/// Bytes that a transaction may have pending.
+const MAXIMUM_PENDING: usize = 8 << 20;
+
+/// Channels that one session may listen on.
+const MAXIMUM_CHANNELS: usize = 1_000;
+
 /// Bytes of a payload, and of a channel's name, must be fewer.
 const MAXIMUM_PAYLOAD: usize = 8_000;
 const MAXIMUM_NAME: usize = 64;
 
 /// What a listener reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Notification {
     /// Process id of who notified.
     pub pid: i32,
@@ -48,14 +55,20 @@ pub struct Channels {
 /// What one session has not read yet.
 #[derive(Debug, Default)]
 pub struct Queue {
-    unread: Mutex<Vec<Notification>>,
+    unread: Mutex<Unread>,
     arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Unread {
+    notifications: Vec<Notification>,
+    bytes: usize,
 }
 
 impl Queue {
     /// Everything that has arrived.
     pub fn take(&self) -> Vec<Notification> {
-        std::mem::take(&mut self.unread.lock())
+        std::mem::take(&mut *self.unread.lock()).notifications
     }
 
     /// Waits until something is there.
@@ -63,7 +76,7 @@ impl Queue {
         loop {
             let mut arrived = std::pin::pin!(self.arrived.notified());
             arrived.as_mut().enable();
-            if !self.unread.lock().is_empty() {
+            if !self.unread.lock().notifications.is_empty() {
                 return;
             }
             arrived.await;
@@ -71,11 +84,14 @@ impl Queue {
     }
 
     fn has_room(&self, more: usize) -> bool {
-        self.unread.lock().iter().map(Notification::size).sum::<usize>() + more <= MAXIMUM_UNREAD
+        self.unread.lock().bytes + more <= MAXIMUM_UNREAD
     }
 
-    fn push(&self, notifications: impl Iterator<Item = Notification>) {
-        self.unread.lock().extend(notifications);
+    fn push(&self, notification: Notification) {
+        let mut unread = self.unread.lock();
+        unread.bytes += notification.size();
+        unread.notifications.push(notification);
+        drop(unread);
         self.arrived.notify_one();
     }
 }
@@ -105,45 +121,93 @@ pub struct Mailbox {
     queue: Arc<Queue>,
     listening: BTreeSet<(ObjectId, String)>,
     pending: Vec<Action>,
+    pending_bytes: usize,
+    /// The notifications among what is pending.
+    said: HashSet<Arc<(ObjectId, Notification)>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 enum Action {
     Listen(ObjectId, String),
     Unlisten(ObjectId, String),
     UnlistenAll,
-    Notify(ObjectId, Notification),
+    Notify(Arc<(ObjectId, Notification)>),
+}
+
+impl Action {
+    fn size(&self) -> usize {
+        let own = size_of::<Self>();
+        match self {
+            Action::Listen(_, channel) | Action::Unlisten(_, channel) => own + channel.len(),
+            Action::UnlistenAll => own,
+            Action::Notify(said) => own + said.1.size(),
+        }
+    }
 }
 
 impl Mailbox {
     /// A session that listens to nothing.
     pub fn new(channels: Channels, pid: i32) -> Self {
-        Self { channels, pid, queue: Arc::default(), listening: BTreeSet::new(), pending: Vec::new() }
+        Self {
+            channels,
+            pid,
+            queue: Arc::default(),
+            listening: BTreeSet::new(),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            said: HashSet::new(),
+        }
     }
 
     /// LISTEN, from the next commit on.
-    pub fn listen(&mut self, catalog: ObjectId, channel: &str) {
-        self.pending.push(Action::Listen(catalog, channel.to_string()));
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] for too many channels, [`ErrorKind::ProgramLimit`] if too much is pending.
+    pub fn listen(&mut self, catalog: ObjectId, channel: &str) -> Result<()> {
+        let key = (catalog, channel.to_string());
+        let coming = self.pending.iter().filter(|action| matches!(action, Action::Listen(..))).count();
+        if self.listening.len() + coming >= MAXIMUM_CHANNELS && !self.listening.contains(&key) {
+            return Err(Error::new(ErrorKind::LimitExceeded, "the session listens on too many channels")
+                .with_detail(format!("At most {MAXIMUM_CHANNELS} are possible."))
+                .with_hint("UNLISTEN those that are no longer needed."));
+        }
+        self.intend(Action::Listen(catalog, key.1))
     }
 
     /// UNLISTEN, from the next commit on; `None` for all channels.
-    pub fn unlisten(&mut self, catalog: ObjectId, channel: Option<&str>) {
-        self.pending.push(match channel {
+    ///
+    /// # Errors
+    /// [`ErrorKind::ProgramLimit`] if too much is pending.
+    pub fn unlisten(&mut self, catalog: ObjectId, channel: Option<&str>) -> Result<()> {
+        self.intend(match channel {
             Some(channel) => Action::Unlisten(catalog, channel.to_string()),
             None => Action::UnlistenAll,
-        });
+        })
+    }
+
+    fn intend(&mut self, action: Action) -> Result<()> {
+        let bytes = self.pending_bytes + action.size();
+        if bytes > MAXIMUM_PENDING {
+            return Err(Error::new(ErrorKind::ProgramLimit, "too many notifications in the NOTIFY queue")
+                .with_detail("The transaction is about to say too much at once.")
+                .with_hint("Commit more often."));
+        }
+        self.pending_bytes = bytes;
+        self.pending.push(action);
+        Ok(())
     }
 
     /// NOTIFY, at the next commit. What is said twice in one transaction is heard once.
     ///
     /// # Errors
-    /// As [`check`].
+    /// As [`check`]; [`ErrorKind::ProgramLimit`] if too much is pending.
     pub fn notify(&mut self, catalog: ObjectId, channel: &str, payload: &str) -> Result<()> {
         check(channel, payload)?;
         let notification = Notification { pid: self.pid, channel: channel.to_string(), payload: payload.to_string() };
-        let action = Action::Notify(catalog, notification);
-        if !self.pending.contains(&action) {
-            self.pending.push(action);
+        let said = Arc::new((catalog, notification));
+        if !self.said.contains(&said) {
+            self.intend(Action::Notify(Arc::clone(&said)))?;
+            self.said.insert(said);
         }
         Ok(())
     }
@@ -155,7 +219,12 @@ impl Mailbox {
 
     /// Forgets all pending actions but the first.
     pub fn rollback_to(&mut self, steps: usize) {
-        self.pending.truncate(steps);
+        for action in self.pending.drain(steps.min(self.pending.len())..) {
+            self.pending_bytes -= action.size();
+            if let Action::Notify(said) = action {
+                self.said.remove(&said);
+            }
+        }
     }
 
     /// Whether everybody who listens has room for what is pending.
@@ -166,7 +235,8 @@ impl Mailbox {
         let listeners = self.channels.listeners.lock();
         let mut more: BTreeMap<i32, (usize, &Arc<Queue>)> = BTreeMap::new();
         for action in &self.pending {
-            let Action::Notify(catalog, notification) = action else { continue };
+            let Action::Notify(said) = action else { continue };
+            let (catalog, notification) = said.as_ref();
             for (pid, queue) in listeners.get(&(*catalog, notification.channel.clone())).into_iter().flatten() {
                 more.entry(*pid).or_insert((0, queue)).0 += notification.size();
             }
@@ -180,6 +250,8 @@ impl Mailbox {
 
     /// Does what is pending.
     pub fn commit(&mut self) {
+        self.pending_bytes = 0;
+        self.said.clear();
         for action in std::mem::take(&mut self.pending) {
             match action {
                 Action::Listen(catalog, channel) => {
@@ -188,10 +260,11 @@ impl Mailbox {
                 }
                 Action::Unlisten(catalog, channel) => self.deregister(&(catalog, channel)),
                 Action::UnlistenAll => self.clear(),
-                Action::Notify(catalog, notification) => {
+                Action::Notify(said) => {
+                    let (catalog, notification) = said.as_ref();
                     let listeners = self.channels.listeners.lock();
-                    for queue in listeners.get(&(catalog, notification.channel.clone())).into_iter().flat_map(BTreeMap::values) {
-                        queue.push(std::iter::once(notification.clone()));
+                    for queue in listeners.get(&(*catalog, notification.channel.clone())).into_iter().flat_map(BTreeMap::values) {
+                        queue.push(notification.clone());
                     }
                 }
             }
@@ -251,8 +324,8 @@ mod tests {
         let mut sender = Mailbox::new(channels.clone(), 1);
         let mut listener = Mailbox::new(channels.clone(), 2);
         let mut elsewhere = Mailbox::new(channels.clone(), 3);
-        listener.listen(MAIN, "jobs");
-        elsewhere.listen(OTHER, "jobs");
+        listener.listen(MAIN, "jobs").unwrap();
+        elsewhere.listen(OTHER, "jobs").unwrap();
         sender.notify(MAIN, "jobs", "early").unwrap();
         sender.commit();
         listener.commit();
@@ -271,7 +344,7 @@ mod tests {
             listener.queue().take().into_iter().map(|heard| format!("{}:{}", heard.pid, heard.payload)).collect();
         assert_eq!(heard, ["1:a", "1:b"]);
         assert!(elsewhere.queue().take().is_empty());
-        listener.unlisten(MAIN, None);
+        listener.unlisten(MAIN, None).unwrap();
         listener.commit();
         drop(elsewhere);
         assert!(channels.listeners.lock().is_empty());
@@ -283,12 +356,35 @@ mod tests {
         check(&"x".repeat(63), &"x".repeat(7_999)).unwrap();
         let channels = Channels::default();
         let mut listener = Mailbox::new(channels.clone(), 1);
-        listener.listen(MAIN, "c");
+        listener.listen(MAIN, "c").unwrap();
         listener.commit();
         let mut sender = Mailbox::new(channels, 2);
-        for number in 0..1_100 {
-            sender.notify(MAIN, "c", &format!("{number}{}", "x".repeat(7_900))).unwrap();
+        let payload = |number: usize| format!("{number}{}", "x".repeat(7_900));
+        for numbers in [0..600, 600..1_200] {
+            numbers.for_each(|number| sender.notify(MAIN, "c", &payload(number)).unwrap());
+            if sender.check_room().is_ok() {
+                sender.commit();
+            }
         }
         assert_eq!(sender.check_room().unwrap_err().kind(), ErrorKind::ProgramLimit);
+        assert_eq!(listener.queue().take().len(), 600);
+        sender.check_room().unwrap();
+    }
+
+    #[test]
+    fn what_a_transaction_is_about_to_say_is_bounded_and_what_is_undone_can_be_said_again() {
+        let mut sender = Mailbox::new(Channels::default(), 1);
+        // Quadratic work would not end.
+        let said = (0..).take_while(|number| sender.notify(MAIN, "c", &number.to_string()).is_ok()).count();
+        assert!(said > 50_000, "{said}");
+        sender.notify(MAIN, "c", "1").unwrap();
+        assert_eq!(sender.steps(), said);
+        sender.rollback_to(1);
+        sender.notify(MAIN, "c", "1").unwrap();
+        assert_eq!((sender.steps(), sender.said.len()), (2, 2));
+        sender.rollback_to(0);
+        assert_eq!((sender.pending_bytes, sender.said.len()), (0, 0));
+        let listened = (0..).take_while(|number| sender.listen(MAIN, &format!("c{number}")).is_ok()).count();
+        assert_eq!(listened, MAXIMUM_CHANNELS);
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 //! A query runs while its session waits, so a control shares with the session only what has a lock of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use super::Session;
 use super::channels::Mailbox;
 use super::locks::{LockScope, LockTarget, Locks};
-use super::outcome::Notice;
+use super::outcome::{Notice, Notices};
 use super::registry::{SessionActivity, Sessions};
 use super::settings::Settings;
 use crate::catalog::securable::ObjectId;
@@ -26,15 +27,9 @@ use crate::functions::session::{AdvisoryKey, AdvisoryRequest, LockMode, SessionC
 /// What functions have left for the session to do.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
-    settings: Vec<Assignment>,
-    notices: Vec<Notice>,
-}
-
-#[derive(Debug)]
-struct Assignment {
-    name: String,
-    value: Option<String>,
-    local: bool,
+    /// The last for each name, in and outside of the transaction. The names are bounded by the settings that have taken them.
+    settings: BTreeMap<(String, bool), Option<String>>,
+    notices: Notices,
 }
 
 /// A session in the hands of one statement's functions.
@@ -91,8 +86,11 @@ impl SessionControl for Control {
         settings.assign(name, value, local)?;
         let shown = settings.show(name).unwrap_or_default();
         drop(settings);
-        let assignment = Assignment { name: name.to_string(), value: value.map(str::to_string), local };
-        self.deferred.lock().settings.push(assignment);
+        let (name, mut deferred) = (name.to_lowercase(), self.deferred.lock());
+        if !local {
+            deferred.settings.remove(&(name.clone(), true));
+        }
+        deferred.settings.insert((name, local), value.map(str::to_string));
         Ok(shown)
     }
 
@@ -104,7 +102,7 @@ impl SessionControl for Control {
         self.mailbox.lock().listening(self.catalog)
     }
 
-    fn try_lock(&self, request: AdvisoryRequest) -> bool {
+    fn try_lock(&self, request: AdvisoryRequest) -> Result<bool> {
         self.locks.try_acquire(self.pid, self.target(request.key), mode(request.shared), scope(request.transaction))
     }
 
@@ -118,7 +116,7 @@ impl SessionControl for Control {
         if !no_wait {
             return self.locks.acquire(self.pid, target, mode, LockScope::Transaction, self.lock_timeout).await;
         }
-        if self.locks.try_acquire(self.pid, target, mode, LockScope::Transaction) {
+        if self.locks.try_acquire(self.pid, target, mode, LockScope::Transaction)? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::LockNotAvailable, "could not obtain lock on relation"))
@@ -166,7 +164,7 @@ impl Session {
     pub(super) fn take_deferred(&mut self) {
         let Deferred { settings, notices } = std::mem::take(&mut *self.deferred.lock());
         self.notices.extend(notices);
-        for Assignment { name, value, local } in settings {
+        for ((name, local), value) in settings {
             if local && !self.transaction.in_transaction() {
                 continue;
             }

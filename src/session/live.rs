@@ -10,6 +10,7 @@ use super::{Services, Session};
 use crate::catalog::securable::{METASTORE, ObjectId};
 use crate::catalog::types::SqlType;
 use crate::functions::FunctionContext;
+use crate::sql::redact::redact;
 use crate::system::{Activity, CursorRow, LiveState, LockRow, LockedObject, PreparedRow, SettingRow};
 
 /// What [`LiveState`] is made from. The session's own state is that of the statement's beginning; other sessions and locks are looked at when a
@@ -132,7 +133,7 @@ fn prepared_row(prepared: &Prepared) -> PreparedRow {
     let columns = prepared.description.columns.as_ref();
     PreparedRow {
         name: prepared.name.clone(),
-        statement: prepared.text.clone(),
+        statement: redact(&prepared.text),
         prepared_at: prepared.prepared_at,
         parameter_types: prepared.description.parameters.iter().map(SqlType::oid).collect(),
         result_types: columns.map(|columns| columns.iter().map(|column| column.sql_type.oid()).collect()),
@@ -143,7 +144,7 @@ fn prepared_row(prepared: &Prepared) -> PreparedRow {
 fn cursor_row(portal: &Portal) -> CursorRow {
     CursorRow {
         name: portal.name.clone(),
-        statement: portal.text.clone(),
+        statement: redact(&portal.text),
         is_holdable: portal.hold,
         is_binary: portal.binary,
         is_scrollable: portal.is_scrollable(),

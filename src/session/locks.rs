@@ -8,9 +8,12 @@
 //! Tables are read from snapshots and written by optimistic commits, so no statement takes a lock by itself: LOCK TABLE keeps out other
 //! LOCK TABLEs only, which is what migration tools ask it for.
 //!
+//! Locks are memory that a client asks for row by row, so a session has a bounded number of them. What a session holds is found without going through
+//! those of others.
+//!
 //! Absent: turns. Whoever looks first after a release gets the lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +24,9 @@ use crate::catalog::securable::ObjectId;
 use crate::error::{Error, ErrorKind, Result};
 
 pub use crate::functions::session::LockMode;
+
+/// Things that one session may have locked at a time. PostgreSQL's shared table has room for some 6,400 in all.
+const MAXIMUM_LOCKS: usize = 10_000;
 
 /// What is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +83,8 @@ pub struct Locks {
 #[derive(Debug, Default)]
 struct State {
     held: BTreeMap<LockTarget, Vec<Held>>,
+    /// What each session has locked.
+    targets: HashMap<i32, BTreeSet<LockTarget>>,
     waiting: BTreeMap<i32, (LockTarget, LockMode)>,
 }
 
@@ -102,14 +110,18 @@ impl Drop for Waiting<'_> {
 
 impl Locks {
     /// Takes a lock if it is free.
-    pub fn try_acquire(&self, pid: i32, target: LockTarget, mode: LockMode, scope: LockScope) -> bool {
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfMemory`] if the session holds too many.
+    pub fn try_acquire(&self, pid: i32, target: LockTarget, mode: LockMode, scope: LockScope) -> Result<bool> {
         self.state.lock().take(pid, target, mode, scope)
     }
 
     /// Takes a lock, waiting for those who hold it. Dropping the future ends the wait.
     ///
     /// # Errors
-    /// [`ErrorKind::LockNotAvailable`] after `timeout`, [`ErrorKind::Deadlock`] if those who hold it wait for this session.
+    /// [`ErrorKind::LockNotAvailable`] after `timeout`, [`ErrorKind::Deadlock`] if those who hold it wait for this session,
+    /// [`ErrorKind::OutOfMemory`] if the session holds too many.
     pub async fn acquire(
         &self,
         pid: i32,
@@ -125,7 +137,7 @@ impl Locks {
                 released.as_mut().enable();
                 {
                     let mut state = self.state.lock();
-                    if state.take(pid, target, mode, scope) {
+                    if state.take(pid, target, mode, scope)? {
                         return Ok(());
                     }
                     state.waiting.insert(pid, (target, mode));
@@ -158,8 +170,8 @@ impl Locks {
 
     /// Gives back all advisory locks that the session holds beyond its transaction.
     pub fn release_session(&self, pid: i32) {
-        self.drop_where(|target, held| {
-            if held.pid == pid && matches!(target, LockTarget::Advisory { .. }) {
+        self.drop_of(pid, |target, held| {
+            if matches!(target, LockTarget::Advisory { .. }) {
                 held.by_session = 0;
             }
         });
@@ -167,29 +179,22 @@ impl Locks {
 
     /// Gives back what was taken for the transaction.
     pub fn release_transaction(&self, pid: i32) {
-        self.drop_where(|_, held| {
-            if held.pid == pid {
-                held.by_transaction = 0;
-            }
-        });
+        self.drop_of(pid, |_, held| held.by_transaction = 0);
     }
 
     /// Gives back everything.
     pub fn release_all(&self, pid: i32) {
-        self.drop_where(|_, held| {
-            if held.pid == pid {
-                (held.by_session, held.by_transaction) = (0, 0);
-            }
-        });
+        self.drop_of(pid, |_, held| (held.by_session, held.by_transaction) = (0, 0));
     }
 
-    fn drop_where(&self, change: impl Fn(&LockTarget, &mut Held)) {
+    fn drop_of(&self, pid: i32, change: impl Fn(&LockTarget, &mut Held)) {
         let mut state = self.state.lock();
-        for (target, holders) in &mut state.held {
-            holders.iter_mut().for_each(|held| change(target, held));
-            holders.retain(Held::is_held);
+        let Some(targets) = state.targets.remove(&pid) else { return };
+        for target in targets {
+            let holders = state.held.entry(target).or_default();
+            holders.iter_mut().filter(|held| held.pid == pid).for_each(|held| change(&target, held));
+            state.settle(pid, target);
         }
-        state.held.retain(|_, holders| !holders.is_empty());
         drop(state);
         self.released.notify_waiters();
     }
@@ -218,10 +223,17 @@ impl State {
         holders.filter(move |held| held.pid != pid && held.mode.conflicts_with(mode)).map(|held| held.pid)
     }
 
-    fn take(&mut self, pid: i32, target: LockTarget, mode: LockMode, scope: LockScope) -> bool {
+    fn take(&mut self, pid: i32, target: LockTarget, mode: LockMode, scope: LockScope) -> Result<bool> {
         if self.blockers(pid, target, mode).next().is_some() {
-            return false;
+            return Ok(false);
         }
+        let targets = self.targets.entry(pid).or_default();
+        if targets.len() >= MAXIMUM_LOCKS && !targets.contains(&target) {
+            return Err(Error::new(ErrorKind::OutOfMemory, "out of shared memory")
+                .with_detail(format!("The session holds {MAXIMUM_LOCKS} locks."))
+                .with_hint("Release the locks that are no longer needed."));
+        }
+        targets.insert(target);
         let holders = self.held.entry(target).or_default();
         let index = holders.iter().position(|held| held.pid == pid && held.mode == mode).unwrap_or_else(|| {
             holders.push(Held { pid, mode, by_session: 0, by_transaction: 0 });
@@ -232,7 +244,25 @@ impl State {
             LockScope::Session => held.by_session = held.by_session.saturating_add(1),
             LockScope::Transaction => held.by_transaction = held.by_transaction.saturating_add(1),
         }
-        true
+        Ok(true)
+    }
+
+    /// Forgets what is held no longer, and keeps in mind what `pid` still holds of `target`.
+    fn settle(&mut self, pid: i32, target: LockTarget) {
+        let Some(holders) = self.held.get_mut(&target) else { return };
+        holders.retain(Held::is_held);
+        let still_held = holders.iter().any(|held| held.pid == pid);
+        if holders.is_empty() {
+            self.held.remove(&target);
+        }
+        if still_held {
+            self.targets.entry(pid).or_default().insert(target);
+        } else if let Some(targets) = self.targets.get_mut(&pid) {
+            targets.remove(&target);
+            if targets.is_empty() {
+                self.targets.remove(&pid);
+            }
+        }
     }
 
     fn give_back(&mut self, pid: i32, target: LockTarget, mode: LockMode) -> bool {
@@ -240,10 +270,7 @@ impl State {
         let own = holders.iter_mut().find(|held| held.pid == pid && held.mode == mode && held.by_session > 0);
         let Some(held) = own else { return false };
         held.by_session -= 1;
-        holders.retain(Held::is_held);
-        if holders.is_empty() {
-            self.held.remove(&target);
-        }
+        self.settle(pid, target);
         true
     }
 
@@ -292,31 +319,51 @@ mod tests {
     #[test]
     fn a_lock_is_given_back_as_often_as_it_was_taken() {
         let locks = Locks::default();
-        assert!(locks.try_acquire(1, key(7), EXCLUSIVE, LockScope::Session));
-        assert!(locks.try_acquire(1, key(7), EXCLUSIVE, LockScope::Session));
-        assert!(!locks.try_acquire(2, key(7), SHARED, LockScope::Session));
+        let take = |pid, mode, scope| locks.try_acquire(pid, key(7), mode, scope).unwrap();
+        assert!(take(1, EXCLUSIVE, LockScope::Session));
+        assert!(take(1, EXCLUSIVE, LockScope::Session));
+        assert!(!take(2, SHARED, LockScope::Session));
         assert!(locks.release(1, key(7), EXCLUSIVE));
-        assert!(!locks.try_acquire(2, key(7), SHARED, LockScope::Session));
+        assert!(!take(2, SHARED, LockScope::Session));
         assert!(locks.release(1, key(7), EXCLUSIVE));
         assert!(!locks.release(1, key(7), EXCLUSIVE));
-        assert!(locks.try_acquire(2, key(7), SHARED, LockScope::Transaction));
-        assert!(locks.try_acquire(3, key(7), SHARED, LockScope::Session));
+        assert!(take(2, SHARED, LockScope::Transaction));
+        assert!(take(3, SHARED, LockScope::Session));
         assert!(!locks.release(2, key(7), SHARED), "a transaction's lock is not given back by hand");
         locks.release_transaction(2);
         locks.release_session(3);
-        assert!(locks.list().is_empty());
+        assert!(locks.list().is_empty() && locks.state.lock().targets.is_empty());
+    }
+
+    #[test]
+    fn a_session_holds_a_bounded_number_of_locks_and_takes_none_from_others() {
+        let locks = Locks::default();
+        for object in 0..MAXIMUM_LOCKS as u32 {
+            assert!(locks.try_acquire(1, key(object), EXCLUSIVE, LockScope::Session).unwrap());
+        }
+        let refused = locks.try_acquire(1, key(1 << 20), EXCLUSIVE, LockScope::Transaction).unwrap_err();
+        assert_eq!((refused.kind().sqlstate(), refused.message()), ("53200", "out of shared memory"));
+        assert!(locks.try_acquire(1, key(5), EXCLUSIVE, LockScope::Transaction).unwrap(), "it has that one");
+        assert!(locks.try_acquire(2, key(1 << 20), EXCLUSIVE, LockScope::Session).unwrap());
+        assert!(locks.release(1, key(6), EXCLUSIVE));
+        assert!(locks.try_acquire(1, key(1 << 21), EXCLUSIVE, LockScope::Session).unwrap());
+        locks.release_session(1);
+        assert_eq!(locks.list().iter().filter(|entry| entry.pid == 1).count(), 1, "that of the transaction");
+        locks.release_all(1);
+        locks.release_all(2);
+        assert!(locks.list().is_empty() && locks.state.lock().targets.is_empty());
     }
 
     #[tokio::test]
     async fn waiting_ends_by_release_by_time_and_by_a_circle() {
         let locks = Locks::default();
-        locks.try_acquire(1, key(1), EXCLUSIVE, LockScope::Transaction);
+        locks.try_acquire(1, key(1), EXCLUSIVE, LockScope::Transaction).unwrap();
         let soon = Some(Duration::from_millis(20));
         let late = locks.acquire(2, key(1), EXCLUSIVE, LockScope::Session, soon).await.unwrap_err();
         assert_eq!(late.kind(), ErrorKind::LockNotAvailable);
         assert_eq!(locks.list().len(), 1, "nobody waits any more");
 
-        locks.try_acquire(2, key(2), EXCLUSIVE, LockScope::Transaction);
+        locks.try_acquire(2, key(2), EXCLUSIVE, LockScope::Transaction).unwrap();
         let waiter = locks.acquire(2, key(1), EXCLUSIVE, LockScope::Transaction, None);
         let closing = async {
             while locks.list().iter().all(|entry| entry.granted) {

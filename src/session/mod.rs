@@ -50,7 +50,7 @@ pub use services::Services;
 
 use channels::{Mailbox, Notification, Queue};
 use control::Deferred;
-use outcome::{Description, Notice, Outcome, Severity, TransactionStatus};
+use outcome::{Description, Notice, Notices, Outcome, Severity, TransactionStatus};
 use portal::Portals;
 use prepared::PreparedStatements;
 use registry::{Registration, SessionActivity};
@@ -97,7 +97,7 @@ pub struct Session {
     transaction: Transaction,
     prepared: PreparedStatements,
     portals: Portals,
-    notices: Vec<Notice>,
+    notices: Notices,
     deferred: Arc<Mutex<Deferred>>,
     mailbox: Arc<Mutex<Mailbox>>,
     temporary: Arc<TemporaryTables>,
@@ -125,7 +125,7 @@ impl Session {
         for (name, value) in &request.defaults {
             settings.start_with(name, value)?;
         }
-        let mut notices = Vec::new();
+        let mut notices = Notices::default();
         let catalog = snapshot.catalog(&request.database).map_or(METASTORE, |catalog| catalog.id);
         for (name, value) in snapshot.initial_settings(principal.id, catalog) {
             // A later release may take fewer values: that must not lock anybody out.
@@ -292,10 +292,13 @@ impl Session {
             "debug" | "debug1" | "debug2" | "debug3" | "debug4" | "debug5" => Severity::Debug,
             "log" => Severity::Log,
             "warning" => Severity::Warning,
-            "error" | "fatal" | "panic" => return std::mem::take(&mut self.notices).into_iter().filter(|_| false).collect(),
+            "error" | "fatal" | "panic" => {
+                self.notices = Notices::default();
+                return Vec::new();
+            }
             _ => Severity::Notice,
         };
-        std::mem::take(&mut self.notices).into_iter().filter(|notice| notice.severity >= least).collect()
+        self.notices.take(least)
     }
 
     /// Reported settings that changed since the last call: name in PostgreSQL's spelling, and value.

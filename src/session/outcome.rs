@@ -9,6 +9,7 @@
 //! ```
 //! Batches come lazily: an [`Outcome`] that is dropped stops its query. Nothing here knows bytes or formats.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -179,6 +180,56 @@ impl Severity {
             Severity::Notice => "NOTICE",
             Severity::Warning => "WARNING",
         }
+    }
+}
+
+/// Messages that wait for the client, the first of them: a statement may have one to say for each of its rows.
+#[derive(Debug, Default)]
+pub struct Notices {
+    kept: Vec<Notice>,
+    /// How many more there were of each severity.
+    left_out: BTreeMap<Severity, usize>,
+}
+
+/// Messages that wait for the client at most.
+const MAXIMUM_NOTICES: usize = 1_000;
+
+impl Notices {
+    /// Adds one.
+    pub fn push(&mut self, notice: Notice) {
+        if self.kept.len() < MAXIMUM_NOTICES {
+            self.kept.push(notice);
+        } else {
+            *self.left_out.entry(notice.severity).or_default() += 1;
+        }
+    }
+
+    /// Adds those of another list.
+    pub fn extend(&mut self, others: Notices) {
+        others.kept.into_iter().for_each(|notice| self.push(notice));
+        for (severity, count) in others.left_out {
+            *self.left_out.entry(severity).or_default() += count;
+        }
+    }
+
+    /// Takes all, those below `least` left out; the last says how many were too many.
+    pub fn take(&mut self, least: Severity) -> Vec<Notice> {
+        let Notices { kept, left_out } = std::mem::take(self);
+        let mut all: Vec<Notice> = kept.into_iter().filter(|notice| notice.severity >= least).collect();
+        let surplus: usize = left_out.range(least..).map(|(_, count)| count).sum();
+        if surplus > 0 {
+            let message = format!("{surplus} more messages of the statement are not shown");
+            all.push(Notice::warning("01000", message));
+        }
+        all
+    }
+}
+
+impl FromIterator<Notice> for Notices {
+    fn from_iter<I: IntoIterator<Item = Notice>>(notices: I) -> Self {
+        let mut all = Notices::default();
+        notices.into_iter().for_each(|notice| all.push(notice));
+        all
     }
 }
 

@@ -118,6 +118,7 @@ impl Session {
     /// Names and types; outside world first, then pure on a thread with a deep stack.
     async fn bind(&self, query: &ast::Query, scope: &Scope, types: &[Option<SqlType>]) -> Result<BoundQuery> {
         let resolved = self.unless_cancelled(sql::resolve(query, scope, &self.services.lake)).await?;
+        command::learn_read(&resolved, &self.services.metastore, &self.services.lake).await;
         self.bind_resolved(query, resolved, scope, types).await
     }
 
@@ -145,6 +146,7 @@ impl Session {
         if let Some(bound) = remembered.get(scope, &resolved, types) {
             return Ok(bound);
         }
+        command::learn_read(&resolved, &self.services.metastore, &self.services.lake).await;
         let bound = self.bind_resolved(query, resolved.clone(), scope, types).await?;
         remembered.put(scope, &resolved, &bound);
         Ok(bound)
@@ -199,8 +201,9 @@ impl Session {
         }
         self.transaction.note_query();
         match command::run(command, &context).await? {
-            CommandOutcome::Done { tag, notices } => {
-                self.notices.extend(notices.into_iter().map(Notice::notice));
+            CommandOutcome::Done { tag, notices, warnings } => {
+                self.notices.extend(notices.into_iter().map(Notice::notice).collect());
+                self.notices.extend(warnings.into_iter().map(|(sqlstate, text)| Notice::warning(sqlstate, text)).collect());
                 Ok(Outcome::Done { tag })
             }
             CommandOutcome::CopyIn(target) => Ok(Outcome::CopyIn(target)),
@@ -221,7 +224,7 @@ impl Session {
             lake: Arc::clone(&self.services.lake),
             engine: Arc::clone(&self.services.engine),
             limits: self.services.limits.clone(),
-            scope: self.scope(),
+            scope: self.command_scope(),
             settings: self.execution_settings(),
             parameter_types: types.to_vec(),
             parameters: parameters.to_vec(),
@@ -299,8 +302,17 @@ impl Session {
         })
     }
 
-    /// What a statement may know while it is bound.
+    /// What a query may know while it is bound, and what governs it: a transaction block does not widen its own reads.
     pub(super) fn scope(&self) -> Scope {
+        let scope = self.command_scope();
+        match self.transaction.effects().and_then(|effects| effects.in_force(self.principal)) {
+            Some(in_force) => scope.governed_by(in_force),
+            None => scope,
+        }
+    }
+
+    /// What a command may know: the catalog with all that the block has changed.
+    fn command_scope(&self) -> Scope {
         let functions = self.function_context();
         let live = self.live(&functions);
         let system = Arc::new(SystemContext::new(Arc::clone(&functions), move || live.collect()));

@@ -89,12 +89,13 @@ impl Portal {
         matches!(&self.state, PortalState::Open { cursor, .. } if cursor.scrolls())
     }
 
-    /// Bytes of the parameters it holds.
-    fn parameter_size(&self) -> usize {
-        match &self.state {
+    /// Bytes of its name, its text and the parameters that it holds.
+    fn size(&self) -> usize {
+        let parameters = match &self.state {
             PortalState::Bound { parameters, .. } => parameters.iter().map(ScalarValue::size).sum(),
             PortalState::Open { .. } | PortalState::Done | PortalState::Failed => 0,
-        }
+        };
+        self.name.len() + self.text.len() + parameters
     }
 
     /// A cursor over rows that are already coming.
@@ -121,15 +122,15 @@ impl Portal {
     }
 }
 
-/// The portals of a session, bounded in number and in the size of their parameters.
+/// The portals of a session, bounded in number and in size.
 #[derive(Debug)]
 pub struct Portals {
     by_name: BTreeMap<String, Portal>,
     capacity: usize,
 }
 
-/// Bytes that the parameters of all portals of a session may take together.
-const MAXIMUM_PARAMETERS: usize = 256 << 20;
+/// Bytes that all portals of a session may take together, for the most part parameters.
+const MAXIMUM_BYTES: usize = 256 << 20;
 
 /// How many portals a session may hold if nobody says otherwise.
 pub const DEFAULT_PORTALS: usize = 100;
@@ -183,9 +184,9 @@ impl Portals {
                     .with_hint("Close those that are no longer needed."));
             }
         }
-        let held: usize = self.by_name.values().filter(|held| held.name != portal.name).map(Portal::parameter_size).sum();
-        if held + portal.parameter_size() > MAXIMUM_PARAMETERS {
-            return Err(Error::new(ErrorKind::LimitExceeded, "the parameters of the session's portals are too large together")
+        let held: usize = self.by_name.values().filter(|held| held.name != portal.name).map(Portal::size).sum();
+        if held + portal.size() > MAXIMUM_BYTES {
+            return Err(Error::new(ErrorKind::LimitExceeded, "the session's portals are too large together")
                 .with_hint("Close those that are no longer needed."));
         }
         self.by_name.insert(portal.name.clone(), portal);

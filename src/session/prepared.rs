@@ -39,7 +39,7 @@ pub struct PreparedStatements {
     capacity: usize,
 }
 
-/// Bytes of text that all named statements of a session may have together; their parsed forms are some ten times as large.
+/// Bytes of text, names included, that all named statements of a session may have together; their parsed forms are some ten times as large.
 const MAXIMUM_TEXT: usize = 8 << 20;
 
 /// How many statements a session may hold if nobody says otherwise.
@@ -86,8 +86,9 @@ impl PreparedStatements {
                 return Err(Error::new(ErrorKind::LimitExceeded, format!("too many prepared statements: {}", self.capacity))
                     .with_hint("Close or DEALLOCATE those that are no longer needed."));
             }
-            let text: usize = self.iter().map(|held| held.text.len()).sum();
-            if text + prepared.text.len() > MAXIMUM_TEXT {
+            let size = |prepared: &Prepared| prepared.name.len() + prepared.text.len();
+            let text: usize = self.iter().map(|held| size(held)).sum();
+            if text + size(&prepared) > MAXIMUM_TEXT {
                 return Err(Error::new(ErrorKind::LimitExceeded, "the prepared statements of the session are too large together")
                     .with_hint("Close or DEALLOCATE those that are no longer needed."));
             }
@@ -163,7 +164,7 @@ mod tests {
     #[test]
     fn texts_are_bounded_together() {
         let mut statements = PreparedStatements::default();
-        let large = |name: &str| Prepared { text: "x".repeat(MAXIMUM_TEXT / 2), ..statement(name) };
+        let large = |name: &str| Prepared { text: "x".repeat(MAXIMUM_TEXT / 2 - name.len()), ..statement(name) };
         statements.insert(large("a")).unwrap();
         statements.insert(large("b")).unwrap();
         assert_eq!(statements.insert(statement("c")).unwrap_err().kind(), ErrorKind::LimitExceeded);

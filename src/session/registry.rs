@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
 
 /// What is known of one session.
@@ -44,6 +46,8 @@ pub struct SessionActivity {
 #[derive(Debug, Clone, Default)]
 pub struct Sessions {
     live: Arc<Mutex<BTreeMap<i32, SessionActivity>>>,
+    /// The newest state of the catalog that the sessions were held against.
+    checked: Arc<AtomicU64>,
 }
 
 impl Sessions {
@@ -57,6 +61,18 @@ impl Sessions {
     /// The session with this process id.
     pub fn get(&self, pid: i32) -> Option<SessionActivity> {
         self.live.lock().get(&pid).cloned()
+    }
+
+    /// Ends the sessions of users who are gone, or may not log in any more: running statements end, connections are closed.
+    ///
+    /// Costs a walk over the live sessions for each new state of the catalog.
+    pub fn end_without_login(&self, snapshot: &CatalogSnapshot) {
+        if self.checked.fetch_max(snapshot.number(), Ordering::AcqRel) >= snapshot.number() {
+            return;
+        }
+        for session in self.live.lock().values().filter(|session| !snapshot.may_log_in(session.principal)) {
+            session.terminate.cancel();
+        }
     }
 
     /// A copy of all entries.

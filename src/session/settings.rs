@@ -224,6 +224,10 @@ pub struct Settings {
     current: OnceLock<Arc<Values>>,
 }
 
+/// Names that a session may have set, and bytes that they and their values may take together.
+const MAXIMUM_NAMES: usize = 1_000;
+const MAXIMUM_SIZE: usize = 1 << 20;
+
 impl Settings {
     /// Settings of a session of `user`.
     pub fn new(user: &str, is_admin: bool) -> Self {
@@ -274,12 +278,13 @@ impl Settings {
     /// SET; an empty list is DEFAULT.
     ///
     /// # Errors
-    /// 42704 unknown setting, 55P02 not changeable, 22023 value not accepted.
+    /// 42704 unknown setting, 55P02 not changeable, 22023 value not accepted, 54000 too many or too large settings.
     pub fn set(&mut self, name: &str, values: &[String], local: bool) -> Result<()> {
         if values.is_empty() {
             return self.reset(name, local);
         }
         let (key, value) = checked(name, values, self)?;
+        self.check_room(&key, &value)?;
         if local {
             Arc::make_mut(&mut self.local).insert(key, value);
         } else {
@@ -308,6 +313,25 @@ impl Settings {
             return Err(cannot_change(name));
         }
         self.check(name, values)
+    }
+
+    /// Bytes of what the session has set.
+    pub fn size(&self) -> usize {
+        let sizes =
+            [&self.session, &self.local].map(|values| values.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>());
+        sizes.iter().sum()
+    }
+
+    /// Names of the custom form are whatever a client says, and values as long as it likes.
+    fn check_room(&self, key: &str, value: &str) -> Result<()> {
+        let is_new = !self.session.contains_key(key) && !self.local.contains_key(key);
+        let names = self.session.len() + self.local.len();
+        if (is_new && names >= MAXIMUM_NAMES) || self.size() + key.len() + value.len() > MAXIMUM_SIZE {
+            return Err(Error::new(ErrorKind::ProgramLimit, "the settings of the session are too many or too large")
+                .with_detail(format!("At most {MAXIMUM_NAMES} settings of {MAXIMUM_SIZE} bytes together are possible."))
+                .with_hint("RESET those that are no longer needed."));
+        }
+        Ok(())
     }
 
     fn reset(&mut self, name: &str, local: bool) -> Result<()> {

@@ -19,8 +19,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{Discarded, Name, Parsed, PreparedStatement, SessionStatement, Statement};
 
 impl Session {
-    /// In a failed block only its end may run.
+    /// In a failed block only its end may run, and nothing in the session of a user who is gone.
     pub(super) fn check_alive(&self, statement: &Statement) -> Result<()> {
+        if !self.services.metastore.snapshot().may_log_in(self.principal) {
+            let message = "terminating connection due to administrator command";
+            return Err(Error::new(ErrorKind::AdminShutdown, message)
+                .with_detail(format!("Role \"{}\" is not permitted to log in any more.", self.user)));
+        }
         match statement {
             Statement::Transaction(statement) if statement.ends_failure() => Ok(()),
             _ => self.transaction.check_alive(),
@@ -50,11 +55,11 @@ impl Session {
             SessionStatement::Discard(discarded) => self.discard(*discarded),
             SessionStatement::Listen(channel) => {
                 channels::check(channel, "")?;
-                self.mailbox.lock().listen(self.catalog_id(), channel);
+                self.mailbox.lock().listen(self.catalog_id(), channel)?;
                 Ok(Outcome::done("LISTEN"))
             }
             SessionStatement::Unlisten(channel) => {
-                self.mailbox.lock().unlisten(self.catalog_id(), channel.as_deref());
+                self.mailbox.lock().unlisten(self.catalog_id(), channel.as_deref())?;
                 Ok(Outcome::done("UNLISTEN"))
             }
             SessionStatement::Notify { channel, payload } => {

@@ -56,7 +56,12 @@ struct Savepoint {
     /// Pending notifications.
     said: usize,
     temporary: TableList,
+    /// Bytes that it and those before it take.
+    bytes: usize,
 }
+
+/// Bytes that the savepoints of a transaction may take: a quarter of a million, where nothing else has changed.
+const MAXIMUM_SAVEPOINTS: usize = 64 << 20;
 
 impl Transaction {
     pub(super) fn new() -> Self {
@@ -133,7 +138,14 @@ impl Transaction {
 
     fn savepoint(&mut self, name: String, settings: &mut Settings, said: usize, temporary: TableList) -> Result<()> {
         let open = self.block("SAVEPOINT")?;
-        open.savepoints.push(Savepoint { name, settings_depth: settings.save(), steps: open.effects.steps(), said, temporary });
+        let own = 256 + name.len() + settings.size() + temporary.size();
+        let bytes = own + open.savepoints.last().map_or(0, |last| last.bytes);
+        if bytes > MAXIMUM_SAVEPOINTS {
+            return Err(Error::new(ErrorKind::ProgramLimit, "too many savepoints in the transaction")
+                .with_hint("RELEASE those that are no longer needed."));
+        }
+        let (settings_depth, steps) = (settings.save(), open.effects.steps());
+        open.savepoints.push(Savepoint { name, settings_depth, steps, said, temporary, bytes });
         Ok(())
     }
 
@@ -313,6 +325,7 @@ impl Session {
         }
         self.portals.end_transaction(committed);
         if committed {
+            self.services.sessions.end_without_login(&self.services.metastore.snapshot());
             self.mailbox.lock().commit();
         } else {
             self.mailbox.lock().rollback_to(0);

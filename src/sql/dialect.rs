@@ -7,8 +7,8 @@
 //! - **`OPERATOR(pg_catalog.~)`** becomes the plain operator, with PostgreSQL's precedence for it.
 //! - **Operators before their operand** and **IS DISTINCT FROM** reach as far as PostgreSQL's do: `-2 ^ 2` is 4, `~1 + 2` is `~(1 + 2)`,
 //!   `a IS DISTINCT FROM b AND c` ends before AND.
-//! - **`current_schema`, `current_role`** without parentheses are function calls; `name 'x'` and other type names before a string are
-//!   typed constants.
+//! - **`current_schema`, `current_role`** without parentheses are function calls, and `current_user`, `session_user`, `user`, `current_catalog`
+//!   may have empty ones, as in Databricks; `name 'x'` and other type names before a string are typed constants.
 //!
 //! sqlparser tries alternatives and backtracks, `CAST(CAST(CAST(.. x y` doubles the work with every level. So the dialect carries fuel:
 //! each operand burns one unit, and when it is gone the parser unwinds with an error instead of running for hours.
@@ -36,6 +36,9 @@ pub(super) struct LakeholdDialect {
 
 /// Operands that may be parsed for each token: alternatives that sqlparser tries for honest statements stay far below.
 const FUEL_PER_TOKEN: usize = 50;
+
+/// Most dots in the name of a function.
+const MAX_DOTS: usize = 3;
 
 /// Precedence of operators that have no rule of their own (PostgreSQL's "any other operator").
 const OTHER_OPERATOR: u8 = 70;
@@ -66,6 +69,10 @@ impl LakeholdDialect {
                 let data_type = DataType::Custom(ObjectName::from(vec![word.into_ident(span)]), vec![]);
                 Some(parser.parse_value().map(|value| Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false })))
             }
+            Token::LParen if is_principal_or_catalog(&word.value) && parser.peek_nth_token_ref(2).token == Token::RParen => {
+                (0..3).for_each(|_| parser.advance_token());
+                Some(Ok(function_without_parentheses(word.into_ident(span))))
+            }
             Token::LParen | Token::Period => None,
             _ if matches!(word.value.as_str(), "current_schema" | "current_role") => {
                 parser.advance_token();
@@ -73,6 +80,36 @@ impl LakeholdDialect {
             }
             _ => None,
         }
+    }
+
+    /// A call of a qualified function, as an operand of its own. Where sqlparser reads it part by part, `s.f(x) COLLATE "C"` is a syntax
+    /// error and `s.f(x)[1]` a field of `s`.
+    fn parse_qualified_call(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let is_word = |ahead: usize| matches!(parser.peek_nth_token_ref(ahead).token, Token::Word(_));
+        let is = |ahead: usize, token: Token| parser.peek_nth_token_ref(ahead).token == token;
+        let mut dots = 0;
+        while dots < MAX_DOTS && is_word(2 * dots) && is(2 * dots + 1, Token::Period) {
+            dots += 1;
+        }
+        if dots == 0 || !is_word(2 * dots) || !is(2 * dots + 1, Token::LParen) {
+            return None;
+        }
+        let start = parser.index();
+        let mut parts = Vec::with_capacity(dots + 1);
+        while parts.len() <= dots {
+            if let TokenWithSpan { token: Token::Word(word), span } = parser.next_token() {
+                parts.push(word.into_ident(span));
+            }
+        }
+        let call = parser.parse_function(ObjectName::from(parts));
+        // A type with modifiers before a constant: `pg_catalog.numeric(3,1) '1.5'`.
+        if matches!(parser.peek_token_ref().token, Token::SingleQuotedString(_)) {
+            while parser.index() > start {
+                parser.prev_token();
+            }
+            return None;
+        }
+        Some(call)
     }
 
     /// `-x`, `+x`, `~x`, `@x`, `|/x`, `||/x`.
@@ -160,6 +197,11 @@ impl LakeholdDialect {
         }
         Ok(balanced(arms, op))
     }
+}
+
+/// Reserved words that PostgreSQL writes without parentheses and Databricks with them.
+fn is_principal_or_catalog(word: &str) -> bool {
+    matches!(word, "current_user" | "session_user" | "user" | "current_catalog")
 }
 
 fn function_without_parentheses(name: Ident) -> Expr {
@@ -261,7 +303,7 @@ impl Dialect for LakeholdDialect {
         if let Err(error) = self.burn(1) {
             return Some(Err(error));
         }
-        Self::parse_word(parser).or_else(|| Self::parse_unary(parser))
+        Self::parse_word(parser).or_else(|| Self::parse_qualified_call(parser)).or_else(|| Self::parse_unary(parser))
     }
 
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {

@@ -3,7 +3,7 @@
 //! The AST's own visitor finds them (FROM, subqueries, set operations, expressions, LIMIT, window frames, ..); what is added here is the
 //! scope of common table expressions: a name that one of them has is no relation.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use datafusion::sql::sqlparser::ast::{self, Expr, Query, TableFactor, TableVersion, Visit, VisitMut, Visitor, VisitorMut};
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -139,11 +139,21 @@ impl Visitor for Collector {
     }
 }
 
+/// A name that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Renamed {
+    /// Where the old one stands: columns of its tokens, as their spans have them.
+    pub(super) columns: Range<u64>,
+    /// The new one.
+    pub(super) parts: Vec<String>,
+}
+
 /// Replaces names: `relation` and `function` give the new parts of a name, or `None` to leave it.
 pub(super) struct Renamer<R, F> {
     pub(super) scopes: CteScopes,
     pub(super) relation: R,
     pub(super) function: F,
+    pub(super) renamed: Vec<Renamed>,
 }
 
 impl<R, F> Renamer<R, F>
@@ -151,32 +161,27 @@ where
     R: FnMut(&[String], Span) -> crate::error::Result<Option<Vec<String>>>,
     F: FnMut(&[String]) -> Option<Vec<String>>,
 {
-    /// Renames in a query.
-    pub(super) fn query(&mut self, query: &mut Query) -> crate::error::Result<()> {
-        outcome(VisitMut::visit(query, self))
-    }
-
-    /// Renames in an expression.
-    pub(super) fn expression(&mut self, expr: &mut Expr) -> crate::error::Result<()> {
-        outcome(VisitMut::visit(expr, self))
+    /// Renames in a query and tells what was renamed.
+    pub(super) fn query(mut self, query: &mut Query) -> crate::error::Result<Vec<Renamed>> {
+        match VisitMut::visit(query, &mut self) {
+            ControlFlow::Continue(()) => Ok(self.renamed),
+            ControlFlow::Break(error) => Err(error),
+        }
     }
 
     fn rename_function(&mut self, name: &mut ast::ObjectName) {
         if let Some(parts) = (self.function)(&name_parts(name)) {
-            *name = quoted(parts);
+            self.rename(name, parts);
         }
     }
-}
 
-fn outcome(flow: ControlFlow<crate::error::Error>) -> crate::error::Result<()> {
-    match flow {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
+    fn rename(&mut self, name: &mut ast::ObjectName, parts: Vec<String>) {
+        let part = |part: &str| ast::ObjectNamePart::Identifier(ast::Ident::with_quote('"', part));
+        let renamed = ast::ObjectName(parts.iter().map(|name| part(name)).collect());
+        let old = std::mem::replace(name, renamed);
+        let end = old.0.last().and_then(ast::ObjectNamePart::as_ident).map_or(0, |ident| ident.span.end.column);
+        self.renamed.push(Renamed { columns: name_span(&old).start.column..end, parts });
     }
-}
-
-fn quoted(parts: Vec<String>) -> ast::ObjectName {
-    ast::ObjectName(parts.into_iter().map(|part| ast::ObjectNamePart::Identifier(ast::Ident::with_quote('"', part))).collect())
 }
 
 impl<R, F> VisitorMut for Renamer<R, F>
@@ -203,7 +208,7 @@ where
                 let parts = name_parts(name);
                 if !self.scopes.contains(&parts) {
                     match (self.relation)(&parts, name_span(name)) {
-                        Ok(Some(parts)) => *name = quoted(parts),
+                        Ok(Some(parts)) => self.rename(name, parts),
                         Ok(None) => {}
                         Err(error) => return ControlFlow::Break(error),
                     }

@@ -24,12 +24,11 @@ use futures::stream::{self, TryStreamExt};
 
 use super::bind::names::{FoundRelation, SearchPath};
 use super::bind::{MAX_DEPTH, at, evaluate_moment, is_builtin, too_deep, undefined_relation};
-use super::limits::Limits;
 use super::references::{References, RelationReference};
 use super::scope::Scope;
-use super::statement::Statement;
-use crate::catalog::CatalogSnapshot;
-use crate::catalog::securable::{Function, ObjectId, Relation, RelationKind};
+use super::stored;
+use crate::catalog::securable::{Function, ObjectId, Relation, RelationKind, TableEntry};
+use crate::catalog::{CatalogSnapshot, ColumnIdentity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AsOf, Lake, TableRef, TableSnapshot};
 
@@ -51,6 +50,17 @@ pub(crate) struct ResolvedTable {
     pub(crate) schema: SchemaRef,
     /// `None` in tests of pure code only.
     pub(crate) snapshot: Option<Arc<TableSnapshot>>,
+}
+
+impl ResolvedTable {
+    /// Where a column is in this version.
+    pub(crate) fn position(&self, column: ColumnIdentity<'_>) -> Option<usize> {
+        let physical_names = self.snapshot.as_ref().map(|snapshot| snapshot.physical_names()).unwrap_or_default();
+        self.schema.fields().iter().enumerate().position(|(index, field)| {
+            let physical_name = physical_names.get(index).map_or(field.name().as_str(), String::as_str);
+            column.is(physical_name, field.name())
+        })
+    }
 }
 
 impl Resolved {
@@ -141,10 +151,17 @@ impl Reached {
         let relation = match task.path.relation(&reference.parts) {
             Some(FoundRelation::System(_)) => return Ok(()),
             Some(FoundRelation::Relation(relation)) if task.path.may_see(task.reader, relation.id) => relation,
-            _ => return Err(undefined_relation(&reference.parts, reference.span)),
+            _ if task.depth == 0 => return Err(undefined_relation(&reference.parts, reference.span)),
+            found => return Err(unreadable_for_owner(found.as_ref(), task, scope)),
         };
+        scope.snapshot().check_settled(relation.id).map_err(|error| at(error, reference.span))?;
         match &relation.kind {
             RelationKind::View(view) => {
+                if scope.snapshot().has_doubtful_text(relation.id) {
+                    let error = stored::doubtful(relation.id, scope.snapshot(), scope.functions.current_user);
+                    // A place in another view's text is none in the statement.
+                    return Err(if task.depth == 0 { at(error, reference.span) } else { error });
+                }
                 if let Entry::Vacant(entry) = self.views.entry(relation.id) {
                     let query = parsed_query(&view.query)?;
                     tasks.push(Task {
@@ -157,10 +174,11 @@ impl Reached {
                 }
             }
             RelationKind::Table(table) => {
-                let as_of = as_of(reference.version.as_ref(), scope).map_err(|error| at(error, reference.span))?;
+                let as_of = as_of(reference.version.as_ref(), scope, task.depth > 0).map_err(|error| at(error, reference.span))?;
                 if known.insert((relation.id, as_of.clone())) {
                     let filter = table.row_filter.iter().map(|filter| filter.function);
-                    let masks = table.column_masks.values().map(|mask| mask.function);
+                    let past = table.past_columns.iter().filter_map(|column| column.mask.as_ref());
+                    let masks = table.column_masks.values().chain(past).map(|mask| mask.function);
                     for id in filter.chain(masks) {
                         // A function that is gone makes the table unreadable; the binder says so.
                         if let Some(function) = scope.snapshot().function_by_id(id) {
@@ -178,6 +196,10 @@ impl Reached {
         if self.functions.contains_key(&function.id) {
             return Ok(());
         }
+        scope.snapshot().check_settled(function.id)?;
+        if scope.snapshot().has_doubtful_text(function.id) {
+            return Err(stored::doubtful(function.id, scope.snapshot(), scope.functions.current_user));
+        }
         let body = parsed_expression(&function.body)?;
         tasks.push(Task {
             references: References::of_expression(&body),
@@ -193,7 +215,7 @@ impl Reached {
     async fn pin(self, scope: &Scope, lake: &Lake) -> Result<Resolved> {
         let pinned = stream::iter(self.tables)
             .map(|(relation, as_of)| async move {
-                let snapshot = pinned_snapshot(&relation, &as_of, scope, lake).await?;
+                let snapshot = known_columns(&relation, pinned_snapshot(&relation, &as_of, scope, lake).await?)?;
                 let table = ResolvedTable { schema: snapshot.schema(), relation, snapshot: Some(snapshot) };
                 Ok::<_, Error>(((table.relation.id, as_of), table))
             })
@@ -216,11 +238,28 @@ async fn pinned_snapshot(relation: &Relation, as_of: &AsOf, scope: &Scope, lake:
     })
 }
 
-/// The version that a time travel clause names.
+/// A version as readers of the table see it: where columns have masks, those that another writer has added are hidden until somebody who
+/// manages the table has looked, since nobody knows yet whether they need one, too.
+///
+/// # Errors
+/// As [`TableSnapshot::showing`].
+pub fn known_columns(relation: &Relation, snapshot: Arc<TableSnapshot>) -> Result<Arc<TableSnapshot>> {
+    if !relation.table().is_some_and(TableEntry::has_masks) {
+        return Ok(snapshot);
+    }
+    let schema = snapshot.schema();
+    let mut names = snapshot.physical_names().iter().zip(schema.fields());
+    if names.all(|(physical_name, field)| relation.knows_column(physical_name, field.name())) {
+        return Ok(snapshot);
+    }
+    snapshot.showing(|physical_name, name| relation.knows_column(physical_name, name)).map(Arc::new)
+}
+
+/// The version that a time travel clause names, in the session's own text or in stored text.
 ///
 /// # Errors
 /// `Unsupported` for parameters, `InvalidParameter` for a version that is no number, what the expression's evaluation says.
-pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope) -> Result<AsOf> {
+pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope, stored: bool) -> Result<AsOf> {
     match version {
         None => Ok(AsOf::Latest),
         Some(TableVersion::VersionAsOf(ast::Expr::Value(value))) => match &value.value {
@@ -234,32 +273,36 @@ pub(super) fn as_of(version: Option<&TableVersion>, scope: &Scope) -> Result<AsO
             )),
             other => Err(at(Error::new(ErrorKind::InvalidParameter, format!("{other} is not a version")), value.span)),
         },
-        Some(TableVersion::TimestampAsOf(expr) | TableVersion::ForSystemTimeAsOf(expr)) => match evaluate_moment(expr, scope)? {
-            ScalarValue::TimestampMicrosecond(Some(micros), _) => Ok(AsOf::Timestamp(micros)),
-            _ => Err(Error::new(ErrorKind::InvalidParameter, "TIMESTAMP AS OF needs a moment, not NULL")),
-        },
+        Some(TableVersion::TimestampAsOf(expr) | TableVersion::ForSystemTimeAsOf(expr)) => {
+            match evaluate_moment(expr, scope, stored)? {
+                ScalarValue::TimestampMicrosecond(Some(micros), _) => Ok(AsOf::Timestamp(micros)),
+                _ => Err(Error::new(ErrorKind::InvalidParameter, "TIMESTAMP AS OF needs a moment, not NULL")),
+            }
+        }
         Some(_) => {
             Err(Error::unsupported("this form of time travel").with_hint("Use VERSION AS OF n or TIMESTAMP AS OF expression."))
         }
     }
 }
 
-/// A view's text.
+/// The owner of a stored text may not know of what it names, or it is gone. The session learns its name only if it is no secret to it.
+fn unreadable_for_owner(found: Option<&FoundRelation>, task: &Task, scope: &Scope) -> Error {
+    let name = match found {
+        Some(FoundRelation::Relation(relation)) if task.path.may_see(scope.functions.principal, relation.id) => {
+            format!("table {}", relation.name)
+        }
+        _ => "an object that a view or function reads".to_string(),
+    };
+    Error::new(ErrorKind::Denied, format!("permission denied for {name}"))
+        .with_detail("The owner of the view or function that reads it lacks the privilege.")
+}
+
+/// A view's text. What is stored was parsed before: an error is damage.
 pub(super) fn parsed_query(text: &str) -> Result<ast::Query> {
-    let mut parsed = super::parse(text, &Limits::default()).map_err(|error| Error::internal(format!("stored query: {error}")))?;
-    match (parsed.pop().map(|parsed| parsed.statement), parsed.is_empty()) {
-        (Some(Statement::Query(query)), true) => Ok(*query),
-        _ => Err(Error::internal("a stored query is not one query")),
-    }
+    stored::parse_query(text).map_err(|error| Error::internal(format!("stored query: {error}")))
 }
 
 /// A function's body.
-pub(super) fn parsed_expression(text: &str) -> Result<ast::Expr> {
-    let query = parsed_query(&format!("SELECT {text}"))?;
-    if let ast::SetExpr::Select(select) = *query.body
-        && let Ok([ast::SelectItem::UnnamedExpr(expr)]) = <[ast::SelectItem; 1]>::try_from(select.projection)
-    {
-        return Ok(expr);
-    }
-    Err(Error::internal("a stored function is not one expression"))
+fn parsed_expression(text: &str) -> Result<ast::Expr> {
+    stored::parse_expression(text).map_err(|error| Error::internal(format!("stored body: {error}")))
 }

@@ -58,6 +58,10 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
                     && ahead(2 + name).is_some_and(|next| next.token.token == Token::RParen);
                 if in_parentheses {
                     out.extend(lexemes.get(at + 2..at + 2 + name).unwrap_or_default().iter().cloned());
+                    // The text of what ends here ends behind the parenthesis.
+                    if let (Some(last), Some(closing)) = (out.last_mut(), ahead(2 + name)) {
+                        last.bytes.end = closing.bytes.end;
+                    }
                     at += 3 + name;
                 } else {
                     at += 1;

@@ -43,6 +43,21 @@ impl Scope {
         Scope { functions, system, ..self.clone() }
     }
 
+    /// The same statement in a session in which nobody has set anything; a transaction still reads as of its begin.
+    #[must_use]
+    pub fn fixed(&self) -> Scope {
+        let functions = FunctionContext { transaction_time: self.functions.transaction_time, ..self.functions.fixed() };
+        Scope { functions: Arc::new(functions), ..self.clone() }
+    }
+
+    /// The same surroundings where `in_force` says what may be read, while system relations still tell of the statement's own state.
+    #[must_use]
+    pub fn governed_by(&self, in_force: Arc<CatalogSnapshot>) -> Scope {
+        let governed = self.on(in_force);
+        let system = Arc::new(self.system.governed_by(Arc::clone(&governed.functions)));
+        Scope { system, ..governed }
+    }
+
     /// The catalog as the statement sees it.
     pub fn snapshot(&self) -> &Arc<CatalogSnapshot> {
         &self.functions.snapshot

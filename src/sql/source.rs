@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, TableReference};
@@ -75,6 +75,19 @@ impl BoundPolicies {
     /// Whether nothing restricts the session.
     pub fn is_empty(&self) -> bool {
         self.row_filter.is_none() && self.masks.is_empty()
+    }
+
+    /// The columns of a table as the session sees them: a mask may give NULL where the column itself never does.
+    pub fn masked(&self, schema: &SchemaRef) -> SchemaRef {
+        let is_masked = |field: &FieldRef| !field.is_nullable() && self.masks.contains_key(field.name());
+        if !schema.fields().iter().any(is_masked) {
+            return Arc::clone(schema);
+        }
+        let seen = |field: &FieldRef| {
+            if is_masked(field) { Arc::new(field.as_ref().clone().with_nullable(true)) } else { Arc::clone(field) }
+        };
+        let fields = schema.fields().iter().map(seen).collect::<Vec<_>>();
+        Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
     }
 
     /// The same policies over the columns of the scan called `relation`, inside nested subqueries as well.
@@ -251,4 +264,6 @@ pub struct BoundQuery {
     pub volatile: bool,
     /// Something in it was answered for this execution alone, such as `now()` or `current_setting('..')`.
     pub of_the_moment: bool,
+    /// The first thing in it, at whatever depth, that no policy may depend on, in words: `function current_setting`.
+    pub unfit_for_policies: Option<String>,
 }

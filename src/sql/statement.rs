@@ -513,8 +513,8 @@ pub enum Command {
     CreateExternalLocation { name: String, if_not_exists: bool, url: String, credential: Option<String>, comment: Option<String> },
     /// GRANT privileges ON kind names TO principals [WITH GRANT OPTION]; `public` stands for PUBLIC
     Grant { privileges: Vec<Privilege>, on: GrantTarget, principals: Vec<String>, grant_option: bool },
-    /// REVOKE [GRANT OPTION FOR] privileges ON kind names FROM principals
-    Revoke { privileges: Vec<Privilege>, on: GrantTarget, principals: Vec<String>, grant_option_only: bool },
+    /// REVOKE [GRANT OPTION FOR] privileges ON kind names FROM principals [CASCADE]
+    Revoke { privileges: Vec<Privilege>, on: GrantTarget, principals: Vec<String>, grant_option_only: bool, cascade: bool },
     /// SHOW GRANTS [principal] ON kind name
     ShowGrants { on: GrantTarget, principal: Option<String> },
     /// ALTER {CATALOG | SCHEMA | TABLE | ..} name [SET] OWNER TO principal
@@ -647,7 +647,7 @@ pub struct GrantTarget {
     pub kind: SecurableKind,
     /// Names; empty for the metastore.
     pub names: Vec<Name>,
-    /// ALL TABLES IN SCHEMA: `names` are schemas, and what is granted there holds for future objects too, as inheritance does.
+    /// ALL TABLES IN SCHEMA: `names` are schemas, and the target is each object of the kind that lies there now.
     pub all_in_schema: bool,
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 
+use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
 use crate::functions::FunctionContext;
 
@@ -13,6 +14,8 @@ use crate::functions::FunctionContext;
 pub struct SystemContext {
     /// The statement's context, with the pinned catalog snapshot.
     pub functions: Arc<FunctionContext>,
+    /// The context whose catalog says what may be read, where that is another one.
+    in_force: Option<Arc<FunctionContext>>,
     live: Arc<LiveOnDemand>,
 }
 
@@ -21,13 +24,24 @@ type LiveOnDemand = LazyLock<LiveState, Box<dyn FnOnce() -> LiveState + Send>>;
 impl SystemContext {
     /// `live` is called when a relation asks for it first: most statements read none.
     pub fn new(functions: Arc<FunctionContext>, live: impl FnOnce() -> LiveState + Send + 'static) -> Self {
-        Self { functions, live: Arc::new(LazyLock::new(Box::new(live))) }
+        Self { functions, in_force: None, live: Arc::new(LazyLock::new(Box::new(live))) }
     }
 
     /// The same for another context of the statement.
     #[must_use]
     pub fn on(&self, functions: Arc<FunctionContext>) -> Self {
-        Self { functions, live: Arc::clone(&self.live) }
+        Self { functions, in_force: None, live: Arc::clone(&self.live) }
+    }
+
+    /// The same, with the context whose catalog says what may be read.
+    #[must_use]
+    pub fn governed_by(&self, in_force: Arc<FunctionContext>) -> Self {
+        Self { in_force: Some(in_force), ..self.clone() }
+    }
+
+    /// The catalog that says what may be read. In a transaction that edits the catalog it is not the one that the relations tell of.
+    pub fn in_force(&self) -> &Arc<CatalogSnapshot> {
+        &self.in_force.as_ref().unwrap_or(&self.functions).snapshot
     }
 
     /// What is going on in the server and in this session.

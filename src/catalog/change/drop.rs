@@ -6,6 +6,9 @@
 //!    text names it              CASCADE takes them along
 //!  policies that call it        never taken along: a table would lose its protection. Refused, unless the table goes too
 //! ```
+//! But who reads a table by a policy function of his own must not keep its owner from dropping it: where a function goes only because its
+//! text names what goes, and the tables with its policies belong to somebody who does not manage that, their policies stay without their
+//! function. Such tables are unreadable until the policy is dropped or set anew.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,8 +16,7 @@ use std::sync::Arc;
 use super::{Change, Write};
 use crate::catalog::dependents::Dependents;
 use crate::catalog::names::url_covers;
-use crate::catalog::privilege::Privilege;
-use crate::catalog::securable::{ObjectId, Relation, SecurableKind};
+use crate::catalog::securable::{Grant, ObjectId, PUBLIC, Relation, SecurableKind};
 use crate::catalog::snapshot::Orphan;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -56,7 +58,10 @@ impl Change {
                 .depended_on(id, kind, &others, caller)
                 .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
         }
-        let guarded = self.policies_outside(&objects);
+        let mut guarded = self.policies_outside(&objects);
+        if kind != SecurableKind::Function {
+            guarded.retain(|table| self.belongs_together(*table, id, caller));
+        }
         if !guarded.is_empty() {
             return Err(self
                 .depended_on(id, kind, &guarded, caller)
@@ -88,6 +93,12 @@ impl Change {
         tables.difference(objects).copied().collect()
     }
 
+    /// Whether who owns the table, and reads the object by its policies, has a say in what becomes of the object; or is the caller.
+    fn belongs_together(&self, table: ObjectId, object: ObjectId, caller: ObjectId) -> bool {
+        let owner = self.snapshot.owner_of(table).unwrap_or(PUBLIC);
+        self.snapshot.is_member(caller, owner) || self.snapshot.manages(owner, object)
+    }
+
     fn depended_on(&self, id: ObjectId, kind: SecurableKind, others: &[ObjectId], caller: ObjectId) -> Error {
         let name = self.snapshot.name_of(id).unwrap_or_default();
         let (seen, hidden): (Vec<ObjectId>, Vec<ObjectId>) =
@@ -109,11 +120,11 @@ impl Change {
     }
 
     fn remove(&mut self, id: ObjectId) {
-        let grants: Vec<(ObjectId, Privilege)> =
-            self.snapshot.grants_on(id).map(|grant| (grant.grantee, grant.privilege)).collect();
-        for (grantee, privilege) in grants {
-            self.record(Write::RemoveGrant { grantee, securable: id, privilege });
+        let grants: Vec<Grant> = self.snapshot.grants_on(id).cloned().collect();
+        for grant in grants {
+            self.record(Write::RemoveGrant(grant.key()));
         }
+        self.trust_text(id);
         if let Some(relation) = self.snapshot.relation_by_id(id).cloned() {
             if let Some(table) = relation.table().filter(|table| table.managed) {
                 self.record(Write::PutOrphan(Orphan { id, location: table.location.clone(), credential: table.credential }));

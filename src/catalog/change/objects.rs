@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Change, NewFunction, NewRelation, Write};
-use crate::catalog::dependents::Dependents;
+use crate::catalog::dependents::{Dependents, policy_functions};
 use crate::catalog::names;
 use crate::catalog::securable::{
     Catalog, ColumnEntry, ExternalLocation, Function, ObjectId, Relation, RelationKind, Schema, Secret, SecurableKind,
@@ -98,9 +98,10 @@ impl Change {
             kind: new.kind,
         };
         self.check_column_policies(&relation)?;
+        let functions: Vec<ObjectId> = policy_functions(&relation).collect();
         self.record(Write::PutRelation(Arc::new(relation)));
         self.check_no_cycle(id)?;
-        self.check_policy_functions()?;
+        self.check_policy_functions(functions)?;
         Ok(id)
     }
 
@@ -120,17 +121,16 @@ impl Change {
             return Err(Error::new(ErrorKind::WrongObjectType, format!("\"{}\" is not a view", old.name)));
         }
         self.record(Write::PutRelation(Arc::new(Relation { columns, comment, kind: RelationKind::View(view), ..old })));
+        self.trust_text(id);
         self.check_no_cycle(id)?;
-        self.check_policy_functions()
+        self.check_policies_over(id)
     }
 
-    /// Takes over the columns that the newest version of a table has.
-    pub fn set_columns(&mut self, id: ObjectId, columns: Vec<ColumnEntry>) -> Result<()> {
-        let old = self.relation(id)?;
-        if old.columns != columns {
-            self.record(Write::PutRelation(Arc::new(Relation { columns, ..old })));
+    /// The text of a view or function says what its author wrote.
+    pub fn trust_text(&mut self, id: ObjectId) {
+        if self.snapshot.has_doubtful_text(id) {
+            self.record(Write::RemoveDoubtfulText(id));
         }
-        Ok(())
     }
 
     /// CREATE FUNCTION.
@@ -165,8 +165,9 @@ impl Change {
         }
         let new = NewFunction { schema: old.schema, name: old.name, owner: old.owner, ..new };
         self.record(Write::PutFunction(Arc::new(function_of(id, new))));
+        self.trust_text(id);
         self.check_no_cycle(id)?;
-        self.check_policy_functions()
+        self.check_policies_over(id)
     }
 
     /// CREATE STORAGE CREDENTIAL.
@@ -275,11 +276,12 @@ impl Change {
         Ok(())
     }
 
-    /// ALTER .. OWNER TO.
+    /// ALTER .. OWNER TO. What the old owner has granted, the new owner has granted then, as in PostgreSQL.
     pub fn set_owner(&mut self, id: ObjectId, owner: ObjectId) -> Result<()> {
         if self.snapshot.principal_by_id(owner).is_none() {
             return Err(Change::gone());
         }
+        self.take_over_grants(id, owner)?;
         if let Some(old) = self.snapshot.relation_by_id(id).cloned() {
             self.record(Write::PutRelation(Arc::new(Relation { owner, ..Relation::clone(&old) })));
         } else if let Some(old) = self.snapshot.function_by_id(id).cloned() {

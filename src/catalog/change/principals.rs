@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Change, NewPrincipal, Write};
 use crate::catalog::names;
-use crate::catalog::securable::{Grant, ObjectId, PUBLIC, Principal, SecurableKind};
+use crate::catalog::securable::{Grant, METASTORE, ObjectId, PUBLIC, Principal, SecurableKind};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Most objects that a message lists.
@@ -104,7 +104,7 @@ impl Change {
         was_member
     }
 
-    /// DROP USER, ROLE, GROUP. Its grants, memberships and tokens go with it; grants that it gave count as the administrator's.
+    /// DROP USER, ROLE, GROUP. Its grants, memberships and tokens go with it; grants that it gave count as the owner's.
     ///
     /// # Errors
     /// [`ErrorKind::DependentObjects`] while it owns anything; [`ErrorKind::InvalidObjectDefinition`] for the last administrator.
@@ -119,10 +119,10 @@ impl Change {
             self.snapshot.grants.values().flatten().filter(|grant| grant.grantee == id || grant.grantor == id).cloned().collect();
         for grant in grants {
             if grant.grantee == id {
-                self.record(Write::RemoveGrant { grantee: id, securable: grant.securable, privilege: grant.privilege });
+                self.record(Write::RemoveGrant(grant.key()));
             } else {
-                let grantor = self.snapshot.owner_of(grant.securable).unwrap_or(PUBLIC);
-                self.record(Write::PutGrant(Grant { grantor, ..grant }));
+                let grantor = self.snapshot.owner_of(grant.securable).unwrap_or(METASTORE);
+                self.pass_on(grant, grantor);
             }
         }
         for token in self.tokens_of(id) {

@@ -79,7 +79,14 @@ pub(super) mod tests {
     }
 
     fn column(number: i16, name: &str, sql_type: SqlType) -> ColumnEntry {
-        ColumnEntry { number, name: name.to_string(), sql_type, nullable: number > 1, comment: text("a 'column'") }
+        ColumnEntry {
+            number,
+            name: name.to_string(),
+            sql_type,
+            nullable: number > 1,
+            comment: text("a 'column'"),
+            physical_name: text("col-7"),
+        }
     }
 
     /// One write of every kind, with every field filled.
@@ -109,6 +116,13 @@ pub(super) mod tests {
                     using: vec![PolicyArgument::Column("region".to_string()), PolicyArgument::Constant("it's".to_string())],
                 },
             )]),
+            past_columns: vec![PastColumn {
+                number: 3,
+                physical_name: "col-9".to_string(),
+                name: "ssn".to_string(),
+                mask: Some(ColumnMask { function: FUNCTION, using: vec![PolicyArgument::Column("col-7".to_string())] }),
+                wanted: true,
+            }],
         };
         let relation = |id, name: &str, kind| {
             Write::PutRelation(Arc::new(Relation {
@@ -194,6 +208,7 @@ pub(super) mod tests {
                 credential: Some(CREDENTIAL),
             }),
             Write::PutSetting { scope: SCOPE, name: "datestyle".to_string(), value: "SQL, DMY".to_string() },
+            Write::PutDoubtfulText(VIEW),
         ]
     }
 
@@ -236,11 +251,12 @@ pub(super) mod tests {
         }));
         let removals = vec![
             renamed,
-            Write::RemoveGrant { grantee: PUBLIC, securable: TABLE, privilege: Privilege::Select },
+            Write::RemoveGrant(GrantKey { grantee: PUBLIC, securable: TABLE, privilege: Privilege::Select, grantor: USER }),
             Write::RemoveMember { group: GROUP, member: USER },
             Write::RemoveToken(TOKEN),
             Write::RemoveOrphan(ObjectId(16393)),
             Write::RemoveSetting { scope: SCOPE, name: "datestyle".to_string() },
+            Write::RemoveDoubtfulText(VIEW),
             Write::RemoveRelation(VIEW),
             Write::RemoveRelation(TABLE),
             Write::RemoveFunction(FUNCTION),

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::catalog::change::Write;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{
-    Catalog, ColumnEntry, ColumnMask, ExternalLocation, Function, Grant, ObjectId, PolicyArgument, Principal, Relation,
+    Catalog, ColumnEntry, ColumnMask, ExternalLocation, Function, Grant, ObjectId, PastColumn, PolicyArgument, Principal, Relation,
     RelationKind, RowFilter, Schema, Secret, StorageCredential, TableEntry, Token, TokenDigest, ViewEntry,
 };
 use crate::catalog::snapshot::{Orphan, SettingScope};
@@ -33,11 +33,12 @@ pub(in crate::catalog) enum Table {
     Grant,
     Orphan,
     Setting,
+    DoubtfulText,
 }
 
 impl Table {
     /// Every table.
-    pub(in crate::catalog) const ALL: [Table; 12] = [
+    pub(in crate::catalog) const ALL: [Table; 13] = [
         Table::Principal,
         Table::Token,
         Table::Membership,
@@ -50,6 +51,7 @@ impl Table {
         Table::Grant,
         Table::Orphan,
         Table::Setting,
+        Table::DoubtfulText,
     ];
 
     /// Name in the store.
@@ -67,6 +69,7 @@ impl Table {
             Table::Grant => "privilege_grant",
             Table::Orphan => "orphan",
             Table::Setting => "role_setting",
+            Table::DoubtfulText => "doubtful_text",
         }
     }
 
@@ -96,11 +99,13 @@ impl Table {
                 "column_masks",
                 "query",
                 "uses",
+                "past_columns",
             ],
             Table::Function => &["id", "schema", "name", "owner", "parameters", "returns", "body", "uses", "comment"],
             Table::Grant => &["grantee", "securable", "privilege", "grantor", "grantable"],
             Table::Orphan => &["id", "location", "credential"],
             Table::Setting => &["principal", "catalog", "name", "value"],
+            Table::DoubtfulText => &["object"],
         }
     }
 
@@ -108,7 +113,8 @@ impl Table {
     pub(super) const fn key_length(self) -> usize {
         match self {
             Table::Membership => 2,
-            Table::Grant | Table::Setting => 3,
+            Table::Grant => 4,
+            Table::Setting => 3,
             Table::Principal
             | Table::Token
             | Table::StorageCredential
@@ -117,7 +123,8 @@ impl Table {
             | Table::Schema
             | Table::Relation
             | Table::Function
-            | Table::Orphan => 1,
+            | Table::Orphan
+            | Table::DoubtfulText => 1,
         }
     }
 
@@ -125,6 +132,7 @@ impl Table {
     const fn first_width(self) -> usize {
         match self {
             Table::Principal => 7,
+            Table::Relation => 15,
             _ => self.columns().len(),
         }
     }
@@ -161,8 +169,12 @@ impl Row {
     }
 
     /// Number over the table's name and every cell: the first eight bytes of their SHA-256. NULL in a column that a later version
-    /// added counts for nothing, so that the rows of the versions before keep their number.
+    /// added counts for nothing, so that the rows of the versions before keep their number. A row of doubtful text is its own number:
+    /// the schema's migration makes such rows.
     pub(super) fn checksum(&self) -> i64 {
+        if let (Table::DoubtfulText, [Cell::Integer(object)]) = (self.table, self.cells.as_slice()) {
+            return *object;
+        }
         let mut hasher = Sha256::new();
         hasher.update(self.table.name());
         let first_width = self.table.first_width();
@@ -209,6 +221,19 @@ struct StoredColumn {
     nullable: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    physical_name: Option<String>,
+}
+
+/// A column that the table of a relation's row had.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredPastColumn {
+    number: i16,
+    physical_name: String,
+    name: String,
+    mask: Option<StoredMask>,
+    wanted: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -325,6 +350,8 @@ pub(in crate::catalog) fn of(write: &Write) -> Result<RowWrite> {
             let [principal, catalog, name] = setting_key(*scope, name);
             put(Table::Setting, vec![principal, catalog, name, text(value)])
         }
+        Write::PutDoubtfulText(id) => put(Table::DoubtfulText, vec![integer(*id)]),
+        Write::RemoveDoubtfulText(id) => remove(Table::DoubtfulText, id),
         Write::RemoveSetting { scope, name } => {
             Ok(RowWrite::Remove { table: Table::Setting, key: setting_key(*scope, name).to_vec() })
         }
@@ -340,9 +367,10 @@ pub(in crate::catalog) fn of(write: &Write) -> Result<RowWrite> {
         Write::RemoveMember { group, member } => {
             Ok(RowWrite::Remove { table: Table::Membership, key: vec![integer(*group), integer(*member)] })
         }
-        Write::RemoveGrant { grantee, securable, privilege } => {
-            Ok(RowWrite::Remove { table: Table::Grant, key: vec![integer(*grantee), integer(*securable), text(privilege.name())] })
-        }
+        Write::RemoveGrant(key) => Ok(RowWrite::Remove {
+            table: Table::Grant,
+            key: vec![integer(key.grantee), integer(key.securable), text(key.privilege.name()), integer(key.grantor)],
+        }),
     }
 }
 
@@ -361,6 +389,7 @@ fn relation_cells(relation: &Relation) -> Result<Vec<Cell>> {
             sql_type: column.sql_type.tag(),
             nullable: column.nullable,
             comment: column.comment.clone(),
+            physical_name: column.physical_name.clone(),
         })
         .collect();
     let mut cells = vec![
@@ -386,11 +415,12 @@ fn relation_cells(relation: &Relation) -> Result<Vec<Cell>> {
                 json(&masks)?,
                 Cell::Null,
                 Cell::Null,
+                stored_past_columns(&table.past_columns)?,
             ]);
         }
         RelationKind::View(view) => {
             cells.extend([text("view"), Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null, Cell::Null]);
-            cells.extend([text(&view.query), json(&numbers(&view.uses))?]);
+            cells.extend([text(&view.query), json(&numbers(&view.uses))?, Cell::Null]);
         }
     }
     Ok(cells)
@@ -422,6 +452,18 @@ fn stored_mask(mask: &ColumnMask) -> StoredMask {
         PolicyArgument::Constant(value) => StoredArgument::Constant(value.clone()),
     });
     StoredMask { function: mask.function.0, using: using.collect() }
+}
+
+/// NULL if there is none, as in rows of the versions before.
+fn stored_past_columns(columns: &[PastColumn]) -> Result<Cell> {
+    let stored = |column: &PastColumn| StoredPastColumn {
+        number: column.number,
+        physical_name: column.physical_name.clone(),
+        name: column.name.clone(),
+        mask: column.mask.as_ref().map(stored_mask),
+        wanted: column.wanted,
+    };
+    if columns.is_empty() { Ok(Cell::Null) } else { json(&columns.iter().map(stored).collect::<Vec<_>>()) }
 }
 
 fn integer(id: ObjectId) -> Cell {
@@ -529,6 +571,7 @@ pub(in crate::catalog) fn read(row: Row) -> Result<Write> {
             let scope = SettingScope { principal: some(cells.id()?), catalog: some(cells.id()?) };
             Write::PutSetting { scope, name: cells.text()?, value: cells.text()? }
         }
+        Table::DoubtfulText => Write::PutDoubtfulText(cells.id()?),
         Table::Orphan => Write::PutOrphan(Orphan { id: cells.id()?, location: cells.text()?, credential: cells.optional_id()? }),
     })
 }
@@ -545,6 +588,7 @@ fn read_relation(cells: &mut Cells) -> Result<Relation> {
                 sql_type: SqlType::from_tag(&column.sql_type).ok_or_else(|| corrupted(cells.table))?,
                 nullable: column.nullable,
                 comment: column.comment,
+                physical_name: column.physical_name,
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -557,6 +601,7 @@ fn read_relation(cells: &mut Cells) -> Result<Relation> {
             let masks: BTreeMap<String, StoredMask> = cells.json()?;
             cells.null()?;
             cells.null()?;
+            let past: Option<Vec<StoredPastColumn>> = cells.optional_json()?;
             RelationKind::Table(TableEntry {
                 location,
                 managed,
@@ -564,13 +609,16 @@ fn read_relation(cells: &mut Cells) -> Result<Relation> {
                 partition_columns,
                 row_filter: filter.map(|filter| RowFilter { function: ObjectId(filter.function), columns: filter.columns }),
                 column_masks: masks.into_iter().map(|(column, mask)| (column, read_mask(mask))).collect(),
+                past_columns: past.into_iter().flatten().map(read_past_column).collect(),
             })
         }
         "view" => {
             for _ in 0..6 {
                 cells.null()?;
             }
-            RelationKind::View(ViewEntry { query: cells.text()?, uses: cells.ids()? })
+            let view = ViewEntry { query: cells.text()?, uses: cells.ids()? };
+            cells.null()?;
+            RelationKind::View(view)
         }
         _ => return Err(corrupted(cells.table)),
     };
@@ -601,6 +649,16 @@ fn read_mask(mask: StoredMask) -> ColumnMask {
         StoredArgument::Constant(value) => PolicyArgument::Constant(value),
     });
     ColumnMask { function: ObjectId(mask.function), using: using.collect() }
+}
+
+fn read_past_column(column: StoredPastColumn) -> PastColumn {
+    PastColumn {
+        number: column.number,
+        physical_name: column.physical_name,
+        name: column.name,
+        mask: column.mask.map(read_mask),
+        wanted: column.wanted,
+    }
 }
 
 /// A row of `table` is not what was written.

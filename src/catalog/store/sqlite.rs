@@ -18,6 +18,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, ValueRef as _};
 use super::row::{Cell, Row, RowWrite, Table, corrupted};
 use super::{Loaded, Store};
 use crate::catalog::metastore::CatalogOptions;
+use crate::catalog::securable::METASTORE;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The versions of the schema, as part of the program.
@@ -62,6 +63,7 @@ impl SqliteStore {
             check_integrity(&mut connection).await?;
         }
         MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(migration_error)?;
+        bring_over_grants(&mut connection).await?;
         Ok(Self { connection, _lock: lock })
     }
 }
@@ -135,6 +137,47 @@ impl Store for SqliteStore {
         }
     }
 }
+
+/// Grants of a metastore that had one grantor for each: they become the owner's, as whom whoever managed the object has granted them.
+async fn bring_over_grants(connection: &mut SqliteConnection) -> Result<()> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
+    let old = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'privilege_grant_of_one'")
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(store_error)?;
+    if old.is_none() {
+        return transaction.rollback().await.map_err(store_error);
+    }
+    let rows = sqlx::query("SELECT grantee, securable, privilege, grantor, grantable, checksum FROM privilege_grant_of_one")
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(store_error)?;
+    for row in rows {
+        let mut row = read_row(Table::Grant, &row)?;
+        let securable = row.cells.get(1).cloned();
+        let Some(Cell::Integer(securable)) = securable else { return Err(corrupted(Table::Grant)) };
+        let owner: Option<i64> =
+            sqlx::query_scalar(OWNER).bind(securable).fetch_optional(&mut *transaction).await.map_err(store_error)?;
+        let grantor = row.cells.get_mut(3).ok_or_else(|| corrupted(Table::Grant))?;
+        *grantor = Cell::Integer(owner.unwrap_or_else(|| METASTORE.0.into()));
+        let mut put = sqlx::query(AssertSqlSafe(upsert(Table::Grant)));
+        for cell in &row.cells {
+            put = match cell {
+                Cell::Null => put.bind(None::<String>),
+                Cell::Integer(value) => put.bind(*value),
+                Cell::Text(text) => put.bind(text.as_str()),
+            };
+        }
+        put.bind(row.checksum()).execute(&mut *transaction).await.map_err(store_error)?;
+    }
+    sqlx::query("DROP TABLE privilege_grant_of_one").execute(&mut *transaction).await.map_err(store_error)?;
+    transaction.commit().await.map_err(store_error)
+}
+
+/// The owner of an object of any kind.
+const OWNER: &str = "SELECT owner FROM relation WHERE id = ?1 UNION ALL SELECT owner FROM function WHERE id = ?1 \
+    UNION ALL SELECT owner FROM schema WHERE id = ?1 UNION ALL SELECT owner FROM catalog WHERE id = ?1 \
+    UNION ALL SELECT owner FROM external_location WHERE id = ?1 UNION ALL SELECT owner FROM storage_credential WHERE id = ?1";
 
 fn upsert(table: Table) -> String {
     let columns = table.columns();
@@ -358,6 +401,131 @@ mod tests {
         let snapshot = open(directory.path()).await.unwrap().load().await.unwrap().into_snapshot().unwrap();
         let ann = snapshot.principal("ann").unwrap();
         assert!(ann.is_admin && ann.valid_until.is_none());
+    }
+
+    #[tokio::test]
+    async fn grants_with_one_grantor_become_the_owners() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(DATABASE_FILE);
+        let mut old = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
+        let before = Migrator::with_migrations(MIGRATIONS.iter().take_while(|migration| migration.version < 6).cloned().collect());
+        before.run_direct(None, &mut old, false).await.unwrap();
+        let grant = |securable: i64, privilege: &str| {
+            let cells =
+                [Cell::Integer(7), Cell::Integer(securable), Cell::Text(privilege.into()), Cell::Integer(9), Cell::Integer(1)];
+            Row { table: Table::Grant, cells: cells.to_vec() }
+        };
+        let catalog = Row {
+            table: Table::Catalog,
+            cells: vec![Cell::Integer(16385), Cell::Text("main".into()), Cell::Integer(16384), Cell::Null, Cell::Null],
+        };
+        sqlx::query("INSERT INTO catalog VALUES (16385, 'main', 16384, NULL, NULL, ?)")
+            .bind(catalog.checksum())
+            .execute(&mut old)
+            .await
+            .unwrap();
+        for (securable, privilege) in [(16385, "USE CATALOG"), (1, "CREATE CATALOG")] {
+            sqlx::query("INSERT INTO privilege_grant VALUES (7, ?, ?, 9, 1, ?)")
+                .bind(securable)
+                .bind(privilege)
+                .bind(grant(securable, privilege).checksum())
+                .execute(&mut old)
+                .await
+                .unwrap();
+        }
+        old.close().await.unwrap();
+        for _ in 0..2 {
+            let snapshot = open(directory.path()).await.unwrap().load().await.unwrap().into_snapshot().unwrap();
+            let grantors =
+                |id| snapshot.grants_on(ObjectId(id)).map(|grant| (grant.grantor.0, grant.grantable)).collect::<Vec<_>>();
+            assert_eq!((grantors(16385), grantors(1)), (vec![(16384, true)], vec![(1, true)]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_of_a_metastore_without_past_columns_keeps_its_masks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(DATABASE_FILE);
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(false);
+        let mut old = options.connect().await.unwrap();
+        let third = Migrator::with_migrations(MIGRATIONS.iter().take(3).cloned().collect());
+        third.run_direct(None, &mut old, false).await.unwrap();
+        let text = |text: &str| Cell::Text(text.to_string());
+        let tables = [
+            (Table::Catalog, vec![Cell::Integer(1), text("main"), Cell::Integer(9), Cell::Null, Cell::Null]),
+            (Table::Schema, vec![Cell::Integer(2), Cell::Integer(1), text("public"), Cell::Integer(9), Cell::Null, Cell::Null]),
+            (
+                Table::Relation,
+                vec![
+                    Cell::Integer(3),
+                    Cell::Integer(2),
+                    text("t"),
+                    Cell::Integer(9),
+                    text(r#"[{"number":1,"name":"ssn","type":"text","nullable":true}]"#),
+                    Cell::Null,
+                    text("table"),
+                    text("file:///t"),
+                    Cell::Integer(1),
+                    Cell::Null,
+                    text("[]"),
+                    Cell::Null,
+                    text(r#"{"ssn":{"function":4,"using":[]}}"#),
+                    Cell::Null,
+                    Cell::Null,
+                ],
+            ),
+        ];
+        for (table, cells) in tables {
+            let row = Row { table, cells };
+            let insert = format!("INSERT INTO {} VALUES ({}?)", table.name(), "?, ".repeat(row.cells.len()));
+            let mut query = sqlx::query(AssertSqlSafe(insert));
+            for cell in &row.cells {
+                query = match cell {
+                    Cell::Null => query.bind(None::<String>),
+                    Cell::Integer(value) => query.bind(*value),
+                    Cell::Text(text) => query.bind(text.as_str()),
+                };
+            }
+            query.bind(row.checksum()).execute(&mut old).await.unwrap();
+        }
+        old.close().await.unwrap();
+        let snapshot = open(directory.path()).await.unwrap().load().await.unwrap().into_snapshot().unwrap();
+        let relation = snapshot.relation_by_id(ObjectId(3)).unwrap();
+        let table = relation.table().unwrap();
+        assert!(table.column_masks.contains_key("ssn") && table.past_columns.is_empty());
+        assert!(relation.knows_column("col-7", "ssn"), "by its name, until a version has told another");
+    }
+
+    #[tokio::test]
+    async fn texts_of_the_version_before_are_doubtful_until_they_are_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut before = open(directory.path()).await.unwrap();
+        let mut objects = crate::catalog::store::tests::one_of_each();
+        objects.retain(|write| !matches!(write, Write::PutDoubtfulText(_)));
+        let rows: Vec<RowWrite> = objects.iter().map(|write| super::super::row::of(write).unwrap()).collect();
+        before.commit(1, 20001, &rows).await.unwrap();
+        for undo in ["DROP TABLE doubtful_text", "DELETE FROM _sqlx_migrations WHERE version = 4"] {
+            sqlx::query(undo).execute(&mut before.connection).await.unwrap();
+        }
+        Box::new(before).close().await;
+
+        let mut store = open(directory.path()).await.unwrap();
+        let snapshot = store.load().await.unwrap().into_snapshot().unwrap();
+        let named = |snapshot: &crate::catalog::CatalogSnapshot| {
+            snapshot.doubtful_texts().map(|id| snapshot.full_name(id)).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&snapshot), ["main.public.only", "main.public.v"]);
+
+        let mut change = crate::catalog::Change::on(&snapshot);
+        let view = snapshot.doubtful_texts().last().unwrap();
+        let text = crate::catalog::securable::ViewEntry { query: "SELECT 2".to_string(), uses: vec![] };
+        change.replace_view(view, vec![], text, None).unwrap();
+        let (snapshot, writes) = change.into_parts();
+        let rows: Vec<RowWrite> = writes.iter().map(|write| super::super::row::of(write).unwrap()).collect();
+        store.commit(snapshot.number(), 20001, &rows).await.unwrap();
+        Box::new(store).close().await;
+        let snapshot = open(directory.path()).await.unwrap().load().await.unwrap().into_snapshot().unwrap();
+        assert_eq!(named(&snapshot), ["main.public.only"]);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! How plans are made: DataFusion's own rules, our settings, and rules of ours: integers do not wrap, functions do not build
-//! values without bound, expressions do not grow without bound, constants fail before there are rows. Every rule stops when its plan is no longer wanted.
+//! values without bound, expressions do not grow without bound, constants fail before there are rows, volatile functions stay where they
+//! are called, operators take turns. Every rule stops when its plan is no longer wanted.
 //!
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
@@ -9,6 +10,11 @@ mod growth;
 mod interruptible;
 mod null_equal;
 mod output_cap;
+mod single_keys;
+mod turns;
+mod volatile;
+mod waiting;
+mod window_turns;
 
 use std::sync::Arc;
 
@@ -28,11 +34,17 @@ use failing_constants::FailingConstants;
 use growth::BoundedGrowth;
 use interruptible::interruptible;
 use null_equal::{NullEqualKeys, PlainKeys};
+use single_keys::SingleKeys;
+use turns::TakeTurns;
+use volatile::{MOVING, PostponedCalls, Shielded, VolatileFilters};
+use waiting::WaitingCalls;
+use window_turns::WindowTurns;
 
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) use checked_arithmetic::CheckedArithmetic;
 pub(super) use output_cap::OutputCap;
+pub(super) use turns::Turns;
 
 /// The state that every statement's state is a copy of.
 pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
@@ -50,10 +62,11 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
 }
 
 fn analyzer_rules(options: &EngineOptions) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(BoundedGrowth)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(WaitingCalls), Arc::new(BoundedGrowth)];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(OutputCap::new(options.function_output.as_usize())));
+    rules.push(Arc::new(WindowTurns));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 
@@ -63,12 +76,23 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     for rule in rules.iter_mut().filter(|rule| rule.name() == plain_keys.name()) {
         *rule = Arc::clone(&plain_keys) as _;
     }
+    for rule in rules.iter_mut().filter(|rule| rule.name() == "push_down_filter") {
+        *rule = Arc::new(VolatileFilters(Arc::clone(rule)));
+    }
     rules.insert(0, Arc::new(FailingConstants));
+    rules.insert(1, Arc::new(PostponedCalls));
+    rules.push(Arc::new(SingleKeys));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    interruptible(PhysicalOptimizer::new().rules).map(|rule| rule as _).collect()
+    let mut rules = PhysicalOptimizer::new().rules;
+    for rule in rules.iter_mut().filter(|rule| MOVING.contains(&rule.name())) {
+        *rule = Arc::new(Shielded(Arc::clone(rule)));
+    }
+    // The last: what it puts in says nothing to the others.
+    rules.push(Arc::new(TakeTurns));
+    interruptible(rules).map(|rule| rule as _).collect()
 }
 
 fn config(options: &EngineOptions) -> Result<SessionConfig> {

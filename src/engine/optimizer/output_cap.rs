@@ -7,12 +7,15 @@
 //! ```
 //! Memory of scalar functions is not counted by any pool: one `repeat('x', 2000000000)` would take the process with it. The rule runs as an
 //! analyser rule, before constant folding, and so in governed plans as well.
+//!
+//! The same functions are those that compute long over a batch of large values. Scans evaluate them, where no operator could be given smaller batches
+//! (`turns`), so a capped function takes large batches apart itself and looks up in between.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{cast, concat};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -28,6 +31,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::engine::turn;
 use crate::error::{Error, ErrorKind};
 
 /// A batch of results may hold this many times what one value may.
@@ -61,9 +65,15 @@ fn growth(name: &str) -> Option<Growth> {
         | "list_concat" | "list_cat" | "array_append" | "array_push_back" | "array_prepend" | "array_to_string"
         | "list_to_string" | "array_join" | "format" | "quote_literal" | "string_to_array" | "string_to_list" | "flatten"
         | "array_replace_all" => Growth::Measured,
+        // Never larger than their arguments, but slow over large ones.
+        "levenshtein" | "digest" | "md5" | "sha224" | "sha256" | "sha384" | "sha512" | "split_part" => Growth::Measured,
+        name if name.starts_with("regexp_") => Growth::Measured,
         _ => return None,
     })
 }
+
+/// Bytes of arguments or results that are computed without looking up.
+const PIECE: f64 = 1_048_576.0;
 
 /// The analyser rule.
 #[derive(Debug)]
@@ -196,8 +206,44 @@ struct Capped {
 }
 
 impl Capped {
-    /// Refuses from the arguments alone.
-    fn foresee(&self, args: &ScalarFunctionArgs) -> Result<()> {
+    /// Calls the function, piece by piece if that takes long: `size` is how large its results will be as far as is known.
+    fn call(&self, args: ScalarFunctionArgs, size: f64) -> Result<ColumnarValue> {
+        let arrays =
+            || args.args.iter().filter_map(|value| if let ColumnarValue::Array(array) = value { Some(array) } else { None });
+        let given: usize = arrays().map(|array| array.get_buffer_memory_size()).sum();
+        let pieces = (size.max(given as f64) / PIECE).min(args.number_rows as f64) as usize;
+        if pieces < 2 || arrays().next().is_none() {
+            return self.inner.invoke_with_args(args);
+        }
+        let rows = args.number_rows.div_ceil(pieces);
+        let (mut results, mut total) = (Vec::with_capacity(pieces), 0);
+        for start in (0..args.number_rows).step_by(rows) {
+            turn::look_up()?;
+            let number_rows = rows.min(args.number_rows - start);
+            let slice = |value: &ColumnarValue| match value {
+                ColumnarValue::Array(array) => ColumnarValue::Array(array.slice(start, number_rows)),
+                ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(scalar.clone()),
+            };
+            let piece = ScalarFunctionArgs {
+                args: args.args.iter().map(slice).collect(),
+                arg_fields: args.arg_fields.clone(),
+                number_rows,
+                return_field: Arc::clone(&args.return_field),
+                config_options: Arc::clone(&args.config_options),
+            };
+            let result = self.inner.invoke_with_args(piece)?.into_array(number_rows)?;
+            total += result.get_buffer_memory_size();
+            if total > self.limit.saturating_mul(BATCH_FACTOR) {
+                return Err(too_large(self.inner.name()));
+            }
+            results.push(result);
+        }
+        let results: Vec<&dyn Array> = results.iter().map(AsRef::as_ref).collect();
+        Ok(ColumnarValue::Array(concat(&results)?))
+    }
+
+    /// Refuses from the arguments alone; returns how large the results will be, zero if that is not known.
+    fn foresee(&self, args: &ScalarFunctionArgs) -> Result<f64> {
         let at = |position: usize| match args.args.get(position) {
             Some(value) => value.clone().into_array(args.number_rows).map(Some),
             None => Ok(None),
@@ -209,15 +255,15 @@ impl Capped {
             if bytes > limit || total > limit * BATCH_FACTOR as f64 { Err(too_large(self.inner.name())) } else { Ok(()) }
         };
         match self.growth {
-            Growth::Measured => Ok(()),
+            Growth::Measured => {}
             Growth::Times => {
-                let (Some(texts), Some(counts)) = (at(0)?, at(1)?) else { return Ok(()) };
+                let (Some(texts), Some(counts)) = (at(0)?, at(1)?) else { return Ok(0.0) };
                 let counts = numbers(&counts)?;
-                (0..args.number_rows).try_for_each(|row| add(length(&texts, row) * value(&counts, row)))
+                (0..args.number_rows).try_for_each(|row| add(length(&texts, row) * value(&counts, row)))?;
             }
             Growth::Length | Growth::Space | Growth::Elements => {
                 let position = if self.growth == Growth::Space { 0 } else { 1 };
-                let Some(counts) = at(position)? else { return Ok(()) };
+                let Some(counts) = at(position)? else { return Ok(0.0) };
                 let counts = numbers(&counts)?;
                 let texts = at(0)?;
                 (0..args.number_rows).try_for_each(|row| {
@@ -226,10 +272,10 @@ impl Capped {
                         _ => 1.0,
                     };
                     add(unit * value(&counts, row))
-                })
+                })?;
             }
             Growth::Range => {
-                let Some(first) = at(0)? else { return Ok(()) };
+                let Some(first) = at(0)? else { return Ok(0.0) };
                 let (start, stop) = match at(1)? {
                     Some(stop) => (Some(units(&first)?), units(&stop)?),
                     None => (None, units(&first)?),
@@ -239,9 +285,10 @@ impl Capped {
                     let from = start.as_ref().map_or(0.0, |start| value(start, row));
                     let by = step.as_ref().map_or(1.0, |step| value(step, row)).abs();
                     if by == 0.0 { Ok(()) } else { add((value(&stop, row) - from).abs() / by * 8.0) }
-                })
+                })?;
             }
         }
+        Ok(total)
     }
 }
 
@@ -332,8 +379,9 @@ impl ScalarUDFImpl for Capped {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        self.foresee(&args)?;
-        let result = self.inner.invoke_with_args(args)?;
+        turn::look_up()?;
+        let size = self.foresee(&args)?;
+        let result = self.call(args, size)?;
         check_columnar(self.inner.name(), &result, self.limit)?;
         Ok(result)
     }
@@ -463,6 +511,22 @@ mod tests {
         let name = long.schema_name().to_string();
         let even = long.transform_down(|node| Ok(balanced(node))).unwrap().data;
         assert_eq!((depth(&even), even.schema_name().to_string()), (6, name));
+    }
+
+    #[tokio::test]
+    async fn large_batches_are_computed_in_pieces_that_come_to_the_same() {
+        use datafusion::functions::expr_fn::repeat;
+        let state = datafusion::execution::session_state::SessionStateBuilder::new()
+            .with_analyzer_rule(Arc::new(OutputCap::new(1 << 20)))
+            .build();
+        let numbers: ArrayRef =
+            Arc::new(datafusion::arrow::array::Int64Array::from_iter((0..3_000).map(|n| (n % 7 > 0).then_some(n))));
+        let batch = datafusion::arrow::array::RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let frame = SessionContext::new_with_state(state).read_batch(batch).unwrap();
+        let batches = frame.select(vec![repeat(lit("xy"), col("n")).alias("x")]).unwrap().collect().await.unwrap();
+        let column = datafusion::arrow::compute::cast(batches[0].column(0), &DataType::Utf8).unwrap();
+        let expected: Vec<_> = (0..3_000_usize).map(|n| (n % 7 > 0).then(|| "xy".repeat(n))).collect();
+        assert!(column.as_string::<i32>().iter().eq(expected.iter().map(Option::as_deref)));
     }
 
     #[tokio::test]

@@ -37,6 +37,11 @@ struct AdvisoryLock {
     signature: Signature,
 }
 
+/// Whether `name` is one of [`WAITING`].
+pub(crate) fn is_waiting(name: &str) -> bool {
+    WAITING.iter().any(|(waiting, ..)| *waiting == name)
+}
+
 /// The function of that name for a statement, if it is one of [`WAITING`].
 pub(crate) fn function(name: &str, context: &Arc<FunctionContext>) -> Option<Arc<ScalarUDF>> {
     let (name, shared, transaction) = WAITING.into_iter().find(|(waiting, ..)| *waiting == name)?;

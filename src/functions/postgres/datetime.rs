@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::context::FunctionContext;
 use crate::functions::datum::Datum;
 use crate::functions::define::{
-    ArrayCall, Call, Declaration, external, immutable, immutable_arrays, stable, undefined_function, zoned, zoned_arrays,
+    ArrayCall, Call, Declaration, external, immutable, immutable_arrays, of_moment, stable, undefined_function, zoned, zoned_arrays,
 };
 use crate::functions::time::{self, MICROS_PER_DAY, Part, Zone};
 
@@ -309,8 +309,8 @@ fn ages() -> Vec<Declaration> {
             }
             _ => Ok(Datum::Null),
         }),
-        stable("age(timestamp) -> interval", age_of_today),
-        stable("age(timestamptz) -> interval", age_of_today),
+        of_moment("age(timestamp) -> interval", age_of_today),
+        of_moment("age(timestamptz) -> interval", age_of_today),
         immutable("justify_days(interval) -> interval", |call| justified(call, carry_days)),
         immutable("justify_hours(interval) -> interval", |call| justified(call, carry_hours)),
         immutable("justify_interval(interval) -> interval", |call| {

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::builtin;
 use crate::functions::context::FunctionContext;
 use crate::functions::datum::Datum;
-use crate::functions::define::{Declaration, stable};
+use crate::functions::define::{Declaration, of_principal, stable};
 use crate::functions::names;
 
 /// The functions of this file.
@@ -189,7 +189,10 @@ fn has_database_privilege(context: &FunctionContext, principal: ObjectId, databa
         }
         other => {
             let oid = ObjectId(object(context, RegKind::Class, other)?);
-            let Some(catalog) = context.snapshot.catalog_by_id(oid) else { return Ok(Datum::Null) };
+            let catalog = context.snapshot.catalog_by_id(oid);
+            let Some(catalog) = catalog.filter(|catalog| context.snapshot.visible(context.principal, catalog.id)) else {
+                return Ok(Datum::Null);
+            };
             catalog
         }
     };
@@ -242,11 +245,11 @@ fn roles() -> Vec<Declaration> {
         }
     }
     vec![
-        stable("pg_has_role(object, text) -> bool", |call| {
+        of_principal("pg_has_role(object, text) -> bool", |call| {
             let context = call.context()?;
             check(context, context.current_user, call.get(0), call.text(1)?)
         }),
-        stable("pg_has_role(object, object, text) -> bool", |call| {
+        of_principal("pg_has_role(object, object, text) -> bool", |call| {
             let context = call.context()?;
             let Some(member) = principal(context, call.get(0))? else { return Ok(Datum::Null) };
             check(context, member, call.get(1), call.text(2)?)

@@ -8,7 +8,7 @@ use crate::catalog::securable::ObjectId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::context::FunctionContext;
 use crate::functions::datum::Datum;
-use crate::functions::define::{Call, Declaration, immutable, stable, volatile};
+use crate::functions::define::{Call, Declaration, effect, immutable, of_moment, of_principal, stable, volatile};
 use crate::functions::names::{self, PathEntry};
 use crate::functions::session::{AdvisoryKey, AdvisoryRequest, SessionControl};
 use crate::functions::time::{self, Zone};
@@ -36,8 +36,8 @@ pub(crate) fn declarations() -> Vec<Declaration> {
 }
 
 fn identity() -> Vec<Declaration> {
-    let user = stable("current_user() -> name", |call| Ok(principal_name(call.context()?, call.context()?.current_user)));
-    let session = stable("session_user() -> name", |call| Ok(principal_name(call.context()?, call.context()?.principal)));
+    let user = of_principal("current_user() -> name", |call| Ok(principal_name(call.context()?, call.context()?.current_user)));
+    let session = of_principal("session_user() -> name", |call| Ok(principal_name(call.context()?, call.context()?.principal)));
     let catalog = stable("current_catalog() -> name", |call| {
         let context = call.context()?;
         Ok(Datum::text(context.snapshot.catalog_by_id(context.catalog).map(|catalog| catalog.name.as_str())))
@@ -68,8 +68,8 @@ fn identity() -> Vec<Declaration> {
             Ok(Datum::from(shown.map(|entry| entry.name().to_string()).collect::<Vec<_>>()))
         }),
         stable("current_metastore() -> text", |_| Ok(Datum::from("lakehold"))),
-        stable("is_member(text) -> bool", is_member),
-        stable("is_account_group_member(text) -> bool", is_member),
+        of_principal("is_member(text) -> bool", is_member),
+        of_principal("is_account_group_member(text) -> bool", is_member),
         stable("pg_backend_pid() -> int4", |call| Ok(Datum::from(call.context()?.pid))),
         stable("inet_client_addr() -> text", |call| {
             Ok(Datum::text(call.context()?.client_address.map(|address| address.to_string())))
@@ -97,22 +97,23 @@ fn is_member(call: &Call<'_>) -> Result<Datum> {
 }
 
 fn clock() -> Vec<Declaration> {
-    let now = stable("now() -> timestamptz", |call| Ok(Datum::Timestamptz(time::instant(call.context()?.transaction_time))));
-    let statement = stable("statement_timestamp() -> timestamptz", |call| {
+    let now = of_moment("now() -> timestamptz", |call| Ok(Datum::Timestamptz(time::instant(call.context()?.transaction_time))));
+    let statement = of_moment("statement_timestamp() -> timestamptz", |call| {
         Ok(Datum::Timestamptz(time::instant(call.context()?.statement_time)))
     });
-    let local = stable("localtimestamp() -> timestamp", |call| Ok(Datum::Timestamp(local_now(call)?)));
-    let current_time = stable("current_time() -> time", |call| Ok(Datum::Time(local_now(call)?.rem_euclid(time::MICROS_PER_DAY))));
-    let date = stable("current_date() -> date", |call| {
+    let local = of_moment("localtimestamp() -> timestamp", |call| Ok(Datum::Timestamp(local_now(call)?)));
+    let current_time =
+        of_moment("current_time() -> time", |call| Ok(Datum::Time(local_now(call)?.rem_euclid(time::MICROS_PER_DAY))));
+    let date = of_moment("current_date() -> date", |call| {
         Ok(Datum::Date(i32::try_from(local_now(call)?.div_euclid(time::MICROS_PER_DAY)).unwrap_or(i32::MAX)))
     });
     vec![
         now.also("current_timestamp"),
         now.also("transaction_timestamp"),
-        stable("current_timestamp(int4) -> timestamptz", |call| {
+        of_moment("current_timestamp(int4) -> timestamptz", |call| {
             Ok(Datum::Timestamptz(to_precision(time::instant(call.context()?.transaction_time), call.int(0)?)))
         }),
-        stable("localtimestamp(int4) -> timestamp", |call| Ok(Datum::Timestamp(to_precision(local_now(call)?, call.int(0)?)))),
+        of_moment("localtimestamp(int4) -> timestamp", |call| Ok(Datum::Timestamp(to_precision(local_now(call)?, call.int(0)?)))),
         now,
         statement,
         local,
@@ -157,7 +158,7 @@ fn settings() -> Vec<Declaration> {
                 None => Err(unknown_setting(name)),
             }
         }),
-        volatile("set_config(text, text, bool) -> text", |call| {
+        effect("set_config(text, text, bool) -> text", |call| {
             let name = call.get(0).as_text().ok_or_else(|| Error::new(ErrorKind::NullNotAllowed, "SET requires parameter name"))?;
             let local = call.get(2).as_bool().unwrap_or(false);
             control(call)?.set_config(name, call.get(1).as_text(), local).map(Datum::from)
@@ -223,7 +224,7 @@ fn control<'a>(call: &Call<'a>) -> Result<&'a dyn SessionControl> {
 /// Functions that lock, notify and signal.
 fn effects() -> Vec<Declaration> {
     let mut all = vec![
-        volatile("pg_notify(text, text) -> void", |call| {
+        effect("pg_notify(text, text) -> void", |call| {
             let (channel, payload) = (call.get(0).as_text().unwrap_or_default(), call.get(1).as_text().unwrap_or_default());
             control(call)?.notify(channel, payload)?;
             Ok(Datum::Null)
@@ -232,26 +233,26 @@ fn effects() -> Vec<Declaration> {
         volatile("pg_listening_channels() -> setof text", |call| {
             Ok(Datum::List(control(call)?.listening().into_iter().map(Datum::from).collect()))
         }),
-        volatile("pg_cancel_backend(int4) -> bool", |call| Ok(Datum::Bool(control(call)?.cancel(pid(call)?)))),
-        volatile("pg_terminate_backend(int4) -> bool", |call| Ok(Datum::Bool(control(call)?.terminate(pid(call)?)))),
-        volatile("pg_advisory_unlock_all() -> void", |call| {
+        effect("pg_cancel_backend(int4) -> bool", |call| Ok(Datum::Bool(control(call)?.cancel(pid(call)?)))),
+        effect("pg_terminate_backend(int4) -> bool", |call| Ok(Datum::Bool(control(call)?.terminate(pid(call)?)))),
+        effect("pg_advisory_unlock_all() -> void", |call| {
             control(call)?.unlock_all();
             Ok(Datum::Null)
         }),
     ];
     all.extend([
-        volatile("pg_try_advisory_lock(int8) -> bool", |call| try_lock(call, false, false)),
-        volatile("pg_try_advisory_lock(int4, int4) -> bool", |call| try_lock(call, false, false)),
-        volatile("pg_try_advisory_lock_shared(int8) -> bool", |call| try_lock(call, true, false)),
-        volatile("pg_try_advisory_lock_shared(int4, int4) -> bool", |call| try_lock(call, true, false)),
-        volatile("pg_try_advisory_xact_lock(int8) -> bool", |call| try_lock(call, false, true)),
-        volatile("pg_try_advisory_xact_lock(int4, int4) -> bool", |call| try_lock(call, false, true)),
-        volatile("pg_try_advisory_xact_lock_shared(int8) -> bool", |call| try_lock(call, true, true)),
-        volatile("pg_try_advisory_xact_lock_shared(int4, int4) -> bool", |call| try_lock(call, true, true)),
-        volatile("pg_advisory_unlock(int8) -> bool", |call| unlock(call, false)),
-        volatile("pg_advisory_unlock(int4, int4) -> bool", |call| unlock(call, false)),
-        volatile("pg_advisory_unlock_shared(int8) -> bool", |call| unlock(call, true)),
-        volatile("pg_advisory_unlock_shared(int4, int4) -> bool", |call| unlock(call, true)),
+        effect("pg_try_advisory_lock(int8) -> bool", |call| try_lock(call, false, false)),
+        effect("pg_try_advisory_lock(int4, int4) -> bool", |call| try_lock(call, false, false)),
+        effect("pg_try_advisory_lock_shared(int8) -> bool", |call| try_lock(call, true, false)),
+        effect("pg_try_advisory_lock_shared(int4, int4) -> bool", |call| try_lock(call, true, false)),
+        effect("pg_try_advisory_xact_lock(int8) -> bool", |call| try_lock(call, false, true)),
+        effect("pg_try_advisory_xact_lock(int4, int4) -> bool", |call| try_lock(call, false, true)),
+        effect("pg_try_advisory_xact_lock_shared(int8) -> bool", |call| try_lock(call, true, true)),
+        effect("pg_try_advisory_xact_lock_shared(int4, int4) -> bool", |call| try_lock(call, true, true)),
+        effect("pg_advisory_unlock(int8) -> bool", |call| unlock(call, false)),
+        effect("pg_advisory_unlock(int4, int4) -> bool", |call| unlock(call, false)),
+        effect("pg_advisory_unlock_shared(int8) -> bool", |call| unlock(call, true)),
+        effect("pg_advisory_unlock_shared(int4, int4) -> bool", |call| unlock(call, true)),
     ]);
     all
 }
@@ -266,7 +267,7 @@ fn key(call: &Call<'_>) -> Result<AdvisoryKey> {
 }
 
 fn try_lock(call: &Call<'_>, shared: bool, transaction: bool) -> Result<Datum> {
-    Ok(Datum::Bool(control(call)?.try_lock(AdvisoryRequest { key: key(call)?, shared, transaction })))
+    Ok(Datum::Bool(control(call)?.try_lock(AdvisoryRequest { key: key(call)?, shared, transaction })?))
 }
 
 fn unlock(call: &Call<'_>, shared: bool) -> Result<Datum> {

@@ -45,6 +45,7 @@ fn world() -> CatalogSnapshot {
             sql_type: SqlType::Int4,
             nullable: true,
             comment: None,
+            physical_name: None,
         }];
         let new = NewRelation { id: None, schema, name: name.into(), owner: ids["owner_t"], columns, comment: None, kind };
         change.create_relation(new).unwrap()
@@ -290,6 +291,7 @@ fn commands() -> Vec<(&'static str, Command)> {
                 on: on(K::Table, "c.s.t"),
                 principals: vec!["team".into()],
                 grant_option_only: false,
+                cascade: false,
             },
         ),
         ("SHOW GRANTS ON t", Command::ShowGrants { on: on(K::Table, "c.s.t"), principal: None }),

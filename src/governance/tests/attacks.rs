@@ -208,8 +208,12 @@ fn find_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<&GovernedScan> {
 }
 
 async fn plans(query: &str) -> (String, String) {
+    plans_under(raw("id").lt(lit(5_i64)), query).await
+}
+
+async fn plans_under(filter: Expr, query: &str) -> (String, String) {
     let all = rows(false, false);
-    let table = governed(memory(all.clone()), &all.schema(), Some(raw("id").lt(lit(5_i64))));
+    let table = governed(memory(all.clone()), &all.schema(), Some(filter));
     let plan = caller(table, false, 2).sql(query).await.unwrap().create_physical_plan().await.unwrap();
     let inner = displayable(find_scan(&plan).unwrap().inner().as_ref()).indent(true).to_string();
     (displayable(plan.as_ref()).indent(true).to_string(), inner)
@@ -231,6 +235,31 @@ async fn only_leakproof_predicates_are_inside_and_nothing_of_the_policy_is_outsi
     assert!(!inner.contains("length"), "{inner}");
     assert!(outer.contains("GovernedScan: public.people") && outer.contains("9000") && !outer.contains("3000"), "{outer}");
     assert!(!outer.contains("XXX") && !outer.contains("id@0 < 5") && !outer.contains("DataSource"), "{outer}");
+}
+
+/// A predicate that contradicts the policy's own constant leaves nothing to read inside: the outer plan must not tell.
+#[tokio::test]
+async fn the_outer_plan_has_one_shape_whatever_is_inside() {
+    for query in ["SELECT salary FROM t WHERE owner = $", "SELECT id, count(*) FROM t WHERE owner = $ GROUP BY id ORDER BY id"] {
+        let plans = async |owner| plans_under(raw("owner").eq(lit("alice")), &query.replace('$', owner)).await;
+        let ((outer, inner), (contradicted, empty)) = (plans("'alice'").await, plans("'bob'").await);
+        assert!(empty.contains("EmptyExec") && !inner.contains("EmptyExec"), "no contradiction inside: {empty}");
+        assert_eq!(contradicted, outer, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_leaf_has_as_many_partitions_as_asked_for_whatever_is_inside() {
+    let all = rows(false, false);
+    for inside in [1, 3, 7] {
+        let batches = (0..inside).map(|_| vec![all.clone()]).collect();
+        let raw_table = Arc::new(MemTable::try_new(all.schema(), batches).unwrap());
+        let context = caller(governed(raw_table, &all.schema(), Some(raw("id").lt(lit(5_i64)))), false, 3);
+        let plan = context.sql("SELECT id FROM t").await.unwrap().create_physical_plan().await.unwrap();
+        assert_eq!(find_scan(&plan).unwrap().properties().output_partitioning().partition_count(), 3);
+        let counted = outcome(&context, "SELECT count(*) FROM t").await;
+        assert!(counted.contains(&(5 * inside).to_string()), "{inside}: {counted}");
+    }
 }
 
 #[tokio::test]

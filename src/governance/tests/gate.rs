@@ -134,7 +134,17 @@ fn bound(plan: LogicalPlan) -> BoundQuery {
     let columns = plan.schema().fields().iter().map(Arc::clone).collect::<Vec<_>>();
     let origins = vec![None; columns.len()];
     let typmods = vec![-1; columns.len()];
-    BoundQuery { plan, columns, origins, typmods, parameters: vec![], accesses: vec![], volatile: false, of_the_moment: false }
+    BoundQuery {
+        plan,
+        columns,
+        origins,
+        typmods,
+        parameters: vec![],
+        accesses: vec![],
+        volatile: false,
+        of_the_moment: false,
+        unfit_for_policies: None,
+    }
 }
 
 fn people() -> RecordBatch {

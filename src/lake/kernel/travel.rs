@@ -17,9 +17,8 @@ use crate::lake::snapshot::TableSnapshot;
 /// The version that was the newest at `micros` since the epoch. Blocks.
 pub(in crate::lake) fn version_at(table: &TableRef, newest: &Arc<TableSnapshot>, micros: i64) -> Result<u64> {
     if micros > newest.timestamp() {
-        return Err(
-            out_of_range(table, micros).with_detail(format!("The newest version was committed at {}.", shown(newest.timestamp())))
-        );
+        // Not when the newest one was committed: that tells a reader of commits with rows that a policy hides.
+        return Err(out_of_range(table, micros).with_detail("It is after the newest version."));
     }
     let millis = micros.div_euclid(1000);
     let found = latest_version_as_of(&newest.loaded.kernel, newest.loaded.engine.as_ref(), millis, HistoryCommitType::Recreatable);

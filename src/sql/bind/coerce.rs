@@ -99,14 +99,12 @@ pub(super) fn element_type(sql_type: &SqlType) -> Option<SqlType> {
 impl Binder<'_> {
     /// The session's time zone; UTC inside a policy, whose meaning no session may choose.
     pub(super) fn time_zone(&self) -> &str {
-        if self.policy { "UTC" } else { &self.world.scope.functions.time_zone }
+        &self.context().time_zone
     }
 
     /// How text is read here.
     pub(super) fn reading(&self) -> literal::Reading<'_> {
-        let context = &self.world.scope.functions;
-        let stored = self.policy || !self.active.is_empty();
-        if stored { literal::Reading::Stored(context) } else { literal::Reading::Session(context) }
+        if self.stored() { literal::Reading::Stored(self.context()) } else { literal::Reading::Session(self.context()) }
     }
 
     /// `value` as `target`, by an explicit cast: every conversion that PostgreSQL knows.

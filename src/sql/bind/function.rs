@@ -48,9 +48,6 @@ const BARE: [&str; 11] = [
     "localtimestamp",
 ];
 
-/// Functions that a policy may not call: their answers are set by the client.
-const NOT_IN_POLICIES: [&str; 2] = ["current_setting", "set_config"];
-
 /// Aggregates and window functions whose result is one of their arguments' values.
 const SELECTING: [&str; 12] = [
     "min",
@@ -224,9 +221,6 @@ impl Binder<'_> {
             if let Some((_, parameters)) = NAMED.iter().find(|(function, _)| *function == name) {
                 call.place_named(&name, parameters, true)?;
             }
-            if self.policy && NOT_IN_POLICIES.contains(&name.as_str()) {
-                return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy may not call {name}")));
-            }
             if let Some(special) = self.special(&name, &call, place)? {
                 return Ok(special);
             }
@@ -236,12 +230,12 @@ impl Binder<'_> {
             if let Some(aggregate) = self.world.scope.registry.aggregate(&name) {
                 return self.aggregate_call(&name, &aggregate, &call, place);
             }
-            if let Some(set) = self.world.scope.registry.table(&name, &self.world.scope.functions) {
+            if let Some(set) = self.world.scope.registry.table(&name, self.context()) {
                 let arguments = self.plain_arguments(&name, &call, place)?;
                 let list = self.scalar_call(&name, &set.list, arguments)?;
                 return self.set_call(list, place);
             }
-            if let Some(scalar) = self.world.scope.registry.scalar(&name, &self.world.scope.functions) {
+            if let Some(scalar) = self.world.scope.registry.scalar(&name, self.context()) {
                 let arguments = self.plain_arguments(&name, &call, place)?;
                 return self.scalar_call(&name, &scalar, arguments);
             }
@@ -272,7 +266,7 @@ impl Binder<'_> {
         if !BARE.contains(&name) {
             return Ok(None);
         }
-        match self.world.scope.registry.scalar(name, &self.world.scope.functions) {
+        match self.world.scope.registry.scalar(name, self.context()) {
             Some(function) => self.scalar_call(name, &function, vec![]).map(Some),
             None => Ok(None),
         }
@@ -280,7 +274,7 @@ impl Binder<'_> {
 
     /// Calls a built-in scalar by name.
     pub(super) fn call_builtin(&self, name: &str, arguments: Vec<Typed>) -> Result<Typed> {
-        match self.world.scope.registry.scalar(name, &self.world.scope.functions) {
+        match self.world.scope.registry.scalar(name, self.context()) {
             Some(function) => self.scalar_call(name, &function, arguments),
             None => Err(undefined_function(name, &arguments)),
         }
@@ -384,13 +378,11 @@ impl Binder<'_> {
     /// A call of a scalar function; a stable one over constants is evaluated now, for it depends on the statement only.
     pub(super) fn scalar_call(&self, name: &str, function: &Arc<ScalarUDF>, arguments: Vec<Typed>) -> Result<Typed> {
         let volatility = function.signature().volatility;
+        self.admit_call(name)?;
         if volatility != Volatility::Immutable {
             self.world.shared.borrow_mut().of_the_moment = true;
         }
         if volatility == Volatility::Volatile {
-            if self.policy {
-                return Err(Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy may not call {name}")));
-            }
             self.world.shared.borrow_mut().volatile = true;
         }
         let accepts = |fields: &[FieldRef]| {
@@ -405,6 +397,9 @@ impl Binder<'_> {
         let returns = function
             .return_field_from_args(ReturnFieldArgs { arg_fields: &fields, scalar_arguments: &constants })
             .map_err(|error| call_error(error, name, &arguments))?;
+        if self.policy && super::names::asks_for_nobody(name, &constants, self.world.scope.snapshot()) {
+            return Err(Error::new(ErrorKind::UndefinedObject, "a policy asks for a group that does not exist"));
+        }
         let folded = if volatility == Volatility::Stable && constants.iter().all(Option::is_some) {
             let values: Vec<ScalarValue> = constants.into_iter().flatten().cloned().collect();
             Some(evaluate(function, values, &fields, &returns)?)

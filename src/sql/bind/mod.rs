@@ -14,7 +14,8 @@
 //! Everything here is pure: no I/O, no clock, no task. [`resolve`](super::resolve) has pinned what is needed; governance decides later
 //! whether it may be read. A privilege is never looked at, only recorded as an [`Access`].
 
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::ObjectId;
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::FunctionContext;
+use crate::lake::AsOf;
 
 mod coerce;
 mod error;
@@ -60,7 +63,7 @@ mod unnest;
 mod view;
 
 pub(crate) use error::{at, name_parts, name_span, undefined_relation};
-pub use policy::{check_mask, check_row_filter};
+pub use policy::{check_mask, check_row_filter, unfit_for_policies};
 pub(crate) use qualify::is_builtin;
 pub use qualify::{qualify_expression, qualify_query};
 pub(crate) use unnest::unnested;
@@ -74,11 +77,13 @@ struct World<'a> {
     resolved: &'a Resolved,
     names: Series,
     shared: RefCell<Shared>,
+    /// The session as policies see it.
+    fixed: OnceCell<Arc<FunctionContext>>,
 }
 
 impl<'a> World<'a> {
     fn new(scope: &'a Scope, resolved: &'a Resolved, shared: Shared) -> Self {
-        Self { scope, resolved, names: Series::of_binder(), shared: RefCell::new(shared) }
+        Self { scope, resolved, names: Series::of_binder(), shared: RefCell::new(shared), fixed: OnceCell::new() }
     }
 }
 
@@ -92,6 +97,8 @@ struct Shared {
     volatile: bool,
     /// A function was called that knows the statement's own moment.
     of_the_moment: bool,
+    /// The first thing met that no policy may depend on.
+    unfit_for_policies: Option<String>,
     /// Nodes of expressions that stand in the plan a second time.
     copied: usize,
     /// Every internal column with its type, for references from subqueries.
@@ -99,7 +106,7 @@ struct Shared {
     /// Whether functions read relations, as far as it was asked.
     reading: HashMap<ObjectId, bool>,
     /// Policies of tables that were bound already.
-    policies: HashMap<(ObjectId, crate::lake::AsOf), Arc<super::source::BoundPolicies>>,
+    policies: HashMap<(ObjectId, AsOf), Arc<super::source::BoundPolicies>>,
 }
 
 /// Binds with the privileges of one reader: the caller, or the owner of a view or function.
@@ -111,11 +118,14 @@ struct Binder<'a> {
     active: Vec<ObjectId>,
     /// Inside a policy function: nothing that a client can set may be asked.
     policy: bool,
+    /// Inside text of somebody else than the session's user, at whatever depth: it may have no effect in that user's name.
+    foreign: bool,
 }
 
 impl<'a> Binder<'a> {
     fn of_session(world: &'a World<'a>) -> Self {
-        Self { world, by: AccessBy::Caller, path: SearchPath::of_session(&world.scope.functions), active: vec![], policy: false }
+        let path = SearchPath::of_session(&world.scope.functions);
+        Self { world, by: AccessBy::Caller, path, active: vec![], policy: false, foreign: false }
     }
 
     /// A binder for the stored text of `object`: with its owner's privileges and no search path.
@@ -137,7 +147,14 @@ impl<'a> Binder<'a> {
             path: SearchPath::empty(&self.world.scope.functions),
             active,
             policy: self.policy,
+            foreign: self.foreign || owner != self.world.scope.functions.principal,
         })
+    }
+
+    /// What functions and casts may ask: the statement's own context, or a fixed session's inside a policy.
+    fn context(&self) -> &Arc<FunctionContext> {
+        let session = &self.world.scope.functions;
+        if self.policy { self.world.fixed.get_or_init(|| Arc::new(session.fixed())) } else { session }
     }
 
     /// The principal whose privileges count.
@@ -167,7 +184,24 @@ impl<'a> Binder<'a> {
         let before = std::mem::replace(&mut self.world.shared.borrow_mut().accepts_parameters, false);
         let result = bind();
         self.world.shared.borrow_mut().accepts_parameters = before;
-        result
+        // A place in stored text is none in the statement.
+        result.map_err(Error::without_position)
+    }
+
+    /// Whether the text that is bound is that of a view, a function or a policy.
+    fn stored(&self) -> bool {
+        self.policy || !self.active.is_empty()
+    }
+
+    /// The version that a time travel clause names; in stored text whatever the session has set.
+    fn as_of(&self, version: Option<&ast::TableVersion>) -> Result<AsOf> {
+        if let (true, Some(ast::TableVersion::TimestampAsOf(moment) | ast::TableVersion::ForSystemTimeAsOf(moment))) =
+            (self.stored(), version)
+        {
+            // For what it calls: a policy may not depend on all of that.
+            self.expression(moment, Place::new(&Range::default(), &Environment::EMPTY, Clause::Expression))?;
+        }
+        super::resolve::as_of(version, self.world.scope, self.stored())
     }
 }
 
@@ -224,6 +258,7 @@ pub fn bind_to(
         accesses: shared.accesses.into_iter().collect(),
         volatile: shared.volatile,
         of_the_moment: shared.of_the_moment,
+        unfit_for_policies: shared.unfit_for_policies,
     })
 }
 
@@ -253,9 +288,11 @@ pub fn type_of_expression(expr: &ast::Expr, schema: &Schema, resolved: &Resolved
     Ok(binder.settled(value)?.sql_type)
 }
 
-/// The moment that TIMESTAMP AS OF names: a constant, read in the session's time zone.
-pub(crate) fn evaluate_moment(expr: &ast::Expr, scope: &Scope) -> Result<datafusion::common::ScalarValue> {
+/// The moment that TIMESTAMP AS OF names: a constant, read in the session's time zone, or in UTC in stored text.
+pub(crate) fn evaluate_moment(expr: &ast::Expr, scope: &Scope, stored: bool) -> Result<datafusion::common::ScalarValue> {
     let resolved = Resolved::default();
+    let scope = if stored { Cow::Owned(scope.fixed()) } else { Cow::Borrowed(scope) };
+    let scope = scope.as_ref();
     let world = World::new(scope, &resolved, Shared::default());
     let binder = Binder::of_session(&world);
     let range = Range::default();

@@ -5,9 +5,13 @@
 //!  s.t        pg_catalog, information_schema, or schema s of the current catalog
 //!  c.s.t      schema s of catalog c
 //! ```
-//! Pure lookups in the pinned snapshot. Whether the asker may know of what is found is asked with [`SearchPath::may_see`].
+//! Pure lookups in the pinned snapshot. On its way along the search path a name passes over what the session's principal may not know of, as
+//! PostgreSQL passes over schemas without USAGE: what is hidden does not keep what is one's own from being found. Whether the asker may know
+//! of what is found under a qualified name is asked with [`SearchPath::may_see`].
 
 use std::sync::Arc;
+
+use datafusion::scalar::ScalarValue;
 
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::{Catalog, Function, ObjectId, Relation, Schema, TEMPORARY_SCHEMA};
@@ -25,6 +29,8 @@ pub struct SearchPath {
     snapshot: Arc<CatalogSnapshot>,
     catalog: ObjectId,
     schemas: Vec<String>,
+    /// Who looks along the schemas.
+    reader: ObjectId,
     /// Temporary tables come first.
     temporary: bool,
 }
@@ -48,22 +54,24 @@ impl SearchPath {
             .filter_map(|schema| if schema == "$user" { user.clone() } else { Some(schema.clone()) })
             .collect::<Vec<String>>();
         let temporary = context.temporary.is_some() && !schemas.iter().any(|schema| schema == TEMPORARY_SCHEMA);
-        Self { snapshot: Arc::clone(&context.snapshot), catalog: context.catalog, schemas, temporary }
+        let reader = context.current_user;
+        Self { snapshot: Arc::clone(&context.snapshot), catalog: context.catalog, schemas, reader, temporary }
     }
 
     /// The empty path, for stored text: only qualified names and system relations are found.
     pub fn empty(context: &FunctionContext) -> Self {
-        Self { snapshot: Arc::clone(&context.snapshot), catalog: context.catalog, schemas: vec![], temporary: false }
+        Self {
+            snapshot: Arc::clone(&context.snapshot),
+            catalog: context.catalog,
+            schemas: vec![],
+            reader: context.current_user,
+            temporary: false,
+        }
     }
 
     /// The current catalog.
     pub fn catalog(&self) -> Option<&Arc<Catalog>> {
         self.snapshot.catalog_by_id(self.catalog)
-    }
-
-    /// The first schema of the path that exists: where unqualified names are created.
-    pub fn creation_schema(&self) -> Option<&Arc<Schema>> {
-        self.schemas.iter().find_map(|schema| self.snapshot.schema(self.catalog, schema))
     }
 
     /// The schema called `parts`: `schema` or `catalog.schema`.
@@ -88,7 +96,9 @@ impl SearchPath {
     /// The function of the metastore called `parts`; built-in functions are not looked up here.
     pub fn function(&self, parts: &[String]) -> Option<Arc<Function>> {
         match parts {
-            [name] => self.schemas.iter().find_map(|schema| self.function_in(self.catalog, schema, name)),
+            [name] => self.schemas.iter().find_map(|schema| {
+                self.function_in(self.catalog, schema, name).filter(|function| self.may_see(self.reader, function.id))
+            }),
             [schema, name] => self.function_in(self.catalog, schema, name),
             [catalog, schema, name] => self.function_in(self.snapshot.catalog(catalog)?.id, schema, name),
             _ => None,
@@ -108,7 +118,11 @@ impl SearchPath {
         }
         let listed = self.schemas.iter().any(|schema| schema == PG_CATALOG);
         let implicit = if listed { None } else { system::relation(PG_CATALOG, name).map(FoundRelation::System) };
-        implicit.or_else(|| self.schemas.iter().find_map(|schema| self.relation_in(self.catalog, schema, name)))
+        let known = |found: &FoundRelation| match found {
+            FoundRelation::Relation(relation) => self.may_see(self.reader, relation.id),
+            FoundRelation::System(_) => true,
+        };
+        implicit.or_else(|| self.schemas.iter().find_map(|schema| self.relation_in(self.catalog, schema, name).filter(known)))
     }
 
     fn relation_in(&self, catalog: ObjectId, schema: &str, name: &str) -> Option<FoundRelation> {
@@ -124,4 +138,14 @@ impl SearchPath {
         let schema = self.snapshot.schema(catalog, schema)?;
         self.snapshot.function(schema.id, name).map(Arc::clone)
     }
+}
+
+/// Whether a call asks for membership in a group that is not there. The answer would be false, and a policy that lets others through would
+/// let everybody through.
+pub(super) fn asks_for_nobody(function: &str, arguments: &[Option<&ScalarValue>], snapshot: &CatalogSnapshot) -> bool {
+    if !matches!(function, "is_member" | "is_account_group_member") {
+        return false;
+    }
+    let group = arguments.first().copied().flatten().and_then(|value| value.try_as_str().flatten());
+    group.is_some_and(|group| snapshot.principal(group).is_none())
 }

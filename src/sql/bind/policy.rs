@@ -3,13 +3,14 @@
 //! ```text
 //!  TableEntry ─▶ function by identity ─▶ body over the table's columns ─▶ identity functions are constants now ─▶ simplified
 //! ```
-//! A policy is bound with an empty search path and with the function owner's privileges. `current_user` and its like name the session's
-//! principal. What cannot be bound makes the table unreadable (fail closed), and the error says nothing about the policy's text.
+//! A policy is bound in a fixed session ([`FunctionContext::fixed`](crate::functions::FunctionContext::fixed)) and with the function owner's
+//! privileges. `current_user` and its like name the session's principal. What the session could steer by what it sets, makes or asks is
+//! refused, by what a function declares about itself; of relations, tables and views of tables are read and nothing else. What cannot be
+//! bound makes the table unreadable (fail closed), and the error says nothing about the policy's text.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -20,18 +21,22 @@ use super::Binder;
 use super::coerce::cast_expr;
 use super::error::plan_error;
 use super::typed::{Output, Typed};
-use crate::catalog::securable::{ColumnMask, Function, PolicyArgument, Relation, RowFilter};
+use crate::catalog::ColumnIdentity;
+use crate::catalog::securable::{ColumnEntry, ColumnMask, Function, PolicyArgument, Relation, RowFilter, TableEntry};
 use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::AsOf;
 use crate::sql::call::callee_of;
+use crate::sql::resolve::ResolvedTable;
 use crate::sql::source::BoundPolicies;
 
 impl Binder<'_> {
     /// The policies of a table for this session.
-    pub(super) fn policies(&self, relation: &Relation, as_of: &AsOf, schema: &SchemaRef) -> Result<Arc<BoundPolicies>> {
-        let Some(table) = relation.table() else { return Ok(Arc::default()) };
-        if table.row_filter.is_none() && table.column_masks.is_empty() {
+    pub(super) fn policies(&self, table: &ResolvedTable, as_of: &AsOf) -> Result<Arc<BoundPolicies>> {
+        let relation = table.relation.as_ref();
+        let Some(entry) = relation.table() else { return Ok(Arc::default()) };
+        let masks = masks_of(table, entry);
+        if entry.row_filter.is_none() && masks.is_empty() {
             return Ok(Arc::default());
         }
         let key = (relation.id, as_of.clone());
@@ -40,42 +45,43 @@ impl Binder<'_> {
             return Ok(known);
         }
         if self.policy {
-            return Err(inapplicable(relation, Error::internal("a policy function reads a table that has policies itself")));
+            return Err(self.inapplicable(relation, Error::internal("a policy function reads a table that has policies itself")));
         }
         let volatile = self.world.shared.borrow().volatile;
-        let binder = Binder {
-            policy: true,
-            active: vec![],
-            path: super::names::SearchPath::empty(&self.world.scope.functions),
-            ..self.copy()
-        };
-        let bound = binder.bind_policies(relation, schema).map_err(|error| inapplicable(relation, error))?;
+        let path = super::names::SearchPath::empty(&self.world.scope.functions);
+        let binder = Binder { world: self.world, by: self.by, path, active: vec![], policy: true, foreign: self.foreign };
+        let bound = binder.bind_policies(table, entry, &masks).map_err(|error| self.inapplicable(relation, error))?;
         self.world.shared.borrow_mut().volatile = volatile;
         let bound = Arc::new(bound);
         self.world.shared.borrow_mut().policies.insert(key, Arc::clone(&bound));
         Ok(bound)
     }
 
-    fn bind_policies(&self, relation: &Relation, schema: &SchemaRef) -> Result<BoundPolicies> {
-        let Some(table) = relation.table() else { return Ok(BoundPolicies::default()) };
-        let columns = self.range_of_schema(schema).visible;
-        let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(plan_error)?;
-        let row_filter = match &table.row_filter {
+    fn bind_policies(&self, table: &ResolvedTable, entry: &TableEntry, masks: &[MaskOf<'_>]) -> Result<BoundPolicies> {
+        let columns = PolicyColumns { table, columns: self.range_of_schema(&table.schema).visible };
+        let schema = DFSchema::try_from(Arc::clone(&table.schema)).map_err(plan_error)?;
+        let row_filter = match &entry.row_filter {
             None => None,
-            Some(filter) => self.bind_row_filter(filter, &columns, &df_schema)?,
+            Some(filter) => self.bind_row_filter(filter, &columns, &schema)?,
         };
-        let mut masks = BTreeMap::new();
-        for (column, mask) in &table.column_masks {
-            if let Some(expr) = self.bind_mask(column, mask, &columns, &df_schema)? {
-                masks.insert(column.clone(), expr);
+        let mut bound = BTreeMap::new();
+        for mask in masks {
+            let column = columns.at(mask.position)?;
+            let expr = match self.bind_mask(mask, &columns, &schema) {
+                // Nobody can be asked to repair the mask of a column that is gone: nothing of it is shown.
+                Err(_) if mask.is_past => Some(lit(ScalarValue::try_new_null(&column.value.data_type).map_err(plan_error)?)),
+                expr => expr?,
+            };
+            if let Some(expr) = expr {
+                bound.insert(column.name.clone(), expr);
             }
         }
-        Ok(BoundPolicies { row_filter, masks })
+        Ok(BoundPolicies { row_filter, masks: bound })
     }
 
-    fn bind_row_filter(&self, filter: &RowFilter, columns: &[Output], schema: &DFSchema) -> Result<Option<Expr>> {
+    fn bind_row_filter(&self, filter: &RowFilter, columns: &PolicyColumns<'_>, schema: &DFSchema) -> Result<Option<Expr>> {
         let function = self.policy_function(filter.function)?;
-        let arguments = filter.columns.iter().map(|name| column_called(columns, name)).collect::<Result<Vec<_>>>()?;
+        let arguments = filter.columns.iter().map(|name| columns.called(name)).collect::<Result<Vec<_>>>()?;
         let parameters = policy_parameters(&function, arguments)?;
         if function.returns != SqlType::Bool {
             return Err(Error::internal("a row filter does not return boolean"));
@@ -85,15 +91,16 @@ impl Binder<'_> {
         Ok(if condition == lit(true) { None } else { Some(condition) })
     }
 
-    fn bind_mask(&self, column: &str, mask: &ColumnMask, columns: &[Output], schema: &DFSchema) -> Result<Option<Expr>> {
-        let function = self.policy_function(mask.function)?;
-        let masked = column_called(columns, column)?;
+    fn bind_mask(&self, mask: &MaskOf<'_>, columns: &PolicyColumns<'_>, schema: &DFSchema) -> Result<Option<Expr>> {
+        let function = self.policy_function(mask.mask.function)?;
+        let masked = Typed { origin: None, ..columns.at(mask.position)?.value.clone() };
         let wanted = masked.clone();
         let mut arguments = vec![masked];
-        for argument in &mask.using {
+        for argument in &mask.mask.using {
             let position = arguments.len();
             arguments.push(match argument {
-                PolicyArgument::Column(name) => column_called(columns, name)?,
+                PolicyArgument::Column(name) if mask.is_past => columns.found(ColumnIdentity::Physical(name))?,
+                PolicyArgument::Column(name) => columns.called(name)?,
                 PolicyArgument::Constant(text) => {
                     let parameter =
                         function.parameters.get(position).ok_or_else(|| Error::internal("a mask has too many arguments"))?;
@@ -116,24 +123,105 @@ impl Binder<'_> {
         self.world.scope.snapshot().function_by_id(id).map(Arc::clone).ok_or_else(|| Error::internal("a policy function is gone"))
     }
 
-    fn copy(&self) -> Self {
-        Binder { world: self.world, by: self.by, path: self.path.clone(), active: self.active.clone(), policy: self.policy }
+    /// Fail closed: no row of the table is read, and nothing of the policy is told; nor the table, where a view reads it for somebody who
+    /// does not know of it.
+    fn inapplicable(&self, relation: &Relation, cause: Error) -> Error {
+        let known = self.path.may_see(self.world.scope.functions.principal, relation.id);
+        let table = if known { format!("table \"{}\"", relation.name) } else { "a table".to_string() };
+        Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy of {table} cannot be applied"))
+            .with_hint("Ask the owner of the table to look at its row filter and its masks.")
+            .with_source(cause)
+    }
+
+    /// Whether a call of this built-in may stand here.
+    ///
+    /// # Errors
+    /// 42P17 inside a policy, if whom the policy restricts could steer the answer; 42501 for an effect in text of another owner.
+    pub(super) fn admit_call(&self, function: &str) -> Result<()> {
+        let behaviour = self.world.scope.registry.behaviour(function);
+        let behaviour = behaviour.ok_or_else(|| Error::internal(format!("function {function} does not say what it does")))?;
+        if !behaviour.may_decide_policies() {
+            self.unfit_for_policies(|| format!("function {function}"))?;
+        }
+        if behaviour.has_effect() && self.foreign {
+            let message = format!("function {function} has an effect and may not be called by a view or function of another owner");
+            return Err(Error::new(ErrorKind::Denied, message)
+                .with_detail("It would act in your name, with what you may see.")
+                .with_hint("Call it in a statement of your own, or in a view or function that you own."));
+        }
+        Ok(())
+    }
+
+    /// As [`Binder::admit_call`], for a relation about the warehouse.
+    pub(super) fn admit_system_relation(&self, relation: &str) -> Result<()> {
+        self.unfit_for_policies(|| format!("relation {relation}"))
+    }
+
+    /// Notes what no policy may depend on; inside a policy it is an error.
+    pub(super) fn unfit_for_policies(&self, what: impl FnOnce() -> String) -> Result<()> {
+        if self.policy {
+            return Err(unfit_for_policies(&what()));
+        }
+        self.world.shared.borrow_mut().unfit_for_policies.get_or_insert_with(what);
+        Ok(())
     }
 }
 
-/// Fail closed: no row of the table is read, and nothing of the policy is told.
-fn inapplicable(relation: &Relation, cause: Error) -> Error {
-    Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy of table \"{}\" cannot be applied", relation.name))
-        .with_hint("Ask the owner of the table to look at its row filter and its masks.")
-        .with_source(cause)
+/// 42P17: whom a policy restricts could steer it by `what`.
+pub fn unfit_for_policies(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidObjectDefinition, format!("a policy cannot depend on {what}"))
+        .with_detail("The session that the policy restricts could steer the answer, or it differs from call to call.")
+        .with_hint("Use tables, current_user, session_user, is_member, is_account_group_member, the current date and time, and functions of their arguments.")
 }
 
-fn column_called(columns: &[Output], name: &str) -> Result<Typed> {
-    columns
-        .iter()
-        .find(|column| column.name == name)
-        .map(|column| Typed { origin: None, ..column.value.clone() })
-        .ok_or_else(|| Error::internal(format!("policy column {name} is missing in this version of the table")))
+/// A mask and the column of this version that it is for.
+struct MaskOf<'a> {
+    position: usize,
+    mask: &'a ColumnMask,
+    /// The newest version has no such column any more: arguments are physical names.
+    is_past: bool,
+}
+
+/// The masks of the columns that this version has.
+fn masks_of<'a>(table: &ResolvedTable, entry: &'a TableEntry) -> Vec<MaskOf<'a>> {
+    let known = |name: &str| table.relation.columns.iter().find(|column| column.name == name).map(ColumnEntry::identity);
+    let mut masks: Vec<MaskOf<'a>> = Vec::new();
+    for (name, mask) in &entry.column_masks {
+        let position = table.position(known(name).unwrap_or(ColumnIdentity::Name(name)));
+        masks.extend(position.map(|position| MaskOf { position, mask, is_past: false }));
+    }
+    for column in &entry.past_columns {
+        let Some(mask) = &column.mask else { continue };
+        let position = table.position(ColumnIdentity::Physical(&column.physical_name));
+        let position = position.filter(|position| masks.iter().all(|mask| mask.position != *position));
+        masks.extend(position.map(|position| MaskOf { position, mask, is_past: true }));
+    }
+    masks
+}
+
+/// The columns of a version as policies name them.
+struct PolicyColumns<'a> {
+    table: &'a ResolvedTable,
+    columns: Vec<Output>,
+}
+
+impl PolicyColumns<'_> {
+    fn at(&self, position: usize) -> Result<&Output> {
+        self.columns.get(position).ok_or_else(|| Error::internal("a version has fewer columns than its schema"))
+    }
+
+    /// The column that a policy of the table calls `name` today, whatever it is called in this version.
+    fn called(&self, name: &str) -> Result<Typed> {
+        let identity = self.table.relation.policy_column(name);
+        self.found(identity.ok_or_else(|| Error::internal(format!("policy column {name} is not known")))?)
+    }
+
+    fn found(&self, identity: ColumnIdentity<'_>) -> Result<Typed> {
+        let position = self.table.position(identity);
+        let position = position
+            .ok_or_else(|| Error::internal(format!("policy column {identity:?} is missing in this version of the table")))?;
+        Ok(Typed { origin: None, ..self.at(position)?.value.clone() })
+    }
 }
 
 /// Arguments as parameters: the types must agree, for a cast could open a filter.

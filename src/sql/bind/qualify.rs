@@ -1,7 +1,7 @@
-//! The text under which views and functions are stored: every name with its catalog and schema.
+//! The names in the text under which views and functions are stored: every one with its catalog and schema.
 //!
 //! So a view means the same in every session, whatever its search path, and nobody can put another table in a name's way. The text is
-//! made from the AST once, when the object is created.
+//! made once, when the object is created ([`crate::sql::stored`]).
 
 use datafusion::sql::sqlparser::ast;
 
@@ -12,25 +12,25 @@ use crate::catalog::securable::ObjectId;
 use crate::error::{Error, Result};
 use crate::sql::references::{CteScopes, Renamer};
 use crate::sql::scope::Scope;
+use crate::sql::stored::{self, StoredExpression, StoredQuery};
 
-/// The text under which a view's query is stored.
+/// A view's query as it is stored; `text` is what its author wrote.
 ///
 /// # Errors
-/// `UndefinedRelation` for names that do not exist or that the creator may not know of.
-pub fn qualify_query(query: &ast::Query, scope: &Scope) -> Result<String> {
-    let mut query = query.clone();
-    renamer(scope).query(&mut query)?;
-    Ok(query.to_string())
+/// `UndefinedRelation` for names that do not exist or that the creator may not know of, `Unsupported` for a text that would read
+/// differently once it is stored.
+pub fn qualify_query(text: &str, query: &ast::Query, scope: &Scope) -> Result<StoredQuery> {
+    // A name that does not exist is told by its place in the statement, which has other positions than the text alone.
+    renamer(scope).query(&mut query.clone())?;
+    stored::store_query(text, query, |query| renamer(scope).query(query))
 }
 
-/// The text under which a function's body is stored. Its parameters are columns, not relations, and stay as they are.
+/// A function's body as it is stored. Its parameters are columns, not relations, and stay as they are.
 ///
 /// # Errors
 /// As [`qualify_query`].
-pub fn qualify_expression(expr: &ast::Expr, scope: &Scope) -> Result<String> {
-    let mut expr = expr.clone();
-    renamer(scope).expression(&mut expr)?;
-    Ok(expr.to_string())
+pub fn qualify_expression(text: &str, body: &ast::Expr, scope: &Scope) -> Result<StoredExpression> {
+    stored::store_expression(text, body, |query| renamer(scope).query(query)).map_err(Error::without_position)
 }
 
 fn renamer(
@@ -45,6 +45,7 @@ fn renamer(
     let snapshot = scope.snapshot();
     Renamer {
         scopes: CteScopes::default(),
+        renamed: Vec::new(),
         relation: move |parts: &[String], span| match path.relation(parts) {
             Some(FoundRelation::System(relation)) => {
                 Ok(Some(vec![relation.schema_name().to_string(), relation.name().to_string()]))
@@ -82,7 +83,7 @@ pub(crate) fn is_builtin(parts: &[String], scope: &Scope) -> bool {
         || registry.aggregate(name).is_some()
         || registry.window(name).is_some()
         || registry.table(name, &scope.functions).is_some()
-        || matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "array")
+        || matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "array" | "row" | "substring")
 }
 
 fn full_name(snapshot: &CatalogSnapshot, schema: ObjectId, name: &str) -> Option<Vec<String>> {

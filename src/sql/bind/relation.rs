@@ -323,7 +323,7 @@ impl Binder<'_> {
                     self.view(&relation, &visible_name)?
                 }
                 RelationKind::Table(_) => {
-                    let as_of = super::super::resolve::as_of(version, self.world.scope)?;
+                    let as_of = self.as_of(version)?;
                     self.table(&relation, &as_of, &visible_name).map_err(|error| at(error, span))?
                 }
             },
@@ -355,6 +355,7 @@ impl Binder<'_> {
     }
 
     fn system_relation(&self, relation: &'static SystemRelation, alias: &str) -> Result<Ranged> {
+        self.admit_system_relation(relation.name())?;
         let source = SecurableSource { relation: SourceRelation::System(relation), by: self.by, schema: relation.schema() };
         let number = |index: usize| i16::try_from(index + 1).unwrap_or(i16::MAX);
         let id = crate::catalog::securable::ObjectId(relation.oid());
@@ -373,11 +374,12 @@ impl Binder<'_> {
             .get(&(relation.id, as_of.clone()))
             .ok_or_else(|| Error::internal(format!("table {} is not resolved", relation.name)))?;
         self.record(relation.id, Privilege::Select);
-        let policies = self.policies(&table.relation, as_of, &table.schema)?;
+        let policies = self.policies(table, as_of)?;
+        let schema = policies.masked(&table.schema);
         let source = SecurableSource {
             relation: SourceRelation::Table { relation: Arc::clone(&table.relation), snapshot: table.snapshot.clone(), policies },
             by: self.by,
-            schema: Arc::clone(&table.schema),
+            schema,
         };
         let mut ranged = self.scan(source, alias, |_, name| {
             relation.columns.iter().find(|column| column.name == name).map(|column| (relation.id, column.number))
@@ -488,7 +490,7 @@ impl Binder<'_> {
         let name = parts.last().cloned().unwrap_or_default();
         let builtin = Self::builtin_name(parts).map(str::to_lowercase);
         let set = builtin.and_then(|name| {
-            let set = self.world.scope.registry.table(&name, &self.world.scope.functions)?;
+            let set = self.world.scope.registry.table(&name, self.context())?;
             Some((name, set))
         });
         if let Some((builtin, set)) = set {

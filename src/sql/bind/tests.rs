@@ -72,6 +72,7 @@ impl Warehouse {
                 sql_type: sql_type.clone(),
                 nullable: true,
                 comment: None,
+                physical_name: None,
             })
             .collect()
     }
@@ -723,6 +724,53 @@ fn constant_policies_vanish_and_broken_ones_close_the_table() {
     });
 }
 
+/// Text that was stored before anybody asked what it depends on.
+#[test]
+fn policies_that_their_subject_steers_close_the_table() {
+    check(|w| {
+        let customers = w.id("customers");
+        for (index, body) in [
+            "current_setting('application_name') = r",
+            "current_schema() = r",
+            "r::regclass IS NOT NULL",
+            "random() < 0.5",
+            "pg_notify('loot', r) IS NULL",
+            "EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE c.relname = r)",
+            "EXISTS (SELECT 1 FROM pg_show_all_settings() s WHERE s.setting = r)",
+            "EXISTS (SELECT 1 FROM pg_listening_channels() c)",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let filter = w.function(&format!("steered{index}"), "r text", SqlType::Bool, body);
+            w.change.set_row_filter(customers, Some(RowFilter { function: filter, columns: vec!["region".into()] })).unwrap();
+            assert_eq!(
+                w.error("select 1 from customers"),
+                "42P17 a policy of table \"customers\" cannot be applied at 15",
+                "{body}"
+            );
+        }
+        let dated = w.function("dated", "r text", SqlType::Bool, "r = current_date::text AND current_user() = 'alice'");
+        w.change.set_row_filter(customers, Some(RowFilter { function: dated, columns: vec!["region".into()] })).unwrap();
+        let bound = w.bind("select 1 from customers").unwrap();
+        assert!(bound.of_the_moment && bound.unfit_for_policies.is_none());
+    });
+}
+
+#[test]
+fn text_of_another_owner_has_no_effect() {
+    check(|w| {
+        w.view("teller", "effect text", "SELECT pg_notify('loot', t.id::text) AS effect FROM \"main\".\"public\".\"tags\" t");
+        w.function("tell", "x text", SqlType::Bool, "pg_notify('loot', x) IS NULL");
+        let refused = "42501 function pg_notify has an effect and may not be called by a view or function of another owner";
+        assert_eq!(w.error("select 1 from teller"), refused);
+        assert_eq!(w.error("select   tell('x')"), format!("{refused} at 10"));
+        assert!(w.bind("select pg_notify('loot', 'x')").unwrap().volatile);
+        assert_eq!(w.bind("select tags.id, random() from tags").unwrap().unfit_for_policies.as_deref(), Some("function random"));
+        assert_eq!(w.bind("select 1 from pg_class").unwrap().unfit_for_policies.as_deref(), Some("relation pg_class"));
+    });
+}
+
 #[test]
 fn policy_signatures_must_agree() {
     check(|w| {
@@ -745,16 +793,13 @@ fn stored_text_names_everything_in_full() {
     check(|w| {
         w.function("double", "x int8", SqlType::Int8, "x * 2");
         let scope = w.scope();
-        let query = parsed("with c as (select * from orders) select double(id), lower(status) from c, orders o where exists (select 1 from pg_class)").unwrap();
-        let text = qualify_query(&query, &scope).unwrap();
+        let qualified = |text: &str| qualify_query(text, &parsed(text).unwrap(), &scope).map(|stored| stored.text);
+        let written = "with c as (select * from orders) select double(id), lower(status) from c, orders o where exists (select 1 from pg_class)";
         assert_eq!(
-            text,
-            "WITH c AS (SELECT * FROM \"main\".\"public\".\"orders\") SELECT \"main\".\"public\".\"double\"(id), lower(status) FROM c, \"main\".\"public\".\"orders\" o WHERE EXISTS (SELECT 1 FROM \"pg_catalog\".\"pg_class\")"
+            qualified(written).unwrap(),
+            "with c as (select * from \"main\".\"public\".\"orders\") select \"main\".\"public\".\"double\"(id), lower(status) from c, \"main\".\"public\".\"orders\" o where exists (select 1 from \"pg_catalog\".\"pg_class\")"
         );
-        assert_eq!(
-            qualify_query(&parsed("select 1 from secret").unwrap(), &scope).unwrap_err().kind(),
-            ErrorKind::UndefinedRelation
-        );
+        assert_eq!(qualified("select 1 from secret").unwrap_err().kind(), ErrorKind::UndefinedRelation);
     });
 }
 

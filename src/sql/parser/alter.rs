@@ -103,7 +103,7 @@ pub(super) fn alter(reader: &mut Reader) -> Result<Command> {
         return account::alter(reader);
     }
     if reader.words(&["default", "privileges"]) {
-        return grant::default_privileges(reader);
+        return Err(grant::default_privileges());
     }
     let Some(kind) = securable_kind(reader) else { return Err(unknown_kind(reader, "ALTER")) };
     if reader.peek_words(&["if", "exists"]) {

@@ -11,6 +11,7 @@ use crate::sql::dialect::LakeholdDialect;
 use crate::sql::limits::Limits;
 use crate::sql::rewrite::rewrite;
 use crate::sql::statement::Command;
+use crate::sql::stored::{quoted, replaced};
 use crate::sql::token::{Lexeme, tokenize};
 
 /// What the clauses behind RETURNS say.
@@ -196,20 +197,16 @@ fn parse_body(text: &str, parameters: &[(String, SqlType)]) -> Result<(Box<Expr>
 
 /// The text with the parameters' names in the place of `$1`, `$2`, ..
 fn name_parameters(text: &str, lexemes: &[Lexeme], parameters: &[(String, SqlType)]) -> Result<String> {
-    let mut named = String::with_capacity(text.len());
-    let mut copied = 0;
+    let mut places = Vec::new();
     for lexeme in lexemes {
         let Token::Placeholder(placeholder) = &lexeme.token.token else { continue };
         let number = placeholder.trim_start_matches('$').parse::<usize>().ok();
         let Some((name, _)) = number.and_then(|number| parameters.get(number.checked_sub(1)?)) else {
             return Err(Error::new(ErrorKind::UndefinedParameter, format!("there is no parameter {placeholder}")));
         };
-        named.push_str(text.get(copied..lexeme.bytes.start).unwrap_or_default());
-        named.push_str(&format!("\"{}\"", name.replace('"', "\"\"")));
-        copied = lexeme.bytes.end;
+        places.push((lexeme.bytes.clone(), quoted(name)));
     }
-    named.push_str(text.get(copied..).unwrap_or_default());
-    Ok(named)
+    Ok(replaced(text, &places))
 }
 
 /// The position belongs to the text inside the constant.

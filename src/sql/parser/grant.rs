@@ -64,44 +64,17 @@ pub(super) fn revoke(reader: &mut Reader) -> Result<Command> {
     reader.expect_word("from")?;
     let principals = reader.list(grantee)?;
     refuse_granted_by(reader)?;
-    refuse_cascade(reader)?;
-    Ok(Command::Revoke { privileges: privileges(names, on.kind)?, on, principals, grant_option_only })
+    let cascade = reader.one_of(&["cascade", "restrict"]) == Some("cascade");
+    Ok(Command::Revoke { privileges: privileges(names, on.kind)?, on, principals, grant_option_only, cascade })
 }
 
-/// ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT .. ON TABLES TO r: the same as a grant on the schema, which holds for future objects.
-pub(super) fn default_privileges(reader: &mut Reader) -> Result<Command> {
-    if matches!(reader.peek_word(0), "for") {
-        return Err(refused(
-            "ALTER DEFAULT PRIVILEGES FOR ROLE",
-            "Grants on a schema hold for the objects of every owner; leave FOR ROLE out.",
-        ));
-    }
-    if !reader.words(&["in", "schema"]) {
-        return Err(refused("ALTER DEFAULT PRIVILEGES without IN SCHEMA", "Use GRANT .. ON CATALOG name."));
-    }
-    let schemas = reader.list(|reader| securable_name(reader, SecurableKind::Schema))?;
-    let grants = match reader.one_of(&["grant", "revoke"]) {
-        Some(verb) => verb == "grant",
-        None => return Err(reader.unexpected()),
-    };
-    let grant_option_only = !grants && reader.words(&["grant", "option", "for"]);
-    let names = phrases(reader, "on")?;
-    reader.expect_word("on")?;
-    let kind = match reader.one_of(&["tables", "functions", "routines"]) {
-        Some("tables") => SecurableKind::Table,
-        Some(_) => SecurableKind::Function,
-        None => return Err(refused("ALTER DEFAULT PRIVILEGES on these objects", "The objects are TABLES and FUNCTIONS.")),
-    };
-    let on = GrantTarget { kind, names: schemas, all_in_schema: true };
-    let privileges = privileges(names, kind)?;
-    reader.expect_word(if grants { "to" } else { "from" })?;
-    let principals = reader.list(grantee)?;
-    if grants {
-        let grant_option = reader.words(&["with", "grant", "option"]);
-        return Ok(Command::Grant { privileges, on, principals, grant_option });
-    }
-    refuse_cascade(reader)?;
-    Ok(Command::Revoke { privileges, on, principals, grant_option_only })
+/// ALTER DEFAULT PRIVILEGES would hold for future objects only, and for those of one role; what is nearest here, a grant on the schema, holds
+/// for all that is there already, too. So it is not taken for that.
+pub(super) fn default_privileges() -> Error {
+    refused(
+        "ALTER DEFAULT PRIVILEGES",
+        "GRANT .. ON SCHEMA name holds for the objects that are made in the schema later, and for those that are there already.",
+    )
 }
 
 /// A privilege or a group as written: words, or one quoted name.
@@ -277,14 +250,17 @@ fn grantee(reader: &mut Reader) -> Result<String> {
 
 fn refuse_granted_by(reader: &Reader) -> Result<()> {
     match reader.peek_word(0) {
-        "granted" => Err(refused("GRANTED BY", "The grantor is the session's principal.")),
+        "granted" => Err(refused(
+            "GRANTED BY",
+            "The grantor is the owner of the object, for all who manage it, or who holds the privilege WITH GRANT OPTION.",
+        )),
         _ => Ok(()),
     }
 }
 
 fn refuse_cascade(reader: &mut Reader) -> Result<()> {
     match reader.one_of(&["cascade", "restrict"]) {
-        Some("cascade") => Err(refused("REVOKE .. CASCADE", "Revoke the grants that depend on it first.")),
+        Some("cascade") => Err(refused("REVOKE group .. CASCADE", "Nothing depends on a membership: leave CASCADE out.")),
         _ => Ok(()),
     }
 }

@@ -25,7 +25,7 @@ use crate::auth::oidc::MAXIMUM_TOKEN;
 use crate::auth::rule::{Attempt, Method, Rule, Rules};
 use crate::auth::scram::Exchange;
 use crate::auth::token;
-use crate::auth::verifier::Verifier;
+use crate::auth::verifier::{Shapes, Verifier};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::Principal;
 use crate::error::{Error, ErrorKind, Result};
@@ -59,7 +59,7 @@ impl Login<'_> {
         }
         let proved = match rule.method {
             Method::Reject => return Err(self.refusal("auth.rule rejects", parameters).into()),
-            Method::Scram => return self.scram(user, principal).await,
+            Method::Scram => return self.scram(user, principal, snapshot).await,
             Method::Token | Method::Oidc | Method::Bearer => self.bearer(user, rule, snapshot).await?,
             Method::Oauth => self.oauth(user, rule, snapshot).await?,
             Method::Certificate => self.certificate(user, rule, principal)?,
@@ -91,12 +91,18 @@ impl Login<'_> {
     }
 
     /// SCRAM, with the same messages for users who exist and those who do not.
-    async fn scram(&mut self, user: &str, principal: Option<Arc<Principal>>) -> Result<Arc<Principal>, Halt> {
+    async fn scram(
+        &mut self,
+        user: &str,
+        principal: Option<Arc<Principal>>,
+        snapshot: &CatalogSnapshot,
+    ) -> Result<Arc<Principal>, Halt> {
         let verifier = principal.as_ref().and_then(|principal| principal.verifier.as_deref()).and_then(Verifier::parse);
         let end_point = self.identity.as_ref().and_then(|identity| identity.end_point.clone());
-        let mut exchange = Exchange::new(user, verifier, &self.shared.mock_secret, end_point)?;
+        let shapes = Shapes::of(snapshot.principals().filter_map(|principal| principal.verifier.as_deref()));
+        let mut exchange = Exchange::new(user, verifier, &shapes, &self.shared.mock_secret, end_point)?;
         let expired = principal.as_ref().is_some_and(|principal| !principal.is_valid_at(now_micros()));
-        let locked = !self.admits(user);
+        let locked = !self.admits(user).await;
         if expired || locked {
             exchange.doom();
         }
@@ -132,7 +138,7 @@ impl Login<'_> {
             // Whoever shares an address and this name must not be locked out by somebody else's old token.
             self.counted_as = Some(hex::encode(Sha256::digest(text)));
         }
-        if !self.admits(user) {
+        if !self.admits(user).await {
             return Ok(Err("too many failures".into()));
         }
         let is_ours = token::is_token(text);
@@ -175,7 +181,7 @@ impl Login<'_> {
         let token = oauth_token(&message)?;
         let proof = match token {
             "" => Err("no token yet".into()),
-            _ if !self.admits(user) => Err("too many failures".into()),
+            _ if !self.admits(user).await => Err("too many failures".into()),
             token => self.issued_token(user, rule, token, snapshot).await,
         };
         if proof.is_err() {
@@ -229,9 +235,13 @@ impl Login<'_> {
         failure(user, method).into()
     }
 
-    /// Whether a proof may be looked at.
-    fn admits(&self, user: &str) -> bool {
-        self.shared.lockout.admits(self.counted_as.as_deref().unwrap_or(user), self.peer.key())
+    /// Whether a proof may be looked at; waits first where there have been many failures.
+    async fn admits(&mut self, user: &str) -> bool {
+        let verdict = self.shared.lockout.verdict(self.counted_as.as_deref().unwrap_or(user), self.peer.key());
+        if !verdict.wait.is_zero() {
+            sleep(verdict.wait).await;
+        }
+        verdict.looked_at
     }
 
     fn succeeded(&self, user: &str) {
