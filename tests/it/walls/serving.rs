@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, NoTls};
 
 use crate::hostile::peer::{Peer, field, message, query, startup};
+use crate::interruption::until_running;
 use crate::server::{Server, rows, run, sqlstate};
 
 /// Statements that compute for as long as anybody lets them, most of them without a row, one for each kind of operator and expression.
@@ -47,14 +48,17 @@ async fn run_and_end(server: &Server, text: &'static str) {
         if number < EACH {
             tokens.push(client.cancel_token());
         } else {
-            run(&client, "SET statement_timeout = '400ms'").await;
+            run(&client, "SET statement_timeout = '1s'").await;
         }
         answers.push(tokio::spawn(async move { sqlstate(&client, text).await }));
     }
     let mut peers: Vec<Peer> = (0..EACH).map(|_| Peer::login(server)).collect();
     peers.iter_mut().for_each(|peer| peer.send(&query(text)));
+    // A cancel request that comes before its statement does nothing to it.
+    let observer = server.admin().await;
+    until_running(&observer, text, tokens.len() + peers.len()).await;
     server.eventually("the worker is busy", |server| server.metric("lakehold_workers_busy") > 0.0);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     drop(peers);
     for token in tokens {
         token.cancel_query(NoTls).await.unwrap();
