@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
-use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt64Array};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -384,10 +384,12 @@ impl Pieces {
 
 /// A copy of the first rows. A slice would be counted with the memory of all rows, over and over.
 fn compact(batch: &RecordBatch, rows: usize) -> Result<RecordBatch> {
-    let piece = take_record_batch(batch, &UInt64Array::from_iter_values(0..rows as u64))?;
-    let columns = piece.columns().iter().map(without_surplus).collect();
-    let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(piece.schema(), columns, &options)?)
+    let first = UInt64Array::from_iter_values(0..rows as u64);
+    let piece = |column: &ArrayRef| Ok(without_surplus(&take(column, &first, None)?));
+    let columns = batch.columns().iter().map(piece).collect::<Result<_>>()?;
+    // There may be rows without a column, such as those for which a number is drawn.
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
 }
 
 fn without_surplus(column: &ArrayRef) -> ArrayRef {
