@@ -104,9 +104,7 @@ async fn a_policy_cannot_depend_on_what_the_session_steers() {
         // A mask is judged alike.
         run(
             &admin,
-            &format!(
-                "CREATE OR REPLACE FUNCTION hr.m(v bigint, at timestamptz) RETURNS bigint RETURN CASE WHEN hr.f(v, at) THEN v END"
-            ),
+            "CREATE OR REPLACE FUNCTION hr.m(v bigint, at timestamptz) RETURNS bigint RETURN CASE WHEN hr.f(v, at) THEN v END",
         )
         .await;
         assert_eq!(sqlstate(&admin, "ALTER TABLE hr.t ALTER COLUMN id SET MASK hr.m USING COLUMNS (at)").await, "42P17", "{body}");
