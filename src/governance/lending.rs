@@ -53,7 +53,7 @@ impl Question<'_> {
             Some(SourceRelation::System(_) | SourceRelation::Function { .. } | SourceRelation::WorkTable { .. }) | None => true,
         };
         if let Some(call) = OwnerCall::of(node) {
-            readable = readable && self.expression(&call.body.value)?;
+            readable = readable && self.expression(&call.callee.body().value)?;
         }
         node.apply_expressions(|expr| {
             readable = readable && self.calls(expr)?;

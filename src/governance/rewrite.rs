@@ -27,7 +27,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Subquery, SubqueryAlias, Table
 
 use super::Purpose;
 use super::authorize::check_access;
-use super::call::{Apart, Beside, CallApart, is_governed_call};
+use super::call::{Apart, Beside, is_governed_call};
 use super::effective::effective;
 use super::lending;
 use super::scan::{GovernedTable, raw_qualifier};
@@ -38,7 +38,7 @@ use crate::catalog::securable::{ObjectId, Relation};
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::TableSnapshot;
-use crate::sql::call::{Callee, OwnerBody, OwnerCall, call_expression, callee_of};
+use crate::sql::call::{Callee, OwnerBody, OwnerCall, call_expression, called, callee_of};
 use crate::sql::internal_name::Series;
 use crate::sql::source::{Access, AccessBy, BoundPolicies, SecurableSource, SourceRelation};
 use crate::system::{SystemContext, SystemRelation};
@@ -185,7 +185,7 @@ impl Rewriter<'_> {
         let Some(call) = OwnerCall::of(node) else {
             return Err(ours(Error::new(ErrorKind::Denied, "a query may not contain this statement")));
         };
-        self.callee(&call.body)?.call(call.input.clone(), call.arguments.clone(), call.output.clone())
+        called(&self.callee(call.callee.body())?, call.input.clone(), call.arguments.clone(), call.output.clone())
     }
 
     /// The function with a body that can be read.
@@ -196,13 +196,13 @@ impl Rewriter<'_> {
         let lent = Lent { id: function.id, owner: function.owner, reader: self.reader(bound.by) };
         let readable = lending::is_evaluated_by(self.system.in_force(), lent.reader, &bound.value).map_err(ours)?;
         let (value, hides) = self.apart(|rewriter| rewriter.policy(bound.value.clone()))?;
-        let body = Arc::new(OwnerBody {
+        let body = OwnerBody {
             function: Arc::clone(function),
             by: bound.by,
             parameters: bound.parameters.clone(),
             value,
             returns: Arc::clone(&bound.returns),
-        });
+        };
         if self.may_be_opened(&lent, readable && !hides) {
             self.governed |= hides;
             return Ok(Arc::new(Beside { body, names: Arc::clone(&self.names) }));
@@ -211,7 +211,7 @@ impl Rewriter<'_> {
         let (name, names) = (self.display_name(function.schema, &function.name), Arc::clone(&self.names));
         let apart = Apart::new(name, body, &names, &mut |provider| self.keep(provider))?;
         self.sweep(apart.plan())?;
-        Ok(Arc::new(CallApart(apart)))
+        Ok(apart)
     }
 
     /// What `rewrite` makes, and whether something governed is in it.

@@ -11,8 +11,10 @@
 //! body hides, and the names of one could mean the other's columns. So the body is bound over columns that stand for the parameters,
 //! and the node keeps both apart: its arguments and its input are part of the plan around it, its body is not.
 //!
-//! Neither can be run: the expression has no implementation, and no planner knows the node. Only governance makes something of it that can.
+//! Neither can be run: the expression has no implementation, and no planner knows a node whose callee is as the binder made it. Only governance gives it
+//! one that can be.
 
+use std::any::Any;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
@@ -24,7 +26,7 @@ use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Extension, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    UserDefinedLogicalNodeCore, Volatility,
+    UserDefinedLogicalNode, UserDefinedLogicalNodeCore, Volatility,
 };
 
 use super::source::AccessBy;
@@ -45,32 +47,38 @@ pub struct OwnerBody {
     pub returns: FieldRef,
 }
 
-/// What a call becomes when it is unnested.
-pub trait Callee: fmt::Debug + Send + Sync {
+/// Who answers a call.
+pub trait Callee: Any + fmt::Debug + Send + Sync {
     /// What is called.
-    fn body(&self) -> &Arc<OwnerBody>;
+    fn body(&self) -> &OwnerBody;
 
-    /// The rows of `input` with the result of the call as last column, named `output`. `arguments` are over these rows.
+    /// The call as a part of the plan around it, where it may be one: the rows of `input` with the result as last column, named `output`.
+    /// `arguments` are over these rows.
     ///
     /// # Errors
     /// If no plan can be made of it.
-    fn call(&self, input: LogicalPlan, arguments: Vec<Expr>, output: String) -> Result<LogicalPlan>;
+    fn beside(&self, _input: &LogicalPlan, _arguments: &[Expr], _output: &str) -> Result<Option<LogicalPlan>> {
+        Ok(None)
+    }
 }
 
-/// A call as the binder makes it.
-#[derive(Debug)]
-struct Bound(Arc<OwnerBody>);
-
-impl Callee for Bound {
-    fn body(&self) -> &Arc<OwnerBody> {
-        &self.0
+/// As the binder makes it: nobody has decided yet.
+impl Callee for OwnerBody {
+    fn body(&self) -> &OwnerBody {
+        self
     }
+}
 
-    fn call(&self, input: LogicalPlan, arguments: Vec<Expr>, output: String) -> Result<LogicalPlan> {
-        let schema = with_result(&input, &self.0.returns, &output)?;
-        let call = OwnerCall { body: Arc::clone(&self.0), input, arguments, output, schema };
-        Ok(LogicalPlan::Extension(Extension { node: Arc::new(call) }))
+/// The rows of `input` with the result of the call as last column, named `output`. `arguments` are over these rows.
+///
+/// # Errors
+/// If no plan can be made of it.
+pub(crate) fn called(callee: &Arc<dyn Callee>, input: LogicalPlan, arguments: Vec<Expr>, output: String) -> Result<LogicalPlan> {
+    if let Some(plan) = callee.beside(&input, &arguments, &output)? {
+        return Ok(plan);
     }
+    let call = OwnerCall::try_new(Arc::clone(callee), input, arguments, output)?;
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(call) }))
 }
 
 /// A call as an expression, until it is unnested. Two are equal if function and arguments are.
@@ -124,7 +132,7 @@ impl ScalarUDFImpl for CallFunction {
 
 /// The call of a bound body as an expression.
 pub(crate) fn bound_call(body: OwnerBody, arguments: Vec<Expr>) -> Expr {
-    call_expression(Arc::new(Bound(Arc::new(body))), arguments)
+    call_expression(Arc::new(body), arguments)
 }
 
 /// A call as an expression.
@@ -144,11 +152,11 @@ pub(crate) fn callee_of(expr: &Expr) -> Option<(&Arc<dyn Callee>, &[Expr])> {
     Some((&function.callee, &call.args))
 }
 
-/// A call as a node: the rows of its input, and the result as their last column. It cannot be planned.
+/// A call as a node: the rows of its input, and the result as their last column. No planner knows it while its callee is as the binder made it.
 #[derive(Debug, Clone)]
 pub struct OwnerCall {
     /// What is called.
-    pub body: Arc<OwnerBody>,
+    pub callee: Arc<dyn Callee>,
     /// The rows.
     pub input: LogicalPlan,
     /// One expression a parameter, over the rows.
@@ -159,29 +167,30 @@ pub struct OwnerCall {
 }
 
 impl OwnerCall {
+    fn try_new(callee: Arc<dyn Callee>, input: LogicalPlan, arguments: Vec<Expr>, output: String) -> Result<Self> {
+        let result = Arc::new(callee.body().returns.as_ref().clone().with_name(&output).with_nullable(true));
+        let fields = input.schema().iter().map(|(relation, field)| (relation.cloned(), Arc::clone(field)));
+        let schema = DFSchema::new_with_metadata(fields.chain([(None, result)]).collect(), input.schema().metadata().clone())?;
+        Ok(Self { callee, input, arguments, output, schema: Arc::new(schema) })
+    }
+
     /// The call that `plan` is, if it is one.
     pub fn of(plan: &LogicalPlan) -> Option<&OwnerCall> {
         match plan {
-            LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref::<OwnerCall>(),
+            LogicalPlan::Extension(extension) => Self::of_node(extension.node.as_ref()),
             _ => None,
         }
     }
-}
 
-/// The columns of `input` and a result's.
-///
-/// # Errors
-/// If the input has a column of that name already.
-pub(crate) fn with_result(input: &LogicalPlan, returns: &FieldRef, output: &str) -> Result<DFSchemaRef> {
-    let result = Arc::new(returns.as_ref().clone().with_name(output).with_nullable(true));
-    let fields = input.schema().iter().map(|(relation, field)| (relation.cloned(), Arc::clone(field)));
-    let schema = DFSchema::new_with_metadata(fields.chain([(None, result)]).collect(), input.schema().metadata().clone())?;
-    Ok(Arc::new(schema))
+    /// The call that `node` is, if it is one.
+    pub fn of_node(node: &dyn UserDefinedLogicalNode) -> Option<&OwnerCall> {
+        node.as_any().downcast_ref::<OwnerCall>()
+    }
 }
 
 impl PartialEq for OwnerCall {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.body, &other.body)
+        Arc::ptr_eq(&self.callee, &other.callee)
             && self.output == other.output
             && self.arguments == other.arguments
             && self.input == other.input
@@ -224,12 +233,19 @@ impl UserDefinedLogicalNodeCore for OwnerCall {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OwnerCall: {}", self.body.function.name)
+        write!(f, "OwnerCall: {}", self.callee.body().function.name)
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let Ok([input]) = <[LogicalPlan; 1]>::try_from(inputs) else { return internal_err!("a call has one input") };
-        let schema = with_result(&input, &self.body.returns, &self.output)?;
-        Ok(Self { input, arguments: exprs, schema, body: Arc::clone(&self.body), output: self.output.clone() })
+        match <[LogicalPlan; 1]>::try_from(inputs) {
+            Ok([input]) => Self::try_new(Arc::clone(&self.callee), input, exprs, self.output.clone()),
+            Err(_) => internal_err!("a call has one input"),
+        }
+    }
+
+    /// Its own columns that are asked for; those of the arguments are added by the optimiser.
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let count = self.input.schema().fields().len();
+        Some(vec![output_columns.iter().copied().filter(|index| *index < count).collect()])
     }
 }

@@ -15,12 +15,11 @@ use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{ReplaceChildrenOptions, reset_plan_states};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PhysicalExpr, PlanProperties,
-    execute_stream,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PhysicalExpr,
+    PlanProperties, execute_stream,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::Apart;
 use super::arguments::ArgumentsExec;
 
 /// Rows whose arguments are handed over at once.
@@ -28,26 +27,30 @@ const MOST_ROWS: usize = 1 << 18;
 /// Bytes of such rows.
 const MOST_BYTES: usize = 64 << 20;
 
+/// A call that is ready to be run, over and over.
+#[derive(Debug, Clone)]
+pub(super) struct Callable {
+    /// `schema.function`.
+    pub(super) name: String,
+    pub(super) parameters: Vec<FieldRef>,
+    /// One a parameter, over the rows of the input.
+    pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
+    /// Number of the arguments' row and result, over an [`ArgumentsExec`].
+    pub(super) inner: Arc<dyn ExecutionPlan>,
+    pub(super) result: FieldRef,
+}
+
 /// The rows of its input, with the results of the call behind them.
 #[derive(Debug)]
 pub(super) struct GovernedCallExec {
-    callee: Arc<Apart>,
+    call: Callable,
     input: Arc<dyn ExecutionPlan>,
-    arguments: Vec<Arc<dyn PhysicalExpr>>,
-    inner: Arc<dyn ExecutionPlan>,
-    result: FieldRef,
     properties: Arc<PlanProperties>,
 }
 
 impl GovernedCallExec {
-    pub(super) fn new(
-        callee: Arc<Apart>,
-        input: Arc<dyn ExecutionPlan>,
-        arguments: Vec<Arc<dyn PhysicalExpr>>,
-        inner: Arc<dyn ExecutionPlan>,
-        result: FieldRef,
-    ) -> Self {
-        let fields = input.schema().fields().iter().map(Arc::clone).chain([Arc::clone(&result)]).collect::<Vec<_>>();
+    pub(super) fn new(call: Callable, input: Arc<dyn ExecutionPlan>) -> Self {
+        let fields = input.schema().fields().iter().map(Arc::clone).chain([Arc::clone(&call.result)]).collect::<Vec<_>>();
         let schema = Arc::new(Schema::new_with_metadata(fields, input.schema().metadata().clone()));
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -55,18 +58,13 @@ impl GovernedCallExec {
             input.pipeline_behavior(),
             input.boundedness(),
         );
-        Self { callee, input, arguments, inner, result, properties: Arc::new(properties) }
-    }
-
-    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
-        let (callee, inner, result) = (Arc::clone(&self.callee), Arc::clone(&self.inner), Arc::clone(&self.result));
-        Self::new(callee, input, self.arguments.clone(), inner, result)
+        Self { call, input, properties: Arc::new(properties) }
     }
 }
 
 impl DisplayAs for GovernedCallExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GovernedCall: {}", self.callee.name)
+        write!(f, "GovernedCall: {}", self.call.name)
     }
 }
 
@@ -88,7 +86,7 @@ impl ExecutionPlan for GovernedCallExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for argument in &self.arguments {
+        for argument in &self.call.arguments {
             if f(argument)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);
             }
@@ -102,32 +100,20 @@ impl ExecutionPlan for GovernedCallExec {
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match children.into_iter().next() {
-            Some(input) => Ok(Arc::new(self.over(input))),
+            Some(input) => Ok(Arc::new(Self::new(self.call.clone(), input))),
             None => internal_err!("a call has one input"),
         }
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.into_iter().next() {
-            Some(input) => Ok(Arc::new(self.over(input))),
-            None => internal_err!("a call has one input"),
-        }
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
         let rows = self.input.execute(partition, Arc::clone(&context))?;
         let reservation = MemoryConsumer::new("GovernedCall").register(context.memory_pool());
-        let run = Run {
-            rows,
-            arguments: self.arguments.clone(),
-            inner: Arc::clone(&self.inner),
-            parameters: self.callee.body.parameters.clone(),
-            result: Arc::clone(&self.result),
-            schema: Arc::clone(&schema),
-            reservation,
-            context,
-        };
+        let run = Run { rows, call: self.call.clone(), schema: Arc::clone(&schema), reservation, context };
         let chunks = stream::try_unfold(run, |mut run| async move {
             let batches = run.next().await?;
             Ok::<_, DataFusionError>(batches.map(|batches| (stream::iter(batches.into_iter().map(Ok)), run)))
@@ -139,10 +125,7 @@ impl ExecutionPlan for GovernedCallExec {
 /// One partition's way through its input.
 struct Run {
     rows: SendableRecordBatchStream,
-    arguments: Vec<Arc<dyn PhysicalExpr>>,
-    inner: Arc<dyn ExecutionPlan>,
-    parameters: Vec<FieldRef>,
-    result: FieldRef,
+    call: Callable,
     schema: SchemaRef,
     reservation: MemoryReservation,
     context: Arc<TaskContext>,
@@ -180,10 +163,10 @@ impl Run {
     /// The results for `count` rows, in their order.
     async fn results(&mut self, rows: &[RecordBatch], count: usize) -> Result<ArrayRef> {
         if count == 0 {
-            return ScalarValue::try_from(self.result.data_type())?.to_array_of_size(0);
+            return ScalarValue::try_from(self.call.result.data_type())?.to_array_of_size(0);
         }
         let arguments = self.arguments_of(rows, count)?;
-        let filled = Arc::clone(&self.inner).transform_up(|node| {
+        let filled = Arc::clone(&self.call.inner).transform_up(|node| {
             let Some(empty) = node.downcast_ref::<ArgumentsExec>() else { return Ok(Transformed::no(node)) };
             Ok(Transformed::yes(Arc::new(empty.filled(&arguments)?) as _))
         })?;
@@ -208,8 +191,8 @@ impl Run {
 
     /// The arguments of all rows, then their numbers.
     fn arguments_of(&self, rows: &[RecordBatch], count: usize) -> Result<Vec<ArrayRef>> {
-        let mut columns = Vec::with_capacity(self.arguments.len() + 1);
-        for (argument, parameter) in self.arguments.iter().zip(&self.parameters) {
+        let mut columns = Vec::with_capacity(self.call.arguments.len() + 1);
+        for (argument, parameter) in self.call.arguments.iter().zip(&self.call.parameters) {
             let evaluate = |batch: &RecordBatch| {
                 let values = argument.evaluate(batch)?.into_array(batch.num_rows())?;
                 if values.data_type() == parameter.data_type() { Ok(values) } else { Ok(cast(&values, parameter.data_type())?) }

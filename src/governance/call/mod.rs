@@ -11,30 +11,26 @@
 //! and what the outer plan does with the results it does above. The arguments of many rows are handed over together and the body is run once for
 //! them. How many is bounded in rows and bytes, and their memory is the query's.
 
-use std::cmp::Ordering;
-use std::collections::HashSet;
-use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Column, DFSchemaRef, TableReference, internal_err};
+use datafusion::common::{Column, TableReference, internal_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, Projection, TableSource, UserDefinedLogicalNode,
-    UserDefinedLogicalNodeCore,
+    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Projection, TableSource, UserDefinedLogicalNode,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use self::arguments::ArgumentsTable;
-use self::execution::GovernedCallExec;
+use self::execution::{Callable, GovernedCallExec};
 use crate::sql::bind::unnested;
-use crate::sql::call::{Callee, OwnerBody, with_result};
+use crate::sql::call::{Callee, OwnerBody, OwnerCall};
 use crate::sql::internal_name::Series;
 
 mod arguments;
@@ -43,23 +39,24 @@ mod execution;
 /// A body whose subqueries can be read, run beside the rows of the caller.
 #[derive(Debug)]
 pub(super) struct Beside {
-    pub(super) body: Arc<OwnerBody>,
+    pub(super) body: OwnerBody,
     pub(super) names: Arc<Series>,
 }
 
 impl Callee for Beside {
-    fn body(&self) -> &Arc<OwnerBody> {
+    fn body(&self) -> &OwnerBody {
         &self.body
     }
 
-    fn call(&self, input: LogicalPlan, arguments: Vec<Expr>, output: String) -> Result<LogicalPlan> {
+    fn beside(&self, input: &LogicalPlan, arguments: &[Expr], output: &str) -> Result<Option<LogicalPlan>> {
         let columns = || input.schema().columns().into_iter().map(Expr::Column);
-        let arguments =
-            arguments.into_iter().zip(&self.body.parameters).map(|(argument, parameter)| argument.alias(parameter.name()));
+        let arguments = arguments.iter().zip(&self.body.parameters);
+        let arguments = arguments.map(|(argument, parameter)| argument.clone().alias(parameter.name()));
         let below = columns().chain(arguments).collect();
         let above = columns().chain([self.body.value.clone().alias(output)]).collect();
         let arguments = LogicalPlan::Projection(Projection::try_new(below, Arc::new(input.clone()))?);
-        unnested_here(LogicalPlan::Projection(Projection::try_new(above, Arc::new(arguments))?), &self.names)
+        let plan = LogicalPlan::Projection(Projection::try_new(above, Arc::new(arguments))?);
+        unnested_here(plan, &self.names).map(Some)
     }
 }
 
@@ -72,7 +69,7 @@ fn unnested_here(plan: LogicalPlan, names: &Series) -> Result<LogicalPlan> {
 pub(super) struct Apart {
     /// `schema.function`, all that EXPLAIN shows.
     name: String,
-    body: Arc<OwnerBody>,
+    body: OwnerBody,
     /// Number of the arguments' row and result, over an [`ArgumentsTable`].
     plan: LogicalPlan,
 }
@@ -81,7 +78,7 @@ impl Apart {
     /// `body` can be read. The table of arguments that the plan reads is told to `made`.
     pub(super) fn new(
         name: String,
-        body: Arc<OwnerBody>,
+        body: OwnerBody,
         names: &Series,
         made: &mut dyn FnMut(Arc<dyn TableProvider>) -> Arc<dyn TableSource>,
     ) -> Result<Arc<Self>> {
@@ -109,99 +106,24 @@ impl Apart {
     }
 }
 
-/// The same as an expression's callee.
-#[derive(Debug)]
-pub(super) struct CallApart(pub(super) Arc<Apart>);
-
-impl Callee for CallApart {
-    fn body(&self) -> &Arc<OwnerBody> {
-        &self.0.body
-    }
-
-    fn call(&self, input: LogicalPlan, arguments: Vec<Expr>, output: String) -> Result<LogicalPlan> {
-        let schema = with_result(&input, &self.0.body.returns, &output)?;
-        let call = GovernedCall { callee: Arc::clone(&self.0), input, arguments, output, schema };
-        Ok(LogicalPlan::Extension(Extension { node: Arc::new(call) }))
+impl Callee for Apart {
+    fn body(&self) -> &OwnerBody {
+        &self.body
     }
 }
 
-/// A call in the outer plan: arguments and input are part of it, the body is not.
-#[derive(Debug, Clone)]
-struct GovernedCall {
-    callee: Arc<Apart>,
-    input: LogicalPlan,
-    arguments: Vec<Expr>,
-    output: String,
-    schema: DFSchemaRef,
+fn apart(node: &dyn UserDefinedLogicalNode) -> Option<(&OwnerCall, &Apart)> {
+    let call = OwnerCall::of_node(node)?;
+    let callee: &dyn Any = call.callee.as_ref();
+    Some((call, callee.downcast_ref::<Apart>()?))
 }
 
-impl PartialEq for GovernedCall {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.callee, &other.callee)
-            && self.output == other.output
-            && self.arguments == other.arguments
-            && self.input == other.input
-    }
-}
-
-impl Eq for GovernedCall {}
-
-impl Hash for GovernedCall {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.output, &self.arguments, &self.input).hash(state);
-    }
-}
-
-impl PartialOrd for GovernedCall {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self == other).then_some(Ordering::Equal)
-    }
-}
-
-impl UserDefinedLogicalNodeCore for GovernedCall {
-    fn name(&self) -> &str {
-        "GovernedCall"
-    }
-
-    fn inputs(&self) -> Vec<&LogicalPlan> {
-        vec![&self.input]
-    }
-
-    fn schema(&self) -> &DFSchemaRef {
-        &self.schema
-    }
-
-    fn expressions(&self) -> Vec<Expr> {
-        self.arguments.clone()
-    }
-
-    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        HashSet::from([self.output.clone()])
-    }
-
-    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GovernedCall: {}", self.callee.name)
-    }
-
-    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let Ok([input]) = <[LogicalPlan; 1]>::try_from(inputs) else { return internal_err!("a call has one input") };
-        let schema = with_result(&input, &self.callee.body.returns, &self.output)?;
-        Ok(Self { input, arguments: exprs, schema, callee: Arc::clone(&self.callee), output: self.output.clone() })
-    }
-
-    /// Its own columns that are asked for; those of the arguments are added by the optimiser.
-    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
-        let count = self.input.schema().fields().len();
-        Some(vec![output_columns.iter().copied().filter(|index| *index < count).collect()])
-    }
-}
-
-/// Whether a node was made here.
+/// Whether a node is a call that is run apart.
 pub(super) fn is_governed_call(node: &dyn UserDefinedLogicalNode) -> bool {
-    node.as_any().is::<GovernedCall>()
+    apart(node).is_some()
 }
 
-/// Plans [`GovernedCall`]s.
+/// Plans calls that are run apart.
 #[derive(Debug)]
 pub(crate) struct GovernedCalls;
 
@@ -216,13 +138,14 @@ impl ExtensionPlanner for GovernedCalls {
         session: &dyn Session,
         context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let Some(call) = node.as_any().downcast_ref::<GovernedCall>() else { return Ok(None) };
+        let Some((call, callee)) = apart(node) else { return Ok(None) };
         let ([rows], [input]) = (logical_inputs, physical_inputs) else { return internal_err!("a call has one input") };
         let argument = |expr: &Expr| planner.create_physical_expr(expr, rows.schema(), session, context);
         let arguments = call.arguments.iter().map(argument).collect::<Result<_>>()?;
-        let inner = plan_for_many_runs(&call.callee.plan, session).await?;
-        let result = Arc::clone(&call.schema.fields()[call.schema.fields().len() - 1]);
-        Ok(Some(Arc::new(GovernedCallExec::new(Arc::clone(&call.callee), Arc::clone(input), arguments, inner, result))))
+        let inner = plan_for_many_runs(&callee.plan, session).await?;
+        let result = Arc::new(callee.body.returns.as_ref().clone().with_name(&call.output).with_nullable(true));
+        let (name, parameters) = (callee.name.clone(), callee.body.parameters.clone());
+        Ok(Some(Arc::new(GovernedCallExec::new(Callable { name, parameters, arguments, inner, result }, Arc::clone(input)))))
     }
 }
 

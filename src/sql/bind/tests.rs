@@ -250,10 +250,10 @@ fn readable(plan: LogicalPlan, scope: &Scope) -> std::result::Result<LogicalPlan
         .transform_up_with_subqueries(|node| {
             if let Some(call) = OwnerCall::of(&node) {
                 let columns = || call.input.schema().columns().into_iter().map(Expr::Column);
-                let arguments = call.arguments.iter().zip(&call.body.parameters);
+                let arguments = call.arguments.iter().zip(&call.callee.body().parameters);
                 let arguments = arguments.map(|(argument, parameter)| argument.clone().alias(parameter.name()));
                 let below = LogicalPlanBuilder::from(call.input.clone()).project(columns().chain(arguments))?;
-                let above = below.project(columns().chain([call.body.value.clone().alias(&call.output)]))?.build()?;
+                let above = below.project(columns().chain([call.callee.body().value.clone().alias(&call.output)]))?.build()?;
                 let names = Series::of_gate();
                 let above = unnested(above, &|base| names.next(base)).unwrap();
                 return Ok(Transformed::yes(readable(above, scope).unwrap()));

@@ -34,7 +34,7 @@ use self::domain::Domain;
 use super::operator::binary_expr;
 use super::subquery::subquery;
 use crate::error::{Error, ErrorKind};
-use crate::sql::call::{Callee, callee_of};
+use crate::sql::call::{Callee, called, callee_of};
 use crate::sql::source::SecurableSource;
 
 mod dependent;
@@ -252,7 +252,7 @@ impl Unnesting<'_> {
         // Found from the outside in; a subquery on the left side of IN comes before its IN.
         for expr in open.into_iter().rev() {
             if let Some((callee, arguments)) = callee_of(&expr) {
-                let result = self.called(&mut attached, callee.as_ref(), arguments)?;
+                let result = self.called(&mut attached, callee, arguments)?;
                 attached.known.push((expr, result));
                 continue;
             }
@@ -277,10 +277,10 @@ impl Unnesting<'_> {
     }
 
     /// A call, which adds its result to every row.
-    fn called(&self, attached: &mut Attached, callee: &dyn Callee, arguments: &[Expr]) -> Result<Expr> {
+    fn called(&self, attached: &mut Attached, callee: &Arc<dyn Callee>, arguments: &[Expr]) -> Result<Expr> {
         let arguments = arguments.iter().map(|argument| replaced(argument.clone(), &attached.known)).collect::<Result<_>>()?;
         let name = (self.names)("value");
-        attached.input = callee.call(attached.input.clone(), arguments, name.clone())?;
+        attached.input = called(callee, attached.input.clone(), arguments, name.clone())?;
         Ok(Expr::Column(Column::new_unqualified(name)))
     }
 
