@@ -44,6 +44,8 @@ pub struct FunctionContext {
     pub temporary: Option<Arc<Temporary>>,
     /// What functions may do to the session; `None` where nothing runs.
     pub control: Option<Arc<dyn SessionControl>>,
+    /// A policy asks, in the session that [`FunctionContext::fixed`] makes.
+    pub fixed: bool,
 }
 
 impl FunctionContext {
@@ -61,6 +63,7 @@ impl FunctionContext {
             client_address: None,
             temporary: None,
             control: None,
+            fixed: true,
             ..self.clone()
         }
     }

@@ -119,6 +119,7 @@ impl World {
                 ("jit".to_string(), "off".to_string()),
             ])),
             time_zone: "Europe/Berlin".to_string(),
+            fixed: false,
             statement_time: moment,
             transaction_time: moment,
             pid: 7,

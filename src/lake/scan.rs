@@ -187,7 +187,12 @@ impl TableProvider for TableScan {
         if let Some(limit) = limit.filter(|_| filters.is_empty()) {
             files = enough_files(files, limit);
         }
-        let files = self.scan_files(files).await?;
+        let mut files = self.scan_files(files).await?;
+        // A file that says nothing of itself would be left out of what is said of all.
+        let unknown = Arc::new(Statistics::new_unknown(snapshot.scan_schema.table_schema()));
+        for file in files.iter_mut().filter(|file| file.statistics.is_none()) {
+            file.statistics = Some(Arc::clone(&unknown));
+        }
         let groups = match files.is_empty() {
             true => vec![FileGroup::new(vec![])],
             false => FileGroup::new(files).split_files(state.config().target_partitions()),

@@ -22,6 +22,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
@@ -143,6 +144,15 @@ pub(crate) fn call_expression(callee: Arc<dyn Callee>, arguments: Vec<Expr>) -> 
         if types.is_empty() { Signature::nullary(Volatility::Volatile) } else { Signature::exact(types, Volatility::Volatile) };
     let function = ScalarUDF::from(CallFunction { callee, signature });
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), arguments))
+}
+
+/// Whether two evaluations may differ. Calls say so of themselves until they are nodes, for another reason.
+pub(crate) fn is_volatile(expr: &Expr) -> bool {
+    let volatile = |node: &Expr| {
+        matches!(node, Expr::ScalarFunction(call) if call.func.signature().volatility == Volatility::Volatile)
+            && callee_of(node).is_none()
+    };
+    expr.exists(|node| Ok(volatile(node))).unwrap_or(true)
 }
 
 /// What `expr` itself calls, with the arguments, if it is such a call.

@@ -90,10 +90,14 @@ fn principal_name(context: &FunctionContext, id: ObjectId) -> Datum {
 }
 
 /// False for groups that do not exist, so that nobody learns their names.
+/// Nobody is in a group that is not there. A policy that lets through who is not in it would let everybody through, so there it is an error.
 fn is_member(call: &Call<'_>) -> Result<Datum> {
     let context = call.context()?;
-    let group = context.snapshot.principal(call.text(0)?);
-    Ok(Datum::Bool(group.is_some_and(|group| context.snapshot.is_member(context.principal, group.id))))
+    match context.snapshot.principal(call.text(0)?) {
+        Some(group) => Ok(Datum::Bool(context.snapshot.is_member(context.principal, group.id))),
+        None if context.fixed => Err(Error::new(ErrorKind::UndefinedObject, "a policy asks for a group that does not exist")),
+        None => Ok(Datum::Bool(false)),
+    }
 }
 
 fn clock() -> Vec<Declaration> {

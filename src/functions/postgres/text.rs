@@ -40,6 +40,7 @@ fn quoting() -> Vec<Declaration> {
             Ok(Datum::from(format(template, call.arguments.get(1..).unwrap_or_default(), call.zone)?))
         })
         .called_on_null(),
+        immutable("levenshtein(text, text) -> int4", |call| distance(call.text(0)?, call.text(1)?)),
         immutable("like_escape(text, text) -> text", |call| Ok(Datum::from(escaped_pattern(call.text(0)?, call.text(1)?)?))),
         immutable("parse_ident(text) -> text[]", |call| {
             Ok(Datum::from(names::split_name(call.text(0)?).map_err(not_an_identifier)?))
@@ -48,6 +49,18 @@ fn quoting() -> Vec<Declaration> {
             Ok(Datum::from(names::split_name(call.text(0)?).map_err(not_an_identifier)?))
         }),
     ]
+}
+
+/// fuzzystrmatch's bound: the time is the product of the lengths.
+const LONGEST_FOR_DISTANCE: usize = 255;
+
+fn distance(one: &str, other: &str) -> Result<Datum> {
+    if one.chars().count().max(other.chars().count()) > LONGEST_FOR_DISTANCE {
+        let message = format!("levenshtein argument exceeds maximum length of {LONGEST_FOR_DISTANCE} characters");
+        return Err(Error::new(ErrorKind::InvalidParameter, message));
+    }
+    let distance = datafusion::common::utils::datafusion_strsim::levenshtein(one, other);
+    Ok(Datum::Int(i64::try_from(distance).unwrap_or(i64::MAX)))
 }
 
 fn not_an_identifier(error: Error) -> Error {

@@ -22,9 +22,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::arguments::ArgumentsExec;
 
-/// Rows whose arguments are handed over at once.
+/// Most rows whose arguments are handed over at once.
 const MOST_ROWS: usize = 1 << 18;
-/// Bytes of such rows.
+/// Rows of the first time, when nobody knows how large the results are.
+const FIRST_ROWS: usize = 1 << 14;
+/// Bytes of such rows, and of their results.
 const MOST_BYTES: usize = 64 << 20;
 
 /// A call that is ready to be run, over and over.
@@ -113,7 +115,8 @@ impl ExecutionPlan for GovernedCallExec {
         let schema = self.schema();
         let rows = self.input.execute(partition, Arc::clone(&context))?;
         let reservation = MemoryConsumer::new("GovernedCall").register(context.memory_pool());
-        let run = Run { rows, call: self.call.clone(), schema: Arc::clone(&schema), reservation, context };
+        let (call, schema_of_rows) = (self.call.clone(), Arc::clone(&schema));
+        let run = Run { rows, call, schema: schema_of_rows, reservation, context, most_rows: FIRST_ROWS };
         let chunks = stream::try_unfold(run, |mut run| async move {
             let batches = run.next().await?;
             Ok::<_, DataFusionError>(batches.map(|batches| (stream::iter(batches.into_iter().map(Ok)), run)))
@@ -129,13 +132,15 @@ struct Run {
     schema: SchemaRef,
     reservation: MemoryReservation,
     context: Arc<TaskContext>,
+    /// Told from the results of the time before.
+    most_rows: usize,
 }
 
 impl Run {
     /// The next rows with their results; `None` behind the last.
     async fn next(&mut self) -> Result<Option<Vec<RecordBatch>>> {
         let (mut gathered, mut count, mut bytes) = (vec![], 0, 0);
-        while count < MOST_ROWS && bytes < MOST_BYTES {
+        while count < self.most_rows && bytes < MOST_BYTES {
             let Some(batch) = self.rows.next().await else { break };
             let batch = batch?;
             let size = batch.get_array_memory_size();
@@ -172,9 +177,13 @@ impl Run {
         })?;
         let mut found = execute_stream(reset_plan_states(filled.data)?, Arc::clone(&self.context))?;
         let mut positions: Vec<Option<u64>> = vec![None; count];
-        let (mut batches, mut seen) = (vec![], 0);
+        let (mut batches, mut seen, mut bytes) = (vec![], 0, 0);
         while let Some(batch) = found.next().await {
             let batch = batch?;
+            let size = batch.get_array_memory_size();
+            // It is put together with the others, and into order.
+            self.reservation.try_grow(2 * size)?;
+            bytes += size;
             for number in batch.column(0).as_primitive::<Int64Type>().values() {
                 let place = usize::try_from(*number).ok().and_then(|number| positions.get_mut(number));
                 match place {
@@ -185,6 +194,7 @@ impl Run {
             }
             batches.push(batch);
         }
+        self.most_rows = (MOST_BYTES / (bytes / count).max(1)).clamp(1, MOST_ROWS);
         let values = concat_batches(&found.schema(), &batches)?;
         Ok(take(values.column(1), &UInt64Array::from(positions), None)?)
     }

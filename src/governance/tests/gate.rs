@@ -80,6 +80,7 @@ impl World {
             search_path: vec!["public".into()],
             settings: Arc::new(BTreeMap::new()),
             time_zone: "UTC".into(),
+            fixed: false,
             statement_time: Utc::now(),
             transaction_time: Utc::now(),
             pid: 1,

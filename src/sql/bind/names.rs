@@ -11,8 +11,6 @@
 
 use std::sync::Arc;
 
-use datafusion::scalar::ScalarValue;
-
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::{Catalog, Function, ObjectId, Relation, Schema, TEMPORARY_SCHEMA};
 use crate::functions::FunctionContext;
@@ -138,14 +136,4 @@ impl SearchPath {
         let schema = self.snapshot.schema(catalog, schema)?;
         self.snapshot.function(schema.id, name).map(Arc::clone)
     }
-}
-
-/// Whether a call asks for membership in a group that is not there. The answer would be false, and a policy that lets others through would
-/// let everybody through.
-pub(super) fn asks_for_nobody(function: &str, arguments: &[Option<&ScalarValue>], snapshot: &CatalogSnapshot) -> bool {
-    if !matches!(function, "is_member" | "is_account_group_member") {
-        return false;
-    }
-    let group = arguments.first().copied().flatten().and_then(|value| value.try_as_str().flatten());
-    group.is_some_and(|group| snapshot.principal(group).is_none())
 }

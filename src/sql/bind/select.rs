@@ -211,15 +211,22 @@ impl Binder<'_> {
         // DataFusion takes the columns of correlated conditions through this projection: none of them may be called as an output is.
         let apart = !plan.all_out_ref_exprs().is_empty();
         let (mut exprs, outputs) = self.named_outputs(work.items, apart);
+        // An expression that is a key of both is one column.
+        let mut computed: Vec<(Expr, Expr)> = vec![];
         let mut hidden = |key: Key, purpose: &str| -> Result<Expr> {
             match key {
                 Key::Output(index) => {
                     outputs.get(index).map(|output| output.value.expr.clone()).ok_or_else(|| Error::internal("key without output"))
                 }
                 Key::Input(value) => {
+                    if let Some((_, column)) = computed.iter().find(|(expr, _)| *expr == value.expr && !expr.is_volatile()) {
+                        return Ok(column.clone());
+                    }
                     let name = self.unique(purpose);
-                    exprs.push(value.expr.alias(&name));
-                    Ok(Expr::Column(Column::new_unqualified(name)))
+                    let column = Expr::Column(Column::new_unqualified(name.clone()));
+                    computed.push((value.expr.clone(), column.clone()));
+                    exprs.push(value.expr.alias(name));
+                    Ok(column)
                 }
             }
         };

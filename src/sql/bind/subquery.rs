@@ -126,7 +126,8 @@ impl Binder<'_> {
             LogicalPlan::Projection(projection) => Arc::unwrap_or_clone(projection.input),
             other => other,
         };
-        let plan = projected(rows, vec![lit(1_i64).alias(self.unique("row"))])?;
+        // Its conditions may hold calls of the outer query's, which nobody has gone through yet.
+        let plan = projected(self.unnested(rows)?, vec![lit(1_i64).alias(self.unique("row"))])?;
         Ok(Typed::new(Expr::Exists(Exists::new(subquery(plan), negated)), SqlType::Bool, false))
     }
 

@@ -136,6 +136,7 @@ impl Warehouse {
             search_path: vec!["$user".into(), "public".into()],
             settings: Arc::new(BTreeMap::new()),
             time_zone: "Europe/Berlin".into(),
+            fixed: false,
             statement_time: Utc.timestamp_opt(1_700_000_000, 0).unwrap(),
             transaction_time: Utc.timestamp_opt(1_700_000_000, 0).unwrap(),
             pid: 1,

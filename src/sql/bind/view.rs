@@ -6,9 +6,8 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, TableReference};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 
 use super::Binder;
 use super::error::plan_error;
@@ -20,7 +19,7 @@ use super::typed::{Output, Typed};
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{Function, Relation};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::call::{OwnerBody, bound_call, callee_of};
+use crate::sql::call::{OwnerBody, bound_call, is_volatile};
 use crate::sql::references::References;
 use crate::sql::source::{SecurableSource, SourceRelation};
 
@@ -164,13 +163,4 @@ impl Binder<'_> {
         self.check_depth(&value)?;
         Ok(Typed { origin: None, ..value })
     }
-}
-
-/// Whether two evaluations may differ. Calls that are still to be unnested say so of themselves, for other reasons.
-fn is_volatile(expr: &Expr) -> bool {
-    let volatile = |node: &Expr| {
-        matches!(node, Expr::ScalarFunction(call) if call.func.signature().volatility == Volatility::Volatile)
-            && callee_of(node).is_none()
-    };
-    expr.exists(|node| Ok(volatile(node))).unwrap_or(true)
 }

@@ -133,6 +133,18 @@ async fn a_function_of_its_owner_answers_for_the_keys_that_are_asked_for() {
         ("SELECT DISTINCT has(id) FROM region ORDER BY 1", "f,t"),
         ("VALUES (salary_of(1)), (2) ORDER BY 1", "2,5001"),
         ("SELECT CASE WHEN has(g) THEN note_of(g) ELSE 'none' END FROM generate_series(20::bigint, 21) g ORDER BY 1", "20,none"),
+        ("SELECT salary_of(g), note_of(salary_of(g) - 5000) FROM generate_series(1::bigint, 2) g ORDER BY 1", "5001|1,5002|2"),
+        ("SELECT id FROM region WHERE (salary_of(id), id) IN (SELECT 5000 + id, id FROM region WHERE id < 3) ORDER BY 1", "1,2"),
+        ("SELECT id FROM region WHERE note_of(id) LIKE ANY (SELECT id::text FROM region WHERE id < 3) ORDER BY 1", "1,2"),
+        (
+            "SELECT salary_of((SELECT max(o.id) FROM region o WHERE o.id <= r.id)) FROM region r WHERE id < 3 ORDER BY 1",
+            "5001,5002",
+        ),
+        (
+            "SELECT z.x FROM (SELECT salary_of(id) AS s FROM region WHERE id < 3) q, LATERAL (SELECT q.s + 1 AS x) z ORDER BY 1",
+            "5002,5003",
+        ),
+        ("SELECT count(note_of(g % 20 + 1)), max(salary_of(g % 300 + 1)) FROM generate_series(1::bigint, 50000) g", "50000|5300"),
         ("SELECT g, row_number() OVER (ORDER BY salary_of(g) DESC) FROM generate_series(1::bigint, 2) g ORDER BY 1", "1|2,2|1"),
     ] {
         assert_eq!(text(rows(&alice, query).await), expected, "{query}");

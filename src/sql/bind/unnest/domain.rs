@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Distinct, Expr, Filter, JoinType, LogicalPlan, Lo
 
 use super::dependent::Dependent;
 use super::{Names, columns_of, has, projection, refused};
+use crate::sql::call;
 use crate::sql::source::{SecurableSource, SourceRelation};
 
 /// One outer value.
@@ -108,7 +109,7 @@ fn unlimited(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(match plan {
         LogicalPlan::Limit(limit) => unlimited(Arc::unwrap_or_clone(limit.input))?,
         LogicalPlan::Sort(sort) => unlimited(Arc::unwrap_or_clone(sort.input))?,
-        LogicalPlan::Filter(filter) if filter.predicate.is_volatile() => unlimited(Arc::unwrap_or_clone(filter.input))?,
+        LogicalPlan::Filter(filter) if call::is_volatile(&filter.predicate) => unlimited(Arc::unwrap_or_clone(filter.input))?,
         LogicalPlan::Filter(filter) => LogicalPlan::Filter(Filter::try_new(filter.predicate, inner(filter.input)?)?),
         LogicalPlan::Projection(over) => LogicalPlan::Projection(Projection::try_new(over.expr, inner(over.input)?)?),
         LogicalPlan::SubqueryAlias(alias) => {
@@ -142,7 +143,7 @@ fn unlimited(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn is_volatile(plan: &LogicalPlan) -> bool {
-    let own = plan.expressions().iter().any(Expr::is_volatile);
+    let own = plan.expressions().iter().any(call::is_volatile);
     own || plan.inputs().into_iter().chain(SecurableSource::view_body(plan).map(AsRef::as_ref)).any(is_volatile)
 }
 

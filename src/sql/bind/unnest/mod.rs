@@ -249,8 +249,8 @@ impl Unnesting<'_> {
         // D is always made over the input as it was: over the growing one it would double with each subquery.
         let mut domain_input = input.clone();
         let mut attached = Attached { input, known: vec![] };
-        // Found from the outside in; a subquery on the left side of IN comes before its IN.
-        for expr in open.into_iter().rev() {
+        // From the inside out: a call that is the argument of another, a subquery on the left side of IN.
+        for expr in open {
             if let Some((callee, arguments)) = callee_of(&expr) {
                 let result = self.called(&mut attached, callee, arguments)?;
                 attached.known.push((expr, result));

@@ -32,7 +32,7 @@ enum Position {
     Elsewhere,
 }
 
-/// The subqueries of a node that DataFusion does not plan, and the calls that are nodes of their own, from the outside in, each once.
+/// The subqueries of a node that DataFusion does not plan, and the calls that are nodes of their own, from the inside out, each once.
 pub(super) fn left_over(node: &LogicalPlan) -> Result<Vec<Expr>> {
     let mut found = vec![];
     let inputs = node.inputs();
@@ -70,10 +70,9 @@ pub(super) fn exists_in(expr: &Expr) -> Result<Vec<Exists>> {
 }
 
 fn collect(expr: &Expr, position: Position, inputs: &[&LogicalPlan], found: &mut Vec<Expr>) -> Result<()> {
-    if is_open(expr, position, inputs) && !found.contains(expr) {
-        found.push(expr.clone());
-    }
     let inner = match (expr, position) {
+        // Its arguments go into a node of which DataFusion knows nothing.
+        _ if callee_of(expr).is_some() => Position::Elsewhere,
         (Expr::Not(inner), Position::Condition) if matches!(**inner, Expr::InSubquery(_)) => Position::Condition,
         (Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }), Position::Condition | Position::Alternative) => {
             Position::Alternative
@@ -85,6 +84,9 @@ fn collect(expr: &Expr, position: Position, inputs: &[&LogicalPlan], found: &mut
         collect(child, inner, inputs, found)?;
         Ok(TreeNodeRecursion::Continue)
     })?;
+    if is_open(expr, position, inputs) && !found.contains(expr) {
+        found.push(expr.clone());
+    }
     Ok(())
 }
 
