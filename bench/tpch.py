@@ -13,6 +13,7 @@ import peer
 
 # A user whose policies keep every row; the functions read a column so that they cannot fold to a constant.
 KEEP_ALL = """
+CREATE GROUP nobody;
 CREATE FUNCTION tpch.keep(k bigint) RETURNS BOOLEAN RETURN k > 0;
 CREATE FUNCTION tpch.same(c text) RETURNS TEXT RETURN CASE WHEN is_account_group_member('nobody') THEN '***' ELSE c END;
 ALTER TABLE tpch.lineitem SET ROW FILTER tpch.keep ON (l_orderkey);

@@ -435,6 +435,24 @@ async fn a_group_that_a_policy_names_keeps_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_lets_nobody_through_for_a_group_that_is_gone() {
+    let (_server, admin) = warehouse().await;
+    run(&admin, "CREATE GROUP leavers; CREATE TABLE hr.asked (id int, who text); INSERT INTO hr.asked VALUES (1, 'leavers')").await;
+    run(&admin, "CREATE FUNCTION hr.no_leaver(id int) RETURNS boolean RETURN NOT is_member('leav' || 'ers')").await;
+    run(&admin, "CREATE FUNCTION hr.not_in(who text) RETURNS boolean RETURN NOT is_account_group_member(who)").await;
+    for filter in ["hr.no_leaver ON (id)", "hr.not_in ON (who)"] {
+        run(&admin, &format!("ALTER TABLE hr.asked SET ROW FILTER {filter}")).await;
+        assert_eq!(rows(&admin, "SELECT id FROM hr.asked").await.len(), 1, "{filter}");
+        run(&admin, "ALTER GROUP leavers RENAME TO gone").await;
+        let answer = transcript(&admin, "SELECT id FROM hr.asked").await;
+        assert!(answer.starts_with("error"), "{filter}: {answer}");
+        run(&admin, "ALTER GROUP gone RENAME TO leavers").await;
+    }
+    // Outside of policies nobody is in a group that is not there, as in Databricks.
+    assert_eq!(rows(&admin, "SELECT is_member('nowhere')").await[0][0].as_deref(), Some("f"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_hidden_is_told_as_what_is_not_there() {
     let (server, admin) = warehouse().await;
     run(
