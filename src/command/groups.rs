@@ -102,11 +102,15 @@ pub(super) fn check_present(text: &ast::Query, snapshot: &CatalogSnapshot) -> Re
 /// What pg_has_role asks about.
 const PRIVILEGES: [&str; 4] = ["MEMBER", "USAGE", "SET", "MEMBER WITH GRANT OPTION"];
 
-/// Refuses to take the name away from a group that a policy asks for.
+/// Refuses to take the name away from a group that a policy asks for. A user's name is given up whatever a policy says of it: who leaves is
+/// not kept by anybody's policy, and one that asks for a name which is gone lets nobody through.
 ///
 /// # Errors
 /// [`ErrorKind::DependentObjects`]; for administrators, who see every table.
 pub(super) fn check_unnamed(group: &str, verb: &str, snapshot: &CatalogSnapshot) -> Result<()> {
+    if snapshot.principal(group).is_some_and(|principal| principal.can_login) {
+        return Ok(());
+    }
     let asking = snapshot.all_relations().filter(|relation| asks_for(group, relation, snapshot));
     let dependents: Vec<String> =
         asking.map(|relation| format!("a policy of table {} asks for it", snapshot.full_name(relation.id))).collect();
