@@ -85,6 +85,7 @@ try:
     client.check(False, "the query was not cancelled")
 except (adbc.Error, adbc_driver_manager.OperationalError) as error:
     client.check("cancel" in str(error).lower(), error)
+timer.join()
 cursor.close()
 client.equal(client.one("SELECT 1 AS one"), 1, "after the cancel")
 print("adbc passed", adbc_driver_manager.__version__)
