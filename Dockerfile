@@ -3,6 +3,7 @@ WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY migrations migrations
 COPY config config
+COPY values values
 COPY src src
 COPY tests/it/main.rs tests/it/main.rs
 COPY sqllogictest/runner.rs sqllogictest/runner.rs

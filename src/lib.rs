@@ -13,6 +13,9 @@ pub mod error;
 /// Sizes and durations with their unit in the type.
 pub mod units;
 
+/// What a value is: SQL types, single values, their texts.
+pub mod types;
+
 /// Logs and metrics.
 pub mod telemetry;
 

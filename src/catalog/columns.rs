@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use super::securable::{ColumnEntry, ColumnMask, PastColumn, PolicyArgument, Relation, RelationKind, RowFilter, TableEntry};
-use super::types::SqlType;
+use crate::types::SqlType;
 
 /// How a column is found in a version of its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,6 @@ pub mod metastore;
 pub mod privilege;
 pub mod securable;
 pub mod snapshot;
-pub mod types;
-pub mod values;
 
 mod columns;
 mod dependents;

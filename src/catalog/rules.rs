@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::catalog::change::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, Revocation};
     use crate::catalog::securable::{PUBLIC, RelationKind, ViewEntry};
-    use crate::catalog::types::SqlType;
+    use crate::types::SqlType;
 
     /// A catalog `c`, a schema `s`, a table `t`, a view `v` and a function `f`, each with an owner of its own, and `ann` in group
     /// `team`, itself in group `all_teams`.

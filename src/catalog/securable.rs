@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::privilege::Privilege;
-use super::types::SqlType;
+use crate::types::SqlType;
 
 /// Identity of an object; also its OID in `pg_catalog`. User objects start at [`FIRST_OBJECT_ID`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

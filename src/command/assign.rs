@@ -10,8 +10,8 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
 
 /// Whether PostgreSQL assigns values of `from` to a column of `to` without an explicit cast (`pg_cast`, contexts `i` and `a`).
 pub(super) fn assignable(from: &SqlType, to: &SqlType) -> bool {

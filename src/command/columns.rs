@@ -9,12 +9,12 @@
 
 use super::{CommandContext, table};
 use crate::catalog::securable::{ObjectId, Relation};
-use crate::catalog::types::SqlType;
 use crate::catalog::{Change, Metastore, NewColumns, SeenColumn, SeenColumns, learned};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AsOf, Lake, TableSnapshot};
 use crate::sql::{self, Resolved};
+use crate::types::SqlType;
 
 /// The columns of a version, for the metastore.
 pub(super) fn seen(snapshot: &TableSnapshot) -> SeenColumns {

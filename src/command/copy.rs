@@ -24,12 +24,12 @@ use super::insert::{self, Target, refuse_repeated};
 use super::names::FoundRelation;
 use super::query;
 use crate::catalog::securable::Relation;
-use crate::catalog::types::SqlType;
 use crate::engine::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::WriteKind;
 use crate::sql::statement::{CopyIn, CopyOut};
 use crate::sql::stored::quoted;
+use crate::types::SqlType;
 
 /// Rows for a table, with the columns of its [`CopyTarget`].
 pub type CopyRows = BoxStream<'static, Result<RecordBatch>>;

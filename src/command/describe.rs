@@ -8,12 +8,12 @@ use datafusion::arrow::datatypes::SchemaRef;
 use super::names::FoundRelation;
 use super::{CommandContext, CommandOutcome, output, rows, table};
 use crate::catalog::securable::{ColumnEntry, PolicyArgument, Relation, RelationKind, TableEntry};
-use crate::catalog::types::SqlType;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::lake::AsOf;
 use crate::sql;
 use crate::sql::statement::{Command, Name};
+use crate::types::SqlType;
 
 type Line = [Option<String>; 3];
 

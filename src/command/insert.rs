@@ -18,12 +18,12 @@ use super::assign::Assignment;
 use super::{CommandContext, CommandOutcome, columns, query, table};
 use crate::catalog::NewColumns;
 use crate::catalog::securable::Relation;
-use crate::catalog::types::SqlType;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AsOf, TableRef, TableSnapshot, WriteKind, WriteOperation};
 use crate::sql::statement::Name;
 use crate::sql::{self, BoundQuery};
+use crate::types::SqlType;
 
 pub(super) async fn run(
     table: &Name,

@@ -55,13 +55,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
-use crate::catalog::types::SqlType;
 use crate::engine::{Engine, ExecutionSettings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::governance;
 use crate::lake::Lake;
 use crate::sql::statement::{Command, Name};
 use crate::sql::{Limits, Scope};
+use crate::types::SqlType;
 
 use names::Names;
 

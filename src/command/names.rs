@@ -309,8 +309,8 @@ mod tests {
 
     use super::*;
     use crate::catalog::securable::{Grant, RelationKind, ViewEntry};
-    use crate::catalog::types::SqlType;
     use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation, NewTable};
+    use crate::types::SqlType;
 
     /// `main.public.{t, v, f}` and `other.s.hidden`; `ann` may see all of `main.public`, `bob` nothing.
     fn world() -> (Arc<CatalogSnapshot>, ObjectId, ObjectId) {

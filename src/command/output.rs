@@ -3,8 +3,8 @@
 use datafusion::arrow::datatypes::SchemaRef;
 
 use super::rows::schema;
-use crate::catalog::types::SqlType;
 use crate::sql::statement::Command;
+use crate::types::SqlType;
 
 /// Columns of a command's rows; `None` for a command without rows.
 pub(super) fn columns(command: &Command) -> Option<SchemaRef> {

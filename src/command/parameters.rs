@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{self, Expr, visit_expressions};
 
 use super::stored;
 use crate::catalog::CatalogSnapshot;
-use crate::catalog::types::SqlType;
+use crate::types::SqlType;
 
 /// A notice for each parameter that a subquery of the body names, and that a column of the subquery's tables hides.
 pub(super) fn hidden(call: &ast::Query, parameters: &[(String, SqlType)], snapshot: &CatalogSnapshot) -> Vec<String> {

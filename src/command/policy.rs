@@ -12,10 +12,10 @@ use super::{CommandContext, CommandOutcome, groups, query};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ColumnMask, Function, ObjectId, PolicyArgument, Relation, RowFilter};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql;
 use crate::sql::statement::{Command, Name};
+use crate::types::SqlType;
 
 pub(super) async fn set_row_filter(
     command: &Command,

@@ -4,10 +4,10 @@ use super::ddl::created_or_skipped;
 use super::{CommandContext, CommandOutcome, groups};
 use crate::auth::verifier::{DEFAULT_ITERATIONS, Verifier};
 use crate::catalog::securable::{ObjectId, Secret};
-use crate::catalog::values::{DateStyle, DateTimeInput, TimeZone, parse_timestamptz};
 use crate::catalog::{Change, NewPrincipal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{Command, PrincipalOptions};
+use crate::types::values::{DateStyle, DateTimeInput, TimeZone, parse_timestamptz};
 
 pub(super) async fn create(
     command: &Command,

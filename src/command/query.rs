@@ -5,11 +5,11 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast;
 
 use super::{CommandContext, columns};
-use crate::catalog::types::SqlType;
 use crate::engine::{Engine, ResultStream};
 use crate::error::Result;
 use crate::governance::{self, GovernedQuery, Purpose};
 use crate::sql::{self, BoundQuery};
+use crate::types::SqlType;
 
 /// Names and types; not yet authorised.
 pub(super) async fn bind(query: &ast::Query, types: &[Option<SqlType>], context: &CommandContext) -> Result<BoundQuery> {

@@ -6,8 +6,8 @@ use datafusion::arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, Result};
+use crate::types::SqlType;
 
 /// A schema of nullable columns.
 pub(super) fn schema(columns: &[(&str, SqlType)]) -> SchemaRef {

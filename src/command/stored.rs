@@ -53,7 +53,7 @@ fn parts(name: &ObjectName) -> Vec<&str> {
 }
 
 /// A query that calls a body once, over parameters without values: `SELECT (body) FROM (SELECT CAST(NULL AS type) AS name, ..) AS function`.
-pub(super) fn body_query(function: &str, body: &str, parameters: &[(String, crate::catalog::types::SqlType)]) -> String {
+pub(super) fn body_query(function: &str, body: &str, parameters: &[(String, crate::types::SqlType)]) -> String {
     if parameters.is_empty() {
         return format!("SELECT ({body})");
     }
@@ -106,9 +106,9 @@ pub async fn settle_doubtful_texts(metastore: &Metastore) {
 mod tests {
     use super::*;
     use crate::catalog::securable::{RelationKind, ViewEntry};
-    use crate::catalog::types::SqlType;
     use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation};
     use crate::command::query;
+    use crate::types::SqlType;
 
     fn world() -> CatalogSnapshot {
         let mut change = Change::on(&CatalogSnapshot::empty());

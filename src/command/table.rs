@@ -20,13 +20,13 @@ use super::insert;
 use super::view::column_entries;
 use super::{CommandContext, CommandOutcome, describe, location, policy, query, temporary};
 use crate::catalog::securable::{ColumnEntry, ObjectId, Relation};
-use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Metastore, NewRelation, NewTable, Orphan};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::governance::GovernedQuery;
 use crate::lake::{AsOf, Lake, TableRef, TableSnapshot, WriteKind};
 use crate::sql::statement::{ColumnDefinition, Command, CreateTable};
+use crate::types::SqlType;
 
 pub(super) async fn create(command: &Command, create: &CreateTable, context: &CommandContext) -> Result<CommandOutcome> {
     if let Some(on_commit) = create.temporary {

@@ -21,12 +21,12 @@ use tokio_util::task::TaskTracker;
 use super::assign::Assignment;
 use super::{CommandContext, CommandOutcome, insert, query, table};
 use crate::catalog::securable::{ColumnEntry, ObjectId, Relation, Schema, TEMPORARY_SCHEMA};
-use crate::catalog::types::SqlType;
 use crate::catalog::{NewTable, Temporary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::governance::GovernedQuery;
 use crate::lake::{Lake, TableRef, WriteKind};
 use crate::sql::statement::{Command, CreateTable, Name, OnCommit};
+use crate::types::SqlType;
 use crate::units::ByteSize;
 
 /// Ids of temporary objects: far above those that the metastore gives out.

@@ -4,9 +4,9 @@ use super::{CommandContext, CommandOutcome, output, rows};
 use crate::auth::token::NewSecret;
 use crate::catalog::NewToken;
 use crate::catalog::securable::{ObjectId, PUBLIC};
-use crate::catalog::values::IntervalValue;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::Command;
+use crate::types::values::IntervalValue;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 /// How long a token lives if nobody says otherwise.

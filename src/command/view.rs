@@ -9,12 +9,12 @@ use datafusion::sql::sqlparser::ast;
 use super::ddl::created_or_skipped;
 use super::{CommandContext, CommandOutcome, assign, parameters, policy, query, stored};
 use crate::catalog::securable::{ColumnEntry, RelationKind, ViewEntry};
-use crate::catalog::types::SqlType;
 use crate::catalog::{NewFunction, NewRelation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::Command;
 use crate::sql::stored::{StoredExpression, StoredQuery, reads_differently};
 use crate::sql::{self, BoundQuery};
+use crate::types::SqlType;
 
 pub(super) async fn create_view(command: &Command, context: &CommandContext) -> Result<CommandOutcome> {
     let Command::CreateView { name, or_replace, if_not_exists, columns, query, query_text, comment } = command else {

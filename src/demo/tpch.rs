@@ -12,10 +12,10 @@ use tpchgen::generators::{
 };
 use tpchgen_arrow::{CustomerArrow, LineItemArrow, NationArrow, OrderArrow, PartArrow, PartSuppArrow, RegionArrow, SupplierArrow};
 
-use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::lake::{AsOf, WriteOperation};
 use crate::session::{Services, Session};
+use crate::types::SqlType;
 
 type Reader = Box<dyn RecordBatchReader + Send>;
 

@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::optimizer::Turns;
 use super::{Engine, ExecutionSettings, PhysicalQuery, ResultStream, TEXT};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, Result};
 use crate::governance::GovernedQuery;
 use crate::sql::internal_name::shown;
 use crate::sql::statement::ExplainFormat;
+use crate::types::SqlType;
 
 /// What EXPLAIN asks for.
 #[derive(Debug, Clone, Copy)]

@@ -259,7 +259,7 @@ fn typed_parameters(query: &GovernedQuery, parameters: &[ScalarValue]) -> Result
             format!("bind message supplies {} parameters, but the statement requires {}", parameters.len(), types.len()),
         ));
     }
-    let cast = |(value, sql_type): (&ScalarValue, &crate::catalog::types::SqlType)| {
+    let cast = |(value, sql_type): (&ScalarValue, &crate::types::SqlType)| {
         let wanted = sql_type.arrow_type();
         if value.data_type() == wanted {
             Ok(value.clone())

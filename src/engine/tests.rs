@@ -12,8 +12,8 @@ use datafusion::logical_expr::{
 };
 
 use super::*;
-use crate::catalog::types::SqlType;
 use crate::sql::statement::ExplainFormat;
+use crate::types::SqlType;
 use crate::units::{ByteSize, HumanDuration};
 
 #[derive(Debug)]

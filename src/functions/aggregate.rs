@@ -18,12 +18,12 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
 
-use super::datum;
 use super::define::external;
 use super::postgres::json::{is_json, json_of};
 use super::time::Zone;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind};
+use crate::types::SqlType;
+use crate::types::datum;
 
 /// The aggregates of this file.
 pub(super) fn aggregates() -> Vec<AggregateUDF> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 
-use crate::catalog::types::SqlType;
+use crate::types::SqlType;
 
 /// OID of the schema `pg_catalog`.
 pub const PG_CATALOG: u32 = 11;

@@ -2,10 +2,10 @@
 
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
-use super::datum::Datum;
 use super::define::{Call, Declaration, immutable, of_moment, zoned};
 use super::time::{self, Civil, MICROS_PER_DAY, MICROS_PER_SECOND, Part};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::datum::Datum;
 
 /// The functions of this file.
 pub(super) fn declarations() -> Vec<Declaration> {
@@ -222,10 +222,8 @@ fn tests() -> Vec<Declaration> {
     vec![
         immutable("isnull(any) -> bool", |call| Ok(Datum::Bool(call.get(0).is_null()))).called_on_null(),
         immutable("isnotnull(any) -> bool", |call| Ok(Datum::Bool(!call.get(0).is_null()))).called_on_null(),
-        immutable("typeof(any) -> text", |call| {
-            Ok(Datum::text(call.types.first().map(crate::catalog::types::SqlType::delta_name)))
-        })
-        .called_on_null(),
+        immutable("typeof(any) -> text", |call| Ok(Datum::text(call.types.first().map(crate::types::SqlType::delta_name))))
+            .called_on_null(),
         immutable("num_nulls(any..) -> int4", |call| {
             Ok(Datum::from(call.arguments.iter().filter(|value| value.is_null()).count() as i64))
         })

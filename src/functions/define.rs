@@ -21,11 +21,11 @@ use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArg
 
 use super::behaviour::Behaviour;
 use super::context::FunctionContext;
-use super::datum::{self, Datum};
 use super::names;
 use super::time::{self, Zone};
-use crate::catalog::types::{RegKind, SqlType};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::datum::{self, Datum};
+use crate::types::{RegKind, SqlType};
 
 /// One call of a row-wise body.
 pub(crate) struct Call<'a> {

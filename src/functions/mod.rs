@@ -16,7 +16,6 @@ pub mod builtin;
 mod conditional;
 mod context;
 mod databricks;
-pub mod datum;
 pub(crate) mod define;
 pub mod names;
 pub mod output;

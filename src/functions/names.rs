@@ -8,10 +8,10 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options};
 
 use super::builtin;
 use super::context::FunctionContext;
-use super::datum::{self, Datum};
 use crate::catalog::securable::{ObjectId, Schema, TEMPORARY_SCHEMA};
-use crate::catalog::types::{RegKind, SqlType};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::datum::{self, Datum};
+use crate::types::{RegKind, SqlType};
 
 /// An identifier as a statement would have to write it: in double quotes unless it is plain and no key word.
 pub fn quote_identifier(name: &str) -> String {

@@ -2,8 +2,8 @@
 
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
-use super::datum::{Datum, numeric_text};
 use super::time::{self, Civil, Zone};
+use crate::types::datum::{Datum, numeric_text};
 
 /// The value as text; NULL is the empty string. Times with a zone are shown in `zone`.
 pub fn text_of(datum: &Datum, zone: Zone) -> String {

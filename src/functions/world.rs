@@ -12,9 +12,9 @@ use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArg
 use super::{FunctionContext, Functions};
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ColumnEntry, ColumnMask, Grant, ObjectId, RelationKind, RowFilter, ViewEntry};
-use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Change, NewFunction, NewPrincipal, NewRelation, NewTable};
 use crate::error::Error;
+use crate::types::SqlType;
 
 /// The warehouse: `main.public` with `orders` (filtered and masked) and the view `big_orders`, and `main.vault`, which Alice knows
 /// nothing of. Everything in the vault has `secret` in its name.
@@ -180,7 +180,7 @@ impl World {
         let value = self
             .call(principal, name, arguments)
             .unwrap_or_else(|error| panic!("{name}: {error} {:?}", std::error::Error::source(&error).map(ToString::to_string)));
-        let datum = super::datum::read(&value.to_array().unwrap(), 0).unwrap();
+        let datum = crate::types::datum::read(&value.to_array().unwrap(), 0).unwrap();
         if datum.is_null() { "NULL".to_string() } else { super::output::text_of(&datum, super::time::Zone::Utc) }
     }
 }

@@ -32,10 +32,10 @@ use datafusion::logical_expr::LogicalPlan;
 
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::source::BoundQuery;
 use crate::system::SystemContext;
+use crate::types::SqlType;
 
 pub use authorize::{NameResolver, authorize_command};
 pub(crate) use call::GovernedCalls;

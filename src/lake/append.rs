@@ -36,9 +36,9 @@ use super::kernel::error::{storage_error, translate};
 use super::kernel::write::{FilePlan, FileStatistics, WritePlan};
 use super::options::{FileCompression, LakeOptions};
 use super::snapshot::TableSnapshot;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::RootedStore;
+use crate::types::SqlType;
 
 /// Rows of a row group at most.
 const ROW_GROUP_ROWS: usize = 1 << 20;

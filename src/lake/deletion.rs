@@ -103,11 +103,11 @@ fn select(deleted: &[u64], stored_rows: u64) -> Option<ParquetRowSelection> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::types::SqlType;
     use crate::lake::AsOf;
     use crate::lake::kernel::commit::ReadBackCommitter;
     use crate::lake::kernel::testing::delete_rows;
     use crate::lake::testing::TestLake;
+    use crate::types::SqlType;
 
     #[test]
     fn a_selection_covers_every_row_of_the_file() {

@@ -327,7 +327,7 @@ async fn check_vacant(table: &TableRef, store: &RootedStore) -> Result<()> {
 mod tests {
     use super::testing::TestLake;
     use super::*;
-    use crate::catalog::types::SqlType;
+    use crate::types::SqlType;
 
     const ID: (&str, SqlType) = ("id", SqlType::Int4);
     const NAME: (&str, SqlType) = ("name", SqlType::Text);

@@ -255,8 +255,8 @@ fn existing(table: &TableRef, found: object_store::Result<object_store::ObjectMe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::types::SqlType;
     use crate::lake::testing::TestLake;
+    use crate::types::SqlType;
 
     /// Commits version `version` with column `b` in the place of which another writer has `c`.
     fn replace_column(test: &TestLake, version: u64) {

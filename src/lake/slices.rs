@@ -97,8 +97,8 @@ fn borders(footer: &ParquetMetaData, number: usize, columns: &[&str]) -> Vec<usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::types::SqlType;
     use crate::lake::testing::TestLake;
+    use crate::types::SqlType;
     use bytes::Bytes;
     use datafusion::arrow::array::{Int64Array, RecordBatch};
     use datafusion::parquet::arrow::ArrowWriter;

@@ -151,8 +151,8 @@ fn append_action(first: &Staged, rest: &mut [WrittenFiles], operation: WriteOper
 
 #[cfg(test)]
 mod tests {
-    use crate::catalog::types::SqlType;
     use crate::lake::testing::TestLake;
+    use crate::types::SqlType;
 
     use super::*;
 

@@ -13,9 +13,9 @@ use tokio::runtime::Handle;
 
 use super::{Appended, AsOf, Lake, LakeOptions, Staged, TableRef, TableSnapshot, WriteOperation};
 use crate::catalog::securable::ObjectId;
-use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::storage::{Storage, StorageOptions};
+use crate::types::SqlType;
 
 pub(super) struct TestLake {
     pub(super) lake: Arc<Lake>,

@@ -9,9 +9,9 @@ use super::cursor::Cursor;
 use super::outcome::{Description, Outcome, RowTag};
 use super::portal::{Portal, PortalState};
 use super::prepared::Prepared;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{CursorStatement, FetchDirection, Parsed, Statement};
+use crate::types::SqlType;
 
 impl Session {
     pub(super) async fn cursor_statement(

@@ -8,10 +8,10 @@ use super::prepared::Prepared;
 use super::settings::{Access, Kind, SETTINGS, Setting, Settings};
 use super::{Services, Session};
 use crate::catalog::securable::{METASTORE, ObjectId};
-use crate::catalog::types::SqlType;
 use crate::functions::FunctionContext;
 use crate::sql::redact::redact;
 use crate::system::{Activity, CursorRow, LiveState, LockRow, LockedObject, PreparedRow, SettingRow};
+use crate::types::SqlType;
 
 /// What [`LiveState`] is made from. The session's own state is that of the statement's beginning; other sessions and locks are looked at when a
 /// relation asks for them.

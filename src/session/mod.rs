@@ -39,11 +39,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{METASTORE, ObjectId};
-use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Temporary};
 use crate::command::{TableList, TemporaryTables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::Parsed;
+use crate::types::SqlType;
 
 pub use options::SessionOptions;
 pub use services::Services;

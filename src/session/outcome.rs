@@ -15,10 +15,10 @@ use std::fmt;
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::stream::BoxStream;
 
-use crate::catalog::types::SqlType;
 use crate::command::CopyTarget;
 use crate::error::Result;
 use crate::sql::statement::CopyForm;
+use crate::types::SqlType;
 
 /// Rows on their way, a batch at a time. Dropping it cancels the query behind it.
 pub type RowStream = BoxStream<'static, Result<RecordBatch>>;

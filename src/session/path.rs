@@ -11,7 +11,6 @@ use futures::StreamExt;
 
 use super::outcome::{Column, CopyLayout, Description, Notice, Outcome, RowStream, RowTag};
 use super::{Overlay, Session};
-use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Temporary};
 use crate::command::{self, CatalogWriter, CommandContext, CommandOutcome, CopySource};
 use crate::engine::{ExecutionSettings, ExplainRequest};
@@ -23,6 +22,7 @@ use crate::sql::statement::{
 };
 use crate::sql::{self, BoundQuery, Remembered, Resolved, Scope};
 use crate::system::SystemContext;
+use crate::types::SqlType;
 
 /// Columns and rows of a query.
 pub(super) type Rows = (Vec<Column>, RowStream);

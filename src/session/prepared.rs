@@ -9,9 +9,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::outcome::Description;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::Parsed;
+use crate::types::SqlType;
 
 /// A prepared statement.
 #[derive(Debug)]

@@ -14,9 +14,9 @@ use super::outcome::{Column, Description, Notice, Outcome, RowTag};
 use super::prepared::Prepared;
 use super::settings::{self, SETTINGS};
 use super::{Session, enter_catalog};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{Discarded, Name, Parsed, PreparedStatement, SessionStatement, Statement};
+use crate::types::SqlType;
 
 impl Session {
     /// In a failed block only its end may run, and nothing in the session of a user who is gone.

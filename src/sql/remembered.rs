@@ -20,8 +20,8 @@ use super::scope::Scope;
 use super::source::BoundQuery;
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::ObjectId;
-use crate::catalog::types::SqlType;
 use crate::lake::{AsOf, TableSnapshot};
+use crate::types::SqlType;
 
 /// A place for the last binding of a statement. A copy of the statement begins without one.
 #[derive(Default)]

@@ -19,10 +19,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan, TableSource, TableType};
 
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{ObjectId, Relation};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, Result};
 use crate::lake::TableSnapshot;
 use crate::system::SystemRelation;
+use crate::types::SqlType;
 
 /// Whose privileges an access is checked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

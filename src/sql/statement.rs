@@ -8,9 +8,9 @@ use datafusion::sql::sqlparser::ast;
 
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::SecurableKind;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::session::LockMode;
+use crate::types::SqlType;
 
 /// A name as written: one to three parts, already folded (unquoted parts are lower case).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -493,7 +493,7 @@ pub enum Command {
     /// DROP {USER | ROLE | GROUP} names
     DropPrincipal { names: Vec<String>, if_exists: bool },
     /// CREATE TOKEN [FOR role] [COMMENT 'text'] [LIFETIME 'interval']; without FOR it is the caller's own
-    CreateToken { role: Option<String>, comment: Option<String>, lifetime: Option<crate::catalog::values::IntervalValue> },
+    CreateToken { role: Option<String>, comment: Option<String>, lifetime: Option<crate::types::values::IntervalValue> },
     /// DROP TOKEN [IF EXISTS] 'id', REVOKE TOKEN 'id'
     DropToken { id: String, if_exists: bool },
     /// SHOW TOKENS [FOR role]; without FOR those of everybody whom the caller manages

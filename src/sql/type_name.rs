@@ -14,8 +14,8 @@ use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, ObjectNamePart, TimezoneInfo,
 };
 
-use crate::catalog::types::{RegKind, SqlType};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::{RegKind, SqlType};
 
 /// Most digits of a `numeric`.
 const MAX_PRECISION: u64 = 76;

@@ -113,10 +113,10 @@ mod tests {
     use crate::catalog::securable::ObjectId;
     use crate::functions::Functions;
     use crate::functions::builtin::data_lines;
-    use crate::functions::datum::{self, Datum};
     use crate::functions::output::text_of;
     use crate::functions::time::Zone;
     use crate::functions::world::{World, world};
+    use crate::types::datum::{self, Datum};
 
     fn context(world: &World, principal: ObjectId) -> SystemContext {
         SystemContext::new(world.context(principal), LiveState::default)

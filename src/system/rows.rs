@@ -8,10 +8,10 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatchOptions;
 use datafusion::arrow::record_batch::RecordBatch;
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, Result};
 use crate::functions::builtin::BuiltinRelation;
-use crate::functions::datum::{self, Datum};
+use crate::types::SqlType;
+use crate::types::datum::{self, Datum};
 
 /// Rows of a relation.
 #[derive(Debug)]

@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 use super::encode::ObjectNames;
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::Principal;
-use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Description, Notice, Outcome, TransactionStatus};
 use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
 use crate::sql::statement::Parsed;
+use crate::types::SqlType;
 
 /// The warehouse, as a door sees it.
 #[async_trait]

@@ -16,7 +16,6 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::verifier::Verifier;
-use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Change, NewPrincipal};
 use crate::command::{CopyColumn, CopyRows, CopyTarget};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +26,7 @@ use crate::session::prepared::PreparedStatements;
 use crate::sql::statement::{
     CopyForm, CopyFormat, CopyIn, Name, Parsed, SessionStatement, Statement, TransactionModes, TransactionStatement,
 };
+use crate::types::SqlType;
 use crate::wire::backend::{Backend, BackendSession, ConnectRequest};
 
 /// Counts what tests ask about.

@@ -22,12 +22,12 @@ use super::frontend::{Bind, Target};
 use super::interrupt::Interrupts;
 use super::rows::row_description;
 use super::simple::statement_text;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::cursor::Cursor;
 use crate::session::outcome::{Column, Description, Outcome, RowTag, TransactionStatus};
 use crate::session::portal::{Portal, PortalState};
 use crate::session::prepared::Prepared;
+use crate::types::SqlType;
 
 /// OID of `unknown`: a parameter whose type the client leaves to us.
 const UNKNOWN_OID: u32 = 705;

@@ -23,10 +23,10 @@ use super::encode::{CopyEncoder, EncodeSettings, Format, RowEncoder};
 use super::error::Halt;
 use super::interrupt::Interrupts;
 use super::transport::{Input, Output};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, Result};
 use crate::session::outcome::{Column, CopyLayout, RowStream};
 use crate::sql::statement::CopyFormat;
+use crate::types::SqlType;
 
 /// How long a batch may let wait for itself before what has gathered is sent.
 const PATIENCE: Duration = Duration::from_millis(5);

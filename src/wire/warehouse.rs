@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::backend::{Backend, BackendSession, ConnectRequest};
 use super::encode::{ContextNames, ObjectNames};
 use crate::catalog::CatalogSnapshot;
-use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Description, Notice, Outcome, TransactionStatus};
@@ -19,6 +18,7 @@ use crate::session::portal::Portals;
 use crate::session::prepared::PreparedStatements;
 use crate::session::{Services, Session, SessionRequest};
 use crate::sql::statement::Parsed;
+use crate::types::SqlType;
 
 /// The warehouse that [`super::serve`] opens sessions on.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// From the ground up; rooms on one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["error", "units"],
-    &["telemetry"],
+    &["telemetry", "types"],
     &["storage", "catalog"],
     &["lake", "auth", "functions"],
     &["system"],

@@ -21,9 +21,9 @@ use super::securable::{
     Token,
 };
 use super::snapshot::{CatalogSnapshot, Orphan, SettingScope};
-use super::types::SqlType;
 use crate::catalog::securable::{ColumnEntry, RelationKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
 
 pub use drop::Dropped;
 pub use grants::Revocation;

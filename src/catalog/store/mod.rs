@@ -60,7 +60,7 @@ pub(super) mod tests {
     use crate::catalog::privilege::Privilege;
     use crate::catalog::securable::*;
     use crate::catalog::snapshot::{Orphan, SettingScope};
-    use crate::catalog::types::SqlType;
+    use crate::types::SqlType;
 
     const USER: ObjectId = ObjectId(16384);
     const GROUP: ObjectId = ObjectId(16385);

@@ -15,8 +15,8 @@ use crate::catalog::securable::{
     RelationKind, RowFilter, Schema, Secret, StorageCredential, TableEntry, Token, TokenDigest, ViewEntry,
 };
 use crate::catalog::snapshot::{Orphan, SettingScope};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
 
 /// The tables of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -23,8 +23,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind};
+use crate::types::SqlType;
 
 /// The analyser rule.
 #[derive(Debug, Default)]

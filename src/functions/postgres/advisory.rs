@@ -13,11 +13,11 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind};
 use crate::functions::context::FunctionContext;
 use crate::functions::define::external;
 use crate::functions::session::{AdvisoryKey, AdvisoryRequest};
+use crate::types::SqlType;
 
 /// The functions: name, whether the lock is shared, whether it ends with the transaction.
 pub(crate) const WAITING: [(&str, bool, bool); 4] = [

@@ -3,9 +3,9 @@
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, immutable, zoned};
 use crate::functions::time::{self, MICROS_PER_DAY, Zone};
+use crate::types::datum::Datum;
 
 /// Most rows that one call of a set-returning function may give: they are made in memory.
 const MAX_ROWS: usize = 4 << 20;

@@ -2,13 +2,13 @@
 
 use super::describe;
 use crate::catalog::securable::ObjectId;
-use crate::catalog::types::RegKind;
 use crate::error::Result;
 use crate::functions::builtin;
 use crate::functions::context::FunctionContext;
-use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, immutable, stable};
 use crate::functions::names;
+use crate::types::RegKind;
+use crate::types::datum::Datum;
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
@@ -131,10 +131,8 @@ fn types() -> Vec<Declaration> {
             Ok(Datum::from(names::display_type(call.context()?, oid, typmod).unwrap_or_else(|| "???".to_string())))
         })
         .called_on_null(),
-        stable("pg_typeof(any) -> regtype", |call| {
-            Ok(Datum::from(call.types.first().map_or(0, crate::catalog::types::SqlType::oid)))
-        })
-        .called_on_null(),
+        stable("pg_typeof(any) -> regtype", |call| Ok(Datum::from(call.types.first().map_or(0, crate::types::SqlType::oid))))
+            .called_on_null(),
         stable("oidvectortypes(oidvector) -> text", |call| {
             let oids = call.list(0)?.iter().filter_map(|oid| oid.as_int().and_then(|oid| u32::try_from(oid).ok()));
             let context = call.context()?;

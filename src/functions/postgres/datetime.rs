@@ -18,14 +18,14 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::context::FunctionContext;
-use crate::functions::datum::Datum;
 use crate::functions::define::{
     ArrayCall, Call, Declaration, external, immutable, immutable_arrays, of_moment, stable, undefined_function, zoned, zoned_arrays,
 };
 use crate::functions::time::{self, MICROS_PER_DAY, Part, Zone};
+use crate::types::SqlType;
+use crate::types::datum::Datum;
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
@@ -63,7 +63,7 @@ fn constant_text(value: &ColumnarValue) -> Result<Option<String>> {
         ColumnarValue::Scalar(_) => Ok(None),
         ColumnarValue::Array(array) => {
             // The field may come from a column; all rows must then agree.
-            let mut values = (0..array.len()).map(|row| crate::functions::datum::read(array, row));
+            let mut values = (0..array.len()).map(|row| crate::types::datum::read(array, row));
             let first = values.next().transpose()?;
             for value in values {
                 if Some(value?) != first {
@@ -230,7 +230,7 @@ impl Extract {
         let part = Part::parse(&field, &type_words(array.data_type()))?;
         let values = fields(part, &array, zone_for(self.zone, array.data_type()))?;
         let decimals: Decimal128Array = values.unary(i128::from);
-        let decimals = decimals.with_precision_and_scale(precision, scale).map_err(crate::functions::datum::from_arrow)?;
+        let decimals = decimals.with_precision_and_scale(precision, scale).map_err(crate::types::datum::from_arrow)?;
         shaped(value, Arc::new(decimals))
     }
 }

@@ -3,13 +3,13 @@
 use super::catalog::visible_relation;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{Function, ObjectId, Relation};
-use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::functions::builtin::{self, BuiltinFunction};
 use crate::functions::context::FunctionContext;
-use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, stable};
 use crate::functions::names::{self, quote_identifier};
+use crate::types::SqlType;
+use crate::types::datum::Datum;
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
@@ -68,7 +68,7 @@ fn rule_text(call: &Call<'_>) -> Result<Datum> {
         return Ok(Datum::Null);
     };
     let Some(view) = relation.view() else { return Ok(Datum::Null) };
-    let name = names::display_object(context, crate::catalog::types::RegKind::Class, relation.id.0);
+    let name = names::display_object(context, crate::types::RegKind::Class, relation.id.0);
     Ok(Datum::from(format!(
         "CREATE RULE \"_RETURN\" AS ON SELECT TO {name} DO INSTEAD {};",
         view.query.trim().trim_end_matches(';')

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::datum::{Datum, numeric_text};
 use crate::functions::define::{Call, Declaration, immutable, zoned};
 use crate::functions::output::{float_text, text_of, timestamp_text};
 use crate::functions::time::{self, Zone};
+use crate::types::SqlType;
+use crate::types::datum::{Datum, numeric_text};
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {

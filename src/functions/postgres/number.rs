@@ -3,10 +3,10 @@
 use datafusion::arrow::datatypes::i256;
 use rand::Rng as _;
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::datum::{Datum, numeric_text, rescale};
 use crate::functions::define::{Call, Declaration, immutable, stable, volatile};
+use crate::types::SqlType;
+use crate::types::datum::{Datum, numeric_text, rescale};
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {

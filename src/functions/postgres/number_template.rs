@@ -3,10 +3,10 @@
 use datafusion::arrow::datatypes::i256;
 use datafusion::common::ScalarValue;
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::datum::{Datum, numeric_text, rescale};
 use crate::functions::define::Call;
+use crate::types::SqlType;
+use crate::types::datum::{Datum, numeric_text, rescale};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Token {

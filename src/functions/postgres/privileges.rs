@@ -5,13 +5,13 @@
 
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{Grant, ObjectId, PUBLIC, SecurableKind};
-use crate::catalog::types::RegKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::builtin;
 use crate::functions::context::FunctionContext;
-use crate::functions::datum::Datum;
 use crate::functions::define::{Declaration, of_principal, stable};
 use crate::functions::names;
+use crate::types::RegKind;
+use crate::types::datum::Datum;
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {

@@ -12,10 +12,10 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::datum::from_arrow;
 use crate::functions::define::{constant, external, undefined_function};
+use crate::types::SqlType;
+use crate::types::datum::from_arrow;
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use crate::catalog::securable::ObjectId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::context::FunctionContext;
-use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, effect, immutable, of_moment, of_principal, stable, volatile};
 use crate::functions::names::{self, PathEntry};
 use crate::functions::session::{AdvisoryKey, AdvisoryRequest, SessionControl};
 use crate::functions::time::{self, Zone};
+use crate::types::datum::Datum;
 
 /// `server_version`: the PostgreSQL release whose catalog and wire behaviour clients may expect, and ours.
 pub const SERVER_VERSION: &str = concat!("17.0 (Lakehold ", env!("CARGO_PKG_VERSION"), ")");

@@ -14,9 +14,9 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::catalog::types::SqlType;
 use crate::error::Error;
 use crate::functions::define::external;
+use crate::types::SqlType;
 
 /// `pg_sleep(seconds)`.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use datafusion::arrow::datatypes::IntervalMonthDayNano;
 use super::datetime::day_of;
 use super::number_template;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, immutable, zoned};
 use crate::functions::time::{self, Civil, MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
+use crate::types::datum::Datum;
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {

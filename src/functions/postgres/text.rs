@@ -8,12 +8,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use regex::{Regex, RegexBuilder};
 
 use crate::error::{Error, ErrorKind, Result, regex_fault};
-use crate::functions::datum::Datum;
 use crate::functions::define::{Call, Declaration, immutable, zoned};
 use crate::functions::names;
 use crate::functions::output::text_of;
 use crate::functions::pattern::escaped_pattern;
 use crate::functions::time::Zone;
+use crate::types::datum::Datum;
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {

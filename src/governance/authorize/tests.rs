@@ -7,9 +7,9 @@ use expect_test::expect_file;
 
 use super::*;
 use crate::catalog::securable::{Grant, PUBLIC, RelationKind, RowFilter, TokenDigest, ViewEntry};
-use crate::catalog::types::SqlType;
 use crate::catalog::{Change, NewFunction, NewPrincipal, NewRelation, NewTable, NewToken};
 use crate::sql::statement::{ColumnDefinition, CopyFormat, SettingChange, SettingTarget};
+use crate::types::SqlType;
 
 const ROLES: [&str; 10] =
     ["admin", "owner_c", "owner_s", "owner_t", "manager", "creator", "writer", "reader", "browser", "stranger"];

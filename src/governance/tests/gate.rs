@@ -16,7 +16,6 @@ use datafusion::prelude::*;
 
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{Grant, ObjectId, Relation};
-use crate::catalog::types::SqlType;
 use crate::catalog::{CatalogSnapshot, Change, NewPrincipal, NewRelation, NewTable};
 use crate::error::{ErrorKind, Result};
 use crate::functions::FunctionContext;
@@ -25,6 +24,7 @@ use crate::lake::{AsOf, Lake, LakeOptions, TableRef, TableSnapshot, WriteOperati
 use crate::sql::source::{Access, AccessBy, BoundPolicies, BoundQuery, SecurableSource, SourceRelation};
 use crate::storage::{Storage, StorageOptions};
 use crate::system::{LiveState, SystemContext};
+use crate::types::SqlType;
 
 /// Tables `people` and `acl`; `alice` reads `people`, `owner` owns both, `eve` holds nothing.
 struct World {

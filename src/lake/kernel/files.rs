@@ -315,11 +315,11 @@ fn longs<'a>(batch: &'a RecordBatch, name: &str) -> KernelResult<&'a Int64Array>
 
 #[cfg(test)]
 mod tests {
-    use crate::catalog::types::SqlType;
     use crate::lake::kernel::commit::ReadBackCommitter;
     use crate::lake::kernel::testing::delete_rows;
     use crate::lake::testing::TestLake;
     use crate::lake::{AsOf, TableSnapshot};
+    use crate::types::SqlType;
     use std::sync::Arc;
     use tokio::runtime::Handle;
 

@@ -195,10 +195,10 @@ fn commits_and_checkpoints(store: &RootedStore, engine: &TableEngine) -> KernelR
 mod tests {
     use std::fs;
 
-    use crate::catalog::types::SqlType;
     use crate::error::ErrorKind;
     use crate::lake::testing::TestLake;
     use crate::lake::{AsOf, LakeOptions, TableRef};
+    use crate::types::SqlType;
 
     /// A table with versions 0 to 5 and checkpoints at 2 and 4, closed.
     async fn table(test: &TestLake) -> TableRef {

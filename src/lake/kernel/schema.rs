@@ -6,8 +6,8 @@ use datafusion::arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Field
 use delta_kernel::schema::{DataType, MetadataValue, PrimitiveType, StructField, StructType};
 use delta_kernel::table_features::ColumnMappingMode;
 
-use crate::catalog::types::{SQL_TYPE_KEY, SqlType};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::{SQL_TYPE_KEY, SqlType};
 
 /// Field metadata in which Delta and Spark keep `varchar(n)` and `char(n)`.
 pub(in crate::lake) const CHAR_VARCHAR_KEY: &str = "__CHAR_VARCHAR_TYPE_STRING";

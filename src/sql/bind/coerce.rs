@@ -18,8 +18,8 @@ use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 use super::literal;
 use super::typed::Typed;
 use super::{Binder, kernels};
-use crate::catalog::types::{RegKind, SqlType};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::{RegKind, SqlType};
 
 /// Families within which values compare and convert without being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,10 +21,10 @@ use super::operator::{BinaryOp, binary_operator};
 use super::range::{Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
 use super::{Binder, kernels, literal};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::sql_type_of;
 use crate::sql::type_name::{MOST_DIGITS, without_fraction};
+use crate::types::SqlType;
 
 /// The clause that an expression stands in: what may be called there, and how the error names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,10 +28,10 @@ use super::error::{at, folded, name_parts, name_span};
 use super::expression::Place;
 use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
 use super::typed::Typed;
-use crate::catalog::types::{RegKind, SqlType};
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::sql_type_of;
+use crate::types::{RegKind, SqlType};
 
 /// Functions that are written without parentheses.
 const BARE: [&str; 11] = [

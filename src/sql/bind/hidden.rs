@@ -11,8 +11,8 @@ use datafusion::logical_expr::{Case, Expr};
 
 use super::range::{Presence, Range};
 use super::typed::{Output, Typed};
-use crate::catalog::types::SqlType;
 use crate::system::SystemRelation;
+use crate::types::SqlType;
 
 /// PostgreSQL's `FrozenTransactionId`: older than every snapshot.
 const FROZEN: u32 = 2;

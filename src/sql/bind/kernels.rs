@@ -28,7 +28,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr_common::datum::apply;
 
-use crate::catalog::values::calendar::POSTGRES_EPOCH_MICROS;
+use crate::types::values::calendar::POSTGRES_EPOCH_MICROS;
 
 /// What a kernel computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

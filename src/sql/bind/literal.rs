@@ -2,7 +2,7 @@
 //!
 //! An untyped literal takes its type from its context and is read here, while the statement is bound, so a wrong one is an error with
 //! PostgreSQL's text (`invalid input syntax for type integer: "x"`) and a right one is a plain constant that the optimiser can prune by.
-//! The reading itself is [`crate::catalog::values`]', as it is for parameters.
+//! The reading itself is [`crate::types::values`]', as it is for parameters.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, i256};
 use datafusion::common::ScalarValue;
 
-use crate::catalog::types::SqlType;
-use crate::catalog::values::{self, DateStyle, DateTimeInput, IntervalStyle, TimeZone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
+use crate::types::SqlType;
+use crate::types::values::{self, DateStyle, DateTimeInput, IntervalStyle, TimeZone};
 
 /// Whose settings tell how dates and intervals are read.
 #[derive(Debug, Clone, Copy)]

@@ -34,10 +34,10 @@ use super::scope::Scope;
 use super::source::{Access, AccessBy, BoundQuery};
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::ObjectId;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
 use crate::lake::AsOf;
+use crate::types::SqlType;
 
 mod coerce;
 mod error;

@@ -11,9 +11,9 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, UnaryOperator};
 use super::coerce::{Family, cast_expr, element_type, family};
 use super::typed::Typed;
 use super::{Binder, kernels};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::pattern::{escaped_pattern, single_escape};
+use crate::types::SqlType;
 
 /// A binary operator of PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]

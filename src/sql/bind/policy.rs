@@ -23,12 +23,12 @@ use super::error::plan_error;
 use super::typed::{Output, Typed};
 use crate::catalog::ColumnIdentity;
 use crate::catalog::securable::{ColumnEntry, ColumnMask, Function, PolicyArgument, Relation, RowFilter, TableEntry};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::AsOf;
 use crate::sql::call::callee_of;
 use crate::sql::resolve::ResolvedTable;
 use crate::sql::source::BoundPolicies;
+use crate::types::SqlType;
 
 impl Binder<'_> {
     /// The policies of a table for this session.

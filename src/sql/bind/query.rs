@@ -23,11 +23,11 @@ use super::expression::{Clause, Place};
 use super::range::{Cte, Environment, Range};
 use super::subquery::{limited_plan, projected};
 use super::typed::{Output, Typed};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::call::callee_of;
 use crate::sql::internal_name::is_plain;
 use crate::sql::source::{SecurableSource, SourceRelation};
+use crate::types::SqlType;
 
 /// The columns that a query's output is assigned to: INSERT's.
 pub(super) type Targets<'t> = &'t [(String, SqlType)];

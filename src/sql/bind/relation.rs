@@ -27,12 +27,12 @@ use super::typed::{Output, Typed};
 use super::unnest::lateral_join;
 use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{Relation, RelationKind};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::AsOf;
 use crate::sql::internal_name::is_plain;
 use crate::sql::source::{SecurableSource, SourceRelation};
 use crate::system::SystemRelation;
+use crate::types::SqlType;
 
 /// A relation of FROM, maybe one that depends on those before it.
 enum Factor {

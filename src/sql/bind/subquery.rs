@@ -34,8 +34,8 @@ use super::range::{Environment, Outer};
 use super::select::filtered;
 use super::typed::{Output, Typed};
 use super::unnest::unnested;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
 
 /// Wraps a plan as a subquery, with the columns of the outer query that it uses.
 pub(super) fn subquery(plan: LogicalPlan) -> Subquery {

@@ -13,8 +13,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use super::Binder;
 use super::error::plan_error;
 use crate::catalog::securable::ObjectId;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
 
 /// The modifier of an interval of any fields, without its digits.
 const ALL_INTERVAL_FIELDS: i32 = 0x7fff << 16;

@@ -6,9 +6,9 @@ use super::create::{comment, if_not_exists};
 use super::reader::{Reader, refused};
 use super::session;
 use crate::catalog::securable::Secret;
-use crate::catalog::values::{IntervalStyle, parse_interval};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{Command, PrincipalOptions, SettingTarget};
+use crate::types::values::{IntervalStyle, parse_interval};
 
 /// CREATE {USER | ROLE | GROUP} name [WITH] options.
 pub(super) fn create(reader: &mut Reader) -> Result<Command> {

@@ -5,7 +5,6 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::create::{comment, if_not_exists};
 use super::reader::{Reader, refused};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::dialect::LakeholdDialect;
 use crate::sql::limits::Limits;
@@ -13,6 +12,7 @@ use crate::sql::rewrite::rewrite;
 use crate::sql::statement::Command;
 use crate::sql::stored::{quoted, replaced};
 use crate::sql::token::{Lexeme, tokenize};
+use crate::types::SqlType;
 
 /// What the clauses behind RETURNS say.
 #[derive(Default)]

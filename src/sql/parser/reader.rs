@@ -6,12 +6,12 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::check;
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::dialect::{LakeholdDialect, RESERVED, TYPE_OR_FUNCTION};
 use crate::sql::statement::Name;
 use crate::sql::token::Lexeme;
 use crate::sql::type_name::sql_type_of;
+use crate::types::SqlType;
 
 /// Most nested calls in sqlparser. The tokens were checked before; this is the second line, and its stack grows on the heap.
 const RECURSION_LIMIT: usize = 4000;

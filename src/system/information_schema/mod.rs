@@ -7,10 +7,10 @@ mod roles;
 mod routines;
 mod standard;
 
-use crate::catalog::types::SqlType;
 use crate::functions::builtin;
-use crate::functions::datum::Datum;
 use crate::functions::postgres::describe;
+use crate::types::SqlType;
+use crate::types::datum::Datum;
 
 use super::Source;
 use super::rows::Row;

@@ -1,13 +1,13 @@
 //! Catalogs, schemas, tables, views, columns, and the NOT NULL constraints.
 
 use crate::catalog::securable::TEMPORARY_SCHEMA;
-use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::functions::builtin::{self, SYSTEM_ROLE_NAME};
 use crate::functions::postgres::definition::sees_view_text;
 use crate::system::context::SystemContext;
 use crate::system::rows::Rows;
 use crate::system::{Source, visible};
+use crate::types::SqlType;
 
 use super::{type_columns, yes};
 

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
-use crate::functions::datum::Datum;
 use crate::functions::time::instant;
 use crate::system::context::{Activity, LockedObject, SystemContext};
 use crate::system::rows::Rows;
 use crate::system::{Source, visible};
+use crate::types::datum::Datum;
 
 pub(super) const SOURCES: &[(&str, Source)] = &[
     ("pg_stat_activity", sessions),

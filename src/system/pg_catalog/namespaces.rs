@@ -2,11 +2,11 @@
 
 use crate::error::Result;
 use crate::functions::builtin::{INFORMATION_SCHEMA, PG_CATALOG, SYSTEM_ROLE, SYSTEM_ROLE_NAME};
-use crate::functions::datum::Datum;
 use crate::functions::postgres::privileges::access_list;
 use crate::system::context::SystemContext;
 use crate::system::rows::Rows;
 use crate::system::{Source, visible};
+use crate::types::datum::Datum;
 
 pub(super) const SOURCES: &[(&str, Source)] = &[
     ("pg_namespace", namespaces),

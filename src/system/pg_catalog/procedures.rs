@@ -2,12 +2,12 @@
 
 use crate::error::Result;
 use crate::functions::builtin::static_rows;
-use crate::functions::datum::Datum;
 use crate::functions::postgres::definition::sees_function_text;
 use crate::functions::postgres::privileges::access_list;
 use crate::system::context::SystemContext;
 use crate::system::rows::Rows;
 use crate::system::{Source, visible};
+use crate::types::datum::Datum;
 
 pub(super) const SOURCES: &[(&str, Source)] = &[("pg_proc", procedures)];
 

@@ -1,15 +1,15 @@
 //! Tables and views, their columns, and the views that list them.
 
 use crate::catalog::securable::{Relation, TEMPORARY_SCHEMA};
-use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::functions::builtin::{self, BuiltinRelation, SYSTEM_ROLE, SYSTEM_ROLE_NAME};
-use crate::functions::datum::Datum;
 use crate::functions::postgres::definition::{sees_policies, sees_view_text};
 use crate::functions::postgres::privileges::access_list;
 use crate::system::context::SystemContext;
 use crate::system::rows::Rows;
 use crate::system::{Source, visible};
+use crate::types::SqlType;
+use crate::types::datum::Datum;
 
 use super::namespaces::for_everybody;
 

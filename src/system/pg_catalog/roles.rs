@@ -4,10 +4,10 @@ use crate::catalog::privilege::Privilege;
 use crate::catalog::securable::{METASTORE, ObjectId, Principal};
 use crate::error::Result;
 use crate::functions::builtin::{SYSTEM_ROLE, SYSTEM_ROLE_NAME};
-use crate::functions::datum::Datum;
 use crate::system::context::SystemContext;
 use crate::system::rows::Rows;
 use crate::system::{Source, visible};
+use crate::types::datum::Datum;
 
 pub(super) const SOURCES: &[(&str, Source)] = &[
     ("pg_roles", roles),

@@ -14,12 +14,12 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::ScalarValue;
 
-use crate::catalog::types::SqlType;
-use crate::catalog::values::{
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
+use crate::types::values::{
     self, NumericValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8,
     parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
 };
-use crate::error::{Error, ErrorKind, Result};
 use crate::wire::encode::parameter_binary as binary;
 use crate::wire::encode::{EncodeSettings, Format, decode_parameter, text};
 

@@ -4,8 +4,8 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::FutureExt;
 
 use super::*;
-use crate::catalog::types::SqlType;
 use crate::sql::statement::{CopyForm, Name};
+use crate::types::SqlType;
 
 const CSV: CopyFormat = CopyFormat::Csv;
 const TEXT: CopyFormat = CopyFormat::Text;

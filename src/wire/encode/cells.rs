@@ -3,8 +3,8 @@
 //! A cell is its length as a 32-bit integer (-1 for NULL) and its bytes. Short values are appended by copies of a constant size that
 //! may run beyond the cell into [`SLACK`] spare bytes: a few register moves instead of a call to copy a few bytes.
 
-use crate::catalog::values::ValueText;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::values::ValueText;
 
 /// Spare bytes behind the last cell.
 pub(super) const SLACK: usize = 256;

@@ -16,8 +16,8 @@ use super::list::{array_writer, is_list, vector_writer};
 use super::record::record_writer;
 use super::repeated::{dictionary_writer, run_writer};
 use super::{EncodeSettings, Format, scalar, temporal};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
 
 /// Writes rows of one column as cells.
 pub(super) trait ColumnWriter: Send {

@@ -12,10 +12,10 @@ use datafusion::arrow::datatypes::SchemaRef;
 use super::cells::{Cells, MAX_LENGTH, too_long};
 use super::rows::{COPY_DATA, Columns, gather};
 use super::{EncodeSettings, Format};
-use crate::catalog::types::SqlType;
 use crate::error::Result;
 use crate::session::outcome::CopyLayout;
 use crate::sql::statement::{CopyForm, CopyFormat};
+use crate::types::SqlType;
 
 /// Signature, flags and length of the extension area.
 const BINARY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

@@ -13,9 +13,9 @@ use super::cells::Cells;
 use super::column::{ColumnWriter, column_writer, downcast};
 use super::list::{ListRows, list_element};
 use super::{EncodeSettings, Format};
-use crate::catalog::types::SqlType;
-use crate::catalog::values::{ByteaOutput, DateFormat, DateOrder, DateStyle};
 use crate::error::{Error, Result};
+use crate::types::SqlType;
+use crate::types::values::{ByteaOutput, DateFormat, DateOrder, DateStyle};
 
 /// What stands between the parts: `json` is compact, `jsonb` prints spaces.
 #[derive(Clone, Copy)]

@@ -13,9 +13,9 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use super::cells::{Cells, NULL_LENGTH};
 use super::column::{ColumnWriter, column_writer, downcast};
 use super::{EncodeSettings, Format};
-use crate::catalog::types::SqlType;
-use crate::catalog::values::write_array_element;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
+use crate::types::values::write_array_element;
 
 /// Whether the type is one of Arrow's lists.
 pub(super) fn is_list(data_type: &DataType) -> bool {

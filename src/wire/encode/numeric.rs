@@ -2,8 +2,8 @@
 
 use datafusion::arrow::datatypes::i256;
 
-use crate::catalog::values::ValueText;
-use crate::catalog::values::numeric::decimal_digits;
+use crate::types::values::ValueText;
+use crate::types::values::numeric::decimal_digits;
 
 const NEGATIVE: u16 = 0x4000;
 const DIGIT_WIDTH: usize = 4;

@@ -13,12 +13,12 @@ use datafusion::common::ScalarValue;
 
 use super::parameter_binary as binary;
 use super::{EncodeSettings, Format};
-use crate::catalog::types::{RegKind, SqlType};
-use crate::catalog::values::{
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::values::{
     self, IntervalValue, NumericValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4,
     parse_int8, parse_interval, parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::types::{RegKind, SqlType};
 
 /// Reads a parameter of type `sql_type` from Bind; `None` is NULL.
 ///

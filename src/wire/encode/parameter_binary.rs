@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use datafusion::common::ScalarValue;
 
 use super::parameter::{interval, string, text};
-use crate::catalog::types::SqlType;
-use crate::catalog::values::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
-use crate::catalog::values::input::infinite;
-use crate::catalog::values::numeric::{from_digits, not_finite};
-use crate::catalog::values::{IntervalValue, NumericValue, format_char, format_uuid};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
+use crate::types::values::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
+use crate::types::values::input::infinite;
+use crate::types::values::numeric::{from_digits, not_finite};
+use crate::types::values::{IntervalValue, NumericValue, format_char, format_uuid};
 
 /// PostgreSQL's largest number of dimensions.
 const MAX_DIMENSIONS: usize = 6;

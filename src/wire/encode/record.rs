@@ -8,8 +8,8 @@ use datafusion::arrow::datatypes::DataType;
 use super::cells::Cells;
 use super::column::{ColumnWriter, column_writer, downcast};
 use super::{EncodeSettings, Format};
-use crate::catalog::types::SqlType;
 use crate::error::Result;
+use crate::types::SqlType;
 
 /// The writer for a `record` of `fields`; `None` if the column is no struct of as many.
 pub(super) fn record_writer(

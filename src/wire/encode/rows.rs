@@ -10,8 +10,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use super::cells::{Cells, CellsView, MAX_LENGTH, SLACK, too_long};
 use super::column::{ColumnWriter, column_writer};
 use super::{EncodeSettings, Format};
-use crate::catalog::types::SqlType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::SqlType;
 
 /// How many bytes a chunk aims at: one flush of the connection.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -16,12 +16,12 @@ use super::cells::Cells;
 use super::column::{ColumnWriter, downcast, each_row};
 use super::numeric::numeric_binary;
 use super::{EncodeSettings, Format};
-use crate::catalog::types::{RegKind, SqlType};
-use crate::catalog::values::{
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::values::{
     ValueText, format_bytea, format_decimal, format_decimal64, format_decimal256, format_float4, format_float8, format_uuid,
     parse_char, parse_uuid,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::types::{RegKind, SqlType};
 
 /// Writes a primitive array by one formatter.
 pub(super) struct PrimitiveWriter<T, F> {

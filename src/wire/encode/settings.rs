@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::catalog::types::RegKind;
-use crate::catalog::values::{ByteaOutput, DateStyle, DateTimeInput, IntervalStyle, TimeZone};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::RegKind;
+use crate::types::values::{ByteaOutput, DateStyle, DateTimeInput, IntervalStyle, TimeZone};
 
 /// A format code of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

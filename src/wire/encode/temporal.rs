@@ -11,9 +11,9 @@ use super::cells::Cells;
 use super::column::ColumnWriter;
 use super::scalar::primitive;
 use super::{EncodeSettings, Format};
-use crate::catalog::values::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
-use crate::catalog::values::{IntervalValue, format_date, format_interval, format_time, format_timestamp, format_timestamptz};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::values::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
+use crate::types::values::{IntervalValue, format_date, format_interval, format_time, format_timestamp, format_timestamptz};
 
 fn out_of_range(what: &str) -> Error {
     Error::new(ErrorKind::DatetimeOutOfRange, format!("{what} out of range"))

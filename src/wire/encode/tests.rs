@@ -19,10 +19,10 @@ use datafusion::common::ScalarValue;
 use proptest::prelude::*;
 
 use super::{CopyEncoder, EncodeSettings, Format, ObjectNames, RowEncoder, decode_parameter};
-use crate::catalog::types::{RegKind, SqlType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::outcome::CopyLayout;
 use crate::sql::statement::{CopyForm, CopyFormat};
+use crate::types::{RegKind, SqlType};
 
 /// A row as its cells, `None` for NULL.
 type Row = Vec<Option<Vec<u8>>>;
@@ -759,7 +759,7 @@ proptest! {
     fn intervals_read_back(settings in any_settings(), months in any::<i32>(), days in any::<i32>(), micros in -9_000_000_000_000_000..9_000_000_000_000_000_i64) {
         // The verbose style and the standard leave a sign to be guessed where the parts' signs differ.
         let same_sign = (months >= 0) == (days >= 0) && (days >= 0) == (micros >= 0);
-        let value = super::parameter::interval(crate::catalog::values::IntervalValue { months, days, micros }).unwrap();
+        let value = super::parameter::interval(crate::types::values::IntervalValue { months, days, micros }).unwrap();
         if same_sign {
             round_trip(&SqlType::Interval, &value, &settings);
         }

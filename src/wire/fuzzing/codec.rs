@@ -6,9 +6,9 @@ use datafusion::arrow::datatypes::{Field, Schema};
 use std::sync::Arc;
 
 use super::Case;
-use crate::catalog::types::SqlType;
 use crate::command::{CopyColumn, CopyTarget};
 use crate::sql::statement::{CopyFormat, CopyHeader, CopyIn, Name};
+use crate::types::SqlType;
 use crate::wire::decode::CopyDecoder;
 use crate::wire::encode::{EncodeSettings, Format, RowEncoder, decode_parameter};
 use crate::wire::frontend::{MESSAGE_TYPES, Message, Opening};

@@ -423,7 +423,7 @@ pub(crate) fn from_arrow(error: datafusion::arrow::error::ArrowError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::types::SqlType;
+    use crate::types::SqlType;
 
     #[test]
     fn values_of_every_type_come_back_as_they_went_in() {

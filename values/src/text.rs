@@ -75,13 +75,13 @@ impl<const N: usize> ValueText<N> {
 
     /// The whole buffer and the length of the text in it, for copies of constant size.
     #[inline]
-    pub(crate) fn parts(&self) -> (&[u8; N], usize) {
+    pub fn parts(&self) -> (&[u8; N], usize) {
         (&self.bytes, self.length)
     }
 
     /// Appends one byte; text beyond `N` is dropped.
     #[inline]
-    pub(crate) fn push(&mut self, byte: u8) {
+    pub fn push(&mut self, byte: u8) {
         if let Some(slot) = self.bytes.get_mut(self.length) {
             *slot = byte;
             self.length += 1;
@@ -90,7 +90,7 @@ impl<const N: usize> ValueText<N> {
 
     /// Appends `text`; text beyond `N` is dropped.
     #[inline]
-    pub(crate) fn push_bytes(&mut self, text: &[u8]) {
+    pub fn push_bytes(&mut self, text: &[u8]) {
         let room = N - self.length;
         let text = &text[..text.len().min(room)];
         self.bytes[self.length..self.length + text.len()].copy_from_slice(text);
@@ -136,7 +136,7 @@ impl<const N: usize> ValueText<N> {
 
     /// Appends `value` in decimal.
     #[inline]
-    pub(crate) fn push_u64(&mut self, value: u64) {
+    pub fn push_u64(&mut self, value: u64) {
         self.push_u64_padded(value, digits_of(value));
     }
 
@@ -163,7 +163,7 @@ impl<const N: usize> ValueText<N> {
 
     /// Appends `value` in decimal.
     #[inline]
-    pub(crate) fn push_i64(&mut self, value: i64) {
+    pub fn push_i64(&mut self, value: i64) {
         if value < 0 {
             self.push(b'-');
         }

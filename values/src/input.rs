@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind};
 
 /// 22P02 `invalid input syntax for type integer: "abc"`
-pub(crate) fn invalid(type_name: &str, text: &str) -> Error {
+pub fn invalid(type_name: &str, text: &str) -> Error {
     Error::new(ErrorKind::InvalidText, format!("invalid input syntax for type {type_name}: \"{text}\""))
 }
 
@@ -13,7 +13,7 @@ pub(super) fn out_of_range(text: &str, type_name: &str) -> Error {
 }
 
 /// The infinities of days and moments, which neither Arrow nor Delta Lake can hold.
-pub(crate) fn infinite(type_name: &str) -> Error {
+pub fn infinite(type_name: &str) -> Error {
     Error::unsupported(format!("an infinite {type_name}")).with_hint("Use NULL, or a bound that no value reaches: '9999-12-31'.")
 }
 

@@ -399,7 +399,7 @@ fn designated(sum: &mut Sum, text: &str, is_time: bool) -> std::result::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::values::format_interval;
+    use crate::format_interval;
 
     fn read(text: &str) -> String {
         format_interval(parse_interval(text, IntervalStyle::Postgres).unwrap(), IntervalStyle::Postgres).to_string()

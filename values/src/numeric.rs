@@ -1,6 +1,6 @@
 //! Decimal numbers of up to 76 digits.
 
-use datafusion::arrow::datatypes::i256;
+use arrow_buffer::i256;
 
 use super::ValueText;
 use super::input::invalid;
@@ -86,7 +86,7 @@ fn exponent_of(text: &str) -> Option<i64> {
 }
 
 /// `NaN` and the infinities, which neither Arrow nor Delta Lake can hold.
-pub(crate) fn not_finite(text: &str) -> Error {
+pub fn not_finite(text: &str) -> Error {
     Error::unsupported(format!("numeric value \"{text}\"")).with_hint("Use double precision for values that are not finite.")
 }
 
@@ -95,7 +95,7 @@ fn overflow() -> Error {
 }
 
 /// The number `whole.fraction` * 10^`exponent`.
-pub(crate) fn from_digits(negative: bool, whole: &str, fraction: &str, exponent: i64) -> Result<NumericValue> {
+pub fn from_digits(negative: bool, whole: &str, fraction: &str, exponent: i64) -> Result<NumericValue> {
     let mut digits = String::with_capacity(whole.len() + fraction.len() + 1);
     digits.push_str(whole.trim_start_matches('0'));
     digits.push_str(fraction);
@@ -176,7 +176,7 @@ pub fn format_decimal256(unscaled: i256, scale: i8) -> ValueText<224> {
 }
 
 /// The decimal digits of the magnitude, without leading zeros; `0` for zero.
-pub(crate) fn decimal_digits(value: i256) -> ValueText<80> {
+pub fn decimal_digits(value: i256) -> ValueText<80> {
     const CHUNK: u64 = 10_000_000_000_000_000_000;
     const CHUNK_DIGITS: usize = 19;
     let bytes = value.wrapping_abs().to_le_bytes();

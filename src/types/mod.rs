@@ -1,0 +1,18 @@
+//! What a value is: SQL types over Arrow's and Delta's, single values, and their texts.
+//!
+//! ```text
+//!  SqlType ── names, OIDs, modifiers ──▶ clients          Datum ── one value ──▶ functions, system relations
+//!     │                                                     │
+//!     └────── arrow_type ──▶ arrays ◀── read / write ───────┘
+//!                              │
+//!                 lakehold_values: text, calendar, numbers (a crate of its own, without DataFusion)
+//! ```
+//! The room stands near the ground because the catalog, the lake, functions, the binder and the wire all speak of types.
+//!
+//! Absent: which operators and functions there are (`functions`, `sql::bind`), and who may see what.
+
+pub mod datum;
+mod sql_type;
+
+pub use lakehold_values as values;
+pub use sql_type::{RegKind, SQL_TYPE_KEY, SqlType};
