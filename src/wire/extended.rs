@@ -178,7 +178,8 @@ impl Connection {
         };
         let described = prepared.description.parameters.iter().zip(&parameters);
         let types: Vec<Option<SqlType>> = described.map(|(sql_type, value)| Some(type_of_value(sql_type, value))).collect();
-        let several = self.executed > 0;
+        // Alone between two Syncs it commits by itself; what else is on its way shares its transaction.
+        let several = self.executed > 0 || !self.input.next_is_sync();
         self.executed += 1;
         let mut interrupts = self.begin(several);
         let outcome = interrupts.supervise(&mut self.input, self.session.execute(parsed, &types, parameters)).await?;
