@@ -21,6 +21,7 @@ pub mod names;
 pub mod output;
 pub mod pattern;
 pub mod postgres;
+pub mod regex;
 mod registry;
 pub mod session;
 pub mod time;

@@ -244,6 +244,8 @@ kinds! {
     StringTooLong = "22001", 400;
     /// A regular expression that does not compile.
     InvalidRegex = "2201B", 400;
+    /// A pattern or an escape string that escapes nothing.
+    InvalidEscape = "22025", 400;
     /// A power or root that does not exist.
     InvalidPower = "2201F", 400;
     /// A value that a function cannot take, or another data fault.

@@ -30,6 +30,8 @@ pub(super) fn declarations() -> Vec<Declaration> {
         privileges::declarations(),
         definition::declarations(),
         text::declarations(),
+        super::regex::declarations(),
+        super::pattern::declarations(),
         datetime::declarations(),
         template::declarations(),
         number::declarations(),

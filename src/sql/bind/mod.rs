@@ -49,6 +49,7 @@ mod literal;
 pub mod names;
 mod operator;
 mod output_name;
+mod pattern;
 mod policy;
 mod qualify;
 mod query;

@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions_nested::expr_fn as nested;
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
-use datafusion::logical_expr::expr::{InList, Like};
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, UnaryOperator};
 
@@ -12,7 +12,6 @@ use super::coerce::{Family, cast_expr, element_type, family};
 use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::pattern::{escaped_pattern, single_escape};
 use crate::types::SqlType;
 
 /// A binary operator of PostgreSQL.
@@ -194,10 +193,7 @@ impl Binder<'_> {
             }
             BinaryOp::Concat => self.concat(left, right),
             BinaryOp::Like { negated, case_insensitive } => self.like(*negated, *case_insensitive, left, right, None),
-            BinaryOp::Regex(operator) => {
-                let (left, right) = (self.text(left)?, self.text(right)?);
-                Ok(Typed::new(binary_expr(left.expr, *operator, right.expr), SqlType::Bool, left.nullable || right.nullable))
-            }
+            BinaryOp::Regex(operator) => self.regex(*operator, left, right),
             BinaryOp::StartsWith => {
                 let (left, right) = (self.text(left)?, self.text(right)?);
                 self.call_builtin("starts_with", vec![left, right])
@@ -492,48 +488,6 @@ impl Binder<'_> {
         }
     }
 
-    /// `value [NOT] [I]LIKE pattern [ESCAPE escape]`.
-    pub(super) fn like(
-        &self,
-        negated: bool,
-        case_insensitive: bool,
-        value: Typed,
-        pattern: Typed,
-        escape: Option<&str>,
-    ) -> Result<Typed> {
-        let value = self.text(value)?;
-        let pattern = self.text(pattern)?;
-        let nullable = value.nullable || pattern.nullable;
-        let pattern = match (escape, pattern.literal_text()) {
-            (None, Some(text)) if text.ends_with('\\') && !text.ends_with("\\\\") => {
-                return Err(Error::new(ErrorKind::DataException, "LIKE pattern must not end with escape character"));
-            }
-            (None | Some("\\"), _) => pattern.expr,
-            (Some(escape), Some(text)) => lit(escaped_pattern(text, escape)?),
-            (Some(escape), None) => {
-                let escape = Typed::constant(ScalarValue::from(escape), SqlType::Text);
-                self.call_builtin("like_escape", vec![pattern, escape])?.expr
-            }
-        };
-        let like = Like::new(negated, Box::new(value.expr), Box::new(pattern), None, case_insensitive);
-        Ok(Typed::new(Expr::Like(like), SqlType::Bool, nullable))
-    }
-
-    /// `value [NOT] SIMILAR TO pattern`: the pattern becomes a regular expression.
-    pub(super) fn similar_to(&self, negated: bool, value: Typed, pattern: Typed, escape: Option<&str>) -> Result<Typed> {
-        let value = self.text(value)?;
-        let pattern = self.text(pattern)?;
-        let Some(text) = pattern.literal_text() else {
-            if pattern.is_null_literal() {
-                return Ok(Typed::constant(ScalarValue::Boolean(None), SqlType::Bool));
-            }
-            return Err(Error::unsupported("SIMILAR TO with a pattern that is not constant"));
-        };
-        let regex = similar_regex(text, escape.unwrap_or("\\"))?;
-        let operator = if negated { Operator::RegexNotMatch } else { Operator::RegexMatch };
-        Ok(Typed::new(binary_expr(value.expr, operator, lit(regex)), SqlType::Bool, value.nullable))
-    }
-
     /// `-x`, `+x`, `NOT x`, `~x`, `@x`.
     pub(super) fn unary(&self, op: UnaryOperator, value: Typed) -> Result<Typed> {
         let no_unary = |symbol: &str, value: &Typed| {
@@ -690,47 +644,4 @@ fn widen_dividend(left: Typed, right: &Typed) -> Typed {
     let (Ok(scale), precision) = (i8::try_from(target), (precision - scale + target).min(38)) else { return left };
     let sql_type = SqlType::Numeric { precision: u8::try_from(precision).unwrap_or(38), scale };
     Typed::new(cast_expr(left.expr, &sql_type.arrow_type()), sql_type, left.nullable)
-}
-
-/// A SIMILAR TO pattern as a regular expression over the whole string.
-fn similar_regex(pattern: &str, escape: &str) -> Result<String> {
-    let escape = single_escape(escape)?;
-    let mut regex = String::from("^(?:");
-    let mut in_class = false;
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        if Some(character) == escape {
-            if let Some(next) = characters.next() {
-                regex.push_str(&regex::escape(&next.to_string()));
-            }
-            continue;
-        }
-        match character {
-            '[' => in_class = true,
-            ']' => in_class = false,
-            _ => {}
-        }
-        match character {
-            '%' if !in_class => regex.push_str(".*"),
-            '_' if !in_class => regex.push('.'),
-            '.' | '^' | '$' | '\\' if !in_class => {
-                regex.push('\\');
-                regex.push(character);
-            }
-            '\\' => regex.push_str("\\\\"),
-            other => regex.push(other),
-        }
-    }
-    regex.push_str(")$");
-    Ok(regex)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn similar_patterns_become_anchored_regexes() {
-        assert_eq!(similar_regex("a%(b|c)_.", "\\").unwrap(), "^(?:a.*(b|c).\\.)$");
-    }
 }
