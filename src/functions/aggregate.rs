@@ -24,6 +24,7 @@ use super::time::Zone;
 use crate::error::{Error, ErrorKind};
 use crate::types::SqlType;
 use crate::types::datum;
+use crate::types::values::canonical_jsonb;
 
 /// The aggregates of this file.
 pub(super) fn aggregates() -> Vec<AggregateUDF> {
@@ -139,6 +140,17 @@ impl AggregateUDFImpl for Exact {
     }
 }
 
+/// The type of a JSON aggregate's result.
+fn json_type(name: &str) -> SqlType {
+    if name.starts_with("jsonb") { SqlType::Jsonb } else { SqlType::Json }
+}
+
+/// A document as the aggregate `name` gives it: jsonb has one form.
+fn document(name: &str, text: String) -> DataFusionResult<ScalarValue> {
+    let text = if json_type(name) == SqlType::Jsonb { canonical_jsonb(&text).map_err(external)? } else { text };
+    Ok(ScalarValue::Utf8(Some(text)))
+}
+
 /// `json_agg(x)`: the list that `array_agg(x)` collects, as JSON.
 #[derive(Debug)]
 struct JsonAgg {
@@ -184,7 +196,7 @@ impl AggregateUDFImpl for JsonAgg {
     }
 
     fn return_field(&self, _arguments: &[FieldRef]) -> DataFusionResult<FieldRef> {
-        Ok(Arc::new(SqlType::Json.field(self.name, true)))
+        Ok(Arc::new(json_type(self.name).field(self.name, true)))
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
@@ -193,7 +205,7 @@ impl AggregateUDFImpl for JsonAgg {
         };
         let is_json = is_json(&SqlType::of_field(argument)) && !argument.data_type().is_nested();
         let inner = self.inner.accumulator(AccumulatorArgs { return_field: Self::list_field(argument), ..args })?;
-        Ok(Box::new(JsonAccumulator { inner, is_json }))
+        Ok(Box::new(JsonAccumulator { name: self.name, inner, is_json }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
@@ -215,6 +227,7 @@ impl AggregateUDFImpl for JsonAgg {
 
 #[derive(Debug)]
 struct JsonAccumulator {
+    name: &'static str,
     inner: Box<dyn Accumulator>,
     is_json: bool,
 }
@@ -246,7 +259,7 @@ impl Accumulator for JsonAccumulator {
         let datum::Datum::List(items) = value else { return Ok(ScalarValue::Utf8(None)) };
         let separator = if items.iter().any(|item| matches!(item, datum::Datum::Row(_))) { ", \n " } else { ", " };
         let items: Vec<String> = items.iter().map(|item| json_of(item, self.is_json, Zone::Utc)).collect();
-        Ok(ScalarValue::Utf8(Some(format!("[{}]", items.join(separator)))))
+        document(self.name, format!("[{}]", items.join(separator)))
     }
 }
 
@@ -435,13 +448,13 @@ impl AggregateUDFImpl for JsonObjectAgg {
     }
 
     fn return_field(&self, _arguments: &[FieldRef]) -> DataFusionResult<FieldRef> {
-        Ok(Arc::new(SqlType::Json.field(self.name, true)))
+        Ok(Arc::new(json_type(self.name).field(self.name, true)))
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> DataFusionResult<Box<dyn Accumulator>> {
         let is_json =
             args.expr_fields.get(1).is_some_and(|value| is_json(&SqlType::of_field(value)) && !value.data_type().is_nested());
-        Ok(Box::new(ObjectAccumulator { fields: Vec::new(), is_json }))
+        Ok(Box::new(ObjectAccumulator { name: self.name, fields: Vec::new(), is_json }))
     }
 
     fn state_fields(&self, _args: StateFieldsArgs<'_>) -> DataFusionResult<Vec<FieldRef>> {
@@ -452,13 +465,14 @@ impl AggregateUDFImpl for JsonObjectAgg {
 
 #[derive(Debug)]
 struct ObjectAccumulator {
+    name: &'static str,
     fields: Vec<String>,
     is_json: bool,
 }
 
 impl Accumulator for ObjectAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> DataFusionResult<()> {
-        let [keys, values] = values else { return Err(external(Error::internal("json_object_agg takes a key and a value"))) };
+        let [keys, values, ..] = values else { return Err(external(Error::internal("json_object_agg takes a key and a value"))) };
         for row in 0..keys.len() {
             let key = datum::read(keys, row).map_err(external)?;
             if key.is_null() {
@@ -494,7 +508,7 @@ impl Accumulator for ObjectAccumulator {
         if self.fields.is_empty() {
             return Ok(ScalarValue::Utf8(None));
         }
-        Ok(ScalarValue::Utf8(Some(format!("{{ {} }}", self.fields.join(", ")))))
+        document(self.name, format!("{{ {} }}", self.fields.join(", ")))
     }
 }
 

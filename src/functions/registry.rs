@@ -78,8 +78,7 @@ fn allow_list() -> HashMap<(&'static str, &'static str), Verdict> {
 }
 
 /// Other names for functions of the engine.
-const SCALAR_ALIASES: [(&str, &str); 3] =
-    [("len", "character_length"), ("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")];
+const SCALAR_ALIASES: [(&str, &str); 1] = [("len", "character_length")];
 const AGGREGATE_ALIASES: [(&str, &str); 7] = [
     ("variance", "var_samp"),
     ("every", "bool_and"),

@@ -1,6 +1,8 @@
 //! JSON as text: what is valid, and the one form in which `jsonb` shows a document.
 
-use serde_json::Value;
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -17,10 +19,101 @@ pub fn check_json(text: &str) -> Result<()> {
 /// # Errors
 /// 22P02 for text that is not JSON.
 pub fn canonical_jsonb(text: &str) -> Result<String> {
-    let document: Value = serde_json::from_str(text).map_err(|error| invalid_json(text, &error))?;
-    let mut canonical = String::with_capacity(text.len() + 8);
-    write(&document, &mut canonical);
-    Ok(canonical)
+    parse_json(text).map(|document| jsonb_text(&document))
+}
+
+/// A document taken apart; of several equal keys the last.
+///
+/// # Errors
+/// 22P02 for text that is not JSON.
+pub fn parse_json(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| invalid_json(text, &error))
+}
+
+/// The one form in which `jsonb` shows a document.
+pub fn jsonb_text(document: &Value) -> String {
+    let mut canonical = String::new();
+    write(document, &mut canonical);
+    canonical
+}
+
+/// How `jsonb` orders documents (PostgreSQL 8.14.4): null, strings, numbers, booleans, arrays, objects; longer ones behind shorter ones; an empty
+/// array in front of all.
+pub fn compare_jsonb(one: &Value, other: &Value) -> Ordering {
+    let rank = |value: &Value| match value {
+        Value::Array(items) if items.is_empty() => 0,
+        Value::Null => 1,
+        Value::String(_) => 2,
+        Value::Number(_) => 3,
+        Value::Bool(_) => 4,
+        Value::Array(_) => 5,
+        Value::Object(_) => 6,
+    };
+    match (one, other) {
+        (Value::String(one), Value::String(other)) => one.cmp(other),
+        (Value::Number(one), Value::Number(other)) => compare_numbers(&one.to_string(), &other.to_string()),
+        (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
+        (Value::Array(one), Value::Array(other)) => one.len().cmp(&other.len()).then_with(|| {
+            one.iter()
+                .zip(other)
+                .map(|(one, other)| compare_jsonb(one, other))
+                .find(|order| order.is_ne())
+                .unwrap_or(Ordering::Equal)
+        }),
+        (Value::Object(one), Value::Object(other)) => one.len().cmp(&other.len()).then_with(|| compare_fields(one, other)),
+        _ => rank(one).cmp(&rank(other)),
+    }
+}
+
+fn compare_fields(one: &Map<String, Value>, other: &Map<String, Value>) -> Ordering {
+    let sorted = |fields: &Map<String, Value>| {
+        let mut keys: Vec<String> = fields.keys().cloned().collect();
+        keys.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
+        keys
+    };
+    let (left, right) = (sorted(one), sorted(other));
+    for (left, right) in left.iter().zip(&right) {
+        let by_key = (left.len(), left).cmp(&(right.len(), right));
+        let by_value = || match (one.get(left), other.get(right)) {
+            (Some(one), Some(other)) => compare_jsonb(one, other),
+            _ => Ordering::Equal,
+        };
+        let order = by_key.then_with(by_value);
+        if order.is_ne() {
+            return order;
+        }
+    }
+    Ordering::Equal
+}
+
+/// Numbers of any size by value: `1.0` is `1`.
+fn compare_numbers(one: &str, other: &str) -> Ordering {
+    match (decimal(one), decimal(other)) {
+        ((false, one), (false, other)) => one.cmp(&other),
+        ((true, one), (true, other)) => other.cmp(&one),
+        ((negative, _), _) => {
+            if negative {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+    }
+}
+
+/// Sign, and the place of the first digit with the digits from there on without zeros at the end: comparable as they are.
+fn decimal(text: &str) -> (bool, (i64, String)) {
+    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0');
+    if significant.is_empty() {
+        return (false, (i64::MIN, String::new()));
+    }
+    let leading = i64::try_from(digits.len() - significant.len()).unwrap_or(0);
+    let place = i64::try_from(whole.len()).unwrap_or(0) - leading + exponent.trim_start_matches('+').parse::<i64>().unwrap_or(0);
+    (negative, (place, significant.trim_end_matches('0').to_string()))
 }
 
 /// The depth is bounded by the parser.
@@ -83,6 +176,40 @@ mod tests {
         let text = r#"{"long": 1.50 ,"a":null,"b":[1,{"x":"y\n"}],"a" : {}}"#;
         assert_eq!(canonical_jsonb(text).unwrap(), r#"{"a": {}, "b": [1, {"x": "y\n"}], "long": 1.50}"#);
         assert_eq!(canonical_jsonb(" [ ] ").unwrap(), "[]");
+    }
+
+    #[test]
+    fn jsonb_is_ordered_as_postgresql_orders_it() {
+        let ordered = [
+            "[]",
+            "null",
+            "\"a\"",
+            "\"b\"",
+            "-2",
+            "-1e-3",
+            "0",
+            "1",
+            "2",
+            "10",
+            "1e2",
+            "false",
+            "true",
+            "[1]",
+            "[1, 2]",
+            "{}",
+            "{\"b\": 1}",
+            "{\"a\": 1, \"b\": 2}",
+        ];
+        for (at, one) in ordered.iter().enumerate() {
+            for (other_at, other) in ordered.iter().enumerate() {
+                let order = compare_jsonb(&parse_json(one).unwrap(), &parse_json(other).unwrap());
+                assert_eq!(order, at.cmp(&other_at), "{one} {other}");
+            }
+        }
+        let equal = |one: &str, other: &str| compare_jsonb(&parse_json(one).unwrap(), &parse_json(other).unwrap()).is_eq();
+        assert!(
+            equal("1.0", "1") && equal("100", "1e2") && equal("-0.0", "0") && equal("{\"a\":1,\"b\":[2]}", "{\"b\":[2.0],\"a\":1}")
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Arrays, and the functions that return sets.
 
+use std::cmp::Ordering;
+
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -13,6 +15,7 @@ const MAX_ROWS: usize = 4 << 20;
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
     let mut all = sizes();
+    all.extend(comparison());
     all.extend(search());
     all.extend(sets());
     all.extend(series());
@@ -67,14 +70,101 @@ fn sizes() -> Vec<Declaration> {
     ]
 }
 
-/// Whether two values are the same; numbers by value.
-fn same(one: &Datum, two: &Datum) -> bool {
+/// How PostgreSQL orders two elements: numbers by value, NaN behind all others, NULL last; arrays by their elements, then by their lengths.
+fn compare(one: &Datum, two: &Datum) -> Ordering {
+    let float = |one: f64, two: f64| one.partial_cmp(&two).unwrap_or_else(|| one.is_nan().cmp(&two.is_nan()));
     match (one, two) {
-        (Datum::Int(number), Datum::Float(float)) | (Datum::Float(float), Datum::Int(number)) => {
-            (*number as f64).total_cmp(float).is_eq()
+        (Datum::Null, Datum::Null) => Ordering::Equal,
+        (Datum::Null, _) => Ordering::Greater,
+        (_, Datum::Null) => Ordering::Less,
+        (Datum::Bool(one), Datum::Bool(two)) => one.cmp(two),
+        (Datum::Int(one), Datum::Int(two)) => one.cmp(two),
+        (Datum::Float(one), Datum::Float(two)) => float(*one, *two),
+        (Datum::Int(one), Datum::Float(two)) => float(*one as f64, *two),
+        (Datum::Float(one), Datum::Int(two)) => float(*one, *two as f64),
+        (Datum::Text(one), Datum::Text(two)) => one.cmp(two),
+        (Datum::Bytes(one), Datum::Bytes(two)) => one.cmp(two),
+        (Datum::Date(one), Datum::Date(two)) => one.cmp(two),
+        (Datum::Time(one), Datum::Time(two))
+        | (Datum::Timestamp(one), Datum::Timestamp(two))
+        | (Datum::Timestamptz(one), Datum::Timestamptz(two)) => one.cmp(two),
+        (Datum::Numeric(one, scale), Datum::Numeric(two, other)) if scale == other => one.cmp(two),
+        (Datum::Interval(one), Datum::Interval(two)) => length_of(one).cmp(&length_of(two)),
+        (Datum::List(one), Datum::List(two)) => compare_lists(one, two),
+        (Datum::Row(one), Datum::Row(two)) => {
+            let fields = |row: &[(String, Datum)]| row.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>();
+            compare_lists(&fields(one), &fields(two))
         }
-        (one, two) => one == two,
+        _ => {
+            if one == two {
+                Ordering::Equal
+            } else {
+                Ordering::Less
+            }
+        }
     }
+}
+
+fn compare_lists(one: &[Datum], two: &[Datum]) -> Ordering {
+    let elements = one.iter().zip(two).map(|(one, two)| compare(one, two)).find(|order| order.is_ne());
+    elements.unwrap_or_else(|| one.len().cmp(&two.len()))
+}
+
+/// Nanoseconds, where a month has thirty days.
+fn length_of(interval: &IntervalMonthDayNano) -> i128 {
+    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+    days * i128::from(MICROS_PER_DAY) * 1000 + i128::from(interval.nanoseconds)
+}
+
+/// Whether two elements are the same, NULL and NULL as well.
+fn same(one: &Datum, two: &Datum) -> bool {
+    compare(one, two).is_eq()
+}
+
+/// Whether all elements of `part` are in `whole`; a NULL is in nothing.
+fn contains(whole: &[Datum], part: &[Datum]) -> bool {
+    flat(part).into_iter().all(|item| !item.is_null() && flat(whole).into_iter().any(|found| same(found, item)))
+}
+
+/// The elements of all dimensions.
+fn flat(list: &[Datum]) -> Vec<&Datum> {
+    list.iter().flat_map(|item| if let Datum::List(inner) = item { flat(inner) } else { vec![item] }).collect()
+}
+
+fn comparison() -> Vec<Declaration> {
+    vec![
+        immutable("btarraycmp(anyarray, anyarray) -> int4", |call| {
+            Ok(Datum::Int(compare_lists(call.list(0)?, call.list(1)?) as i64))
+        }),
+        immutable("arraycontains(anyarray, anyarray) -> bool", |call| Ok(Datum::Bool(contains(call.list(0)?, call.list(1)?)))),
+        immutable("arraycontained(anyarray, anyarray) -> bool", |call| Ok(Datum::Bool(contains(call.list(1)?, call.list(0)?)))),
+        immutable("arrayoverlap(anyarray, anyarray) -> bool", |call| {
+            let (one, two) = (flat(call.list(0)?), flat(call.list(1)?));
+            Ok(Datum::Bool(one.iter().any(|item| !item.is_null() && two.iter().any(|other| same(item, other)))))
+        }),
+        immutable("array_remove(anyarray, anyelement) -> anyarray", |call| {
+            if call.get(0).is_null() {
+                return Ok(Datum::Null);
+            }
+            Ok(Datum::List(call.list(0)?.iter().filter(|item| !same(item, call.get(1))).cloned().collect()))
+        })
+        .called_on_null(),
+        immutable("array_replace(anyarray, anyelement, anyelement) -> anyarray", |call| {
+            if call.get(0).is_null() {
+                return Ok(Datum::Null);
+            }
+            let replaced = |item: &Datum| if same(item, call.get(1)) { call.get(2) } else { item }.clone();
+            Ok(Datum::List(call.list(0)?.iter().map(replaced).collect()))
+        })
+        .called_on_null(),
+        immutable("array_part(anyarray, int8, int8) -> anyarray", |call| {
+            let list = call.list(0)?;
+            let size = i64::try_from(list.len()).unwrap_or(i64::MAX);
+            let (low, high) = (call.int(1)?.max(1), call.int(2)?.min(size));
+            let place = |number: i64| usize::try_from(number).unwrap_or(0);
+            Ok(Datum::List(if low > high { vec![] } else { list[place(low - 1)..place(high)].to_vec() }))
+        }),
+    ]
 }
 
 fn search() -> Vec<Declaration> {

@@ -8,26 +8,29 @@ use crate::functions::output::{float_text, text_of, timestamp_text};
 use crate::functions::time::{self, Zone};
 use crate::types::SqlType;
 use crate::types::datum::{Datum, numeric_text};
+use crate::types::values::{canonical_jsonb, compare_jsonb, jsonb_text, parse_json};
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
     let mut all = building();
-    for prefix in ["json", "jsonb"] {
-        all.extend(taking_apart().into_iter().map(|declaration| {
-            let name = declaration.name.strip_prefix("json_").unwrap_or(&declaration.name).to_string();
-            declaration.also(&format!("{prefix}_{name}"))
-        }));
-    }
+    all.extend(taking_apart());
+    all.extend(sets());
     all.push(immutable("get_json_object(text, text) -> text", |call| get_json_object(call.text(0)?, call.text(1)?)));
-    all.push(immutable("jsonb_pretty(json) -> text", |call| {
-        Ok(Datum::text(serde_json::to_string_pretty(&parse(call.text(0)?)?).ok()))
+    all.push(immutable("jsonb_pretty(jsonb) -> text", |call| {
+        Ok(Datum::text(serde_json::to_string_pretty(&parse_json(call.text(0)?)?).ok()))
     }));
-    all.push(immutable("jsonb_contains(json, json) -> bool", |call| {
-        Ok(Datum::Bool(contains(&parse(call.text(0)?)?, &parse(call.text(1)?)?)))
+    all.push(immutable("jsonb_cmp(jsonb, jsonb) -> int4", |call| {
+        Ok(Datum::Int(compare_jsonb(&parse_json(call.text(0)?)?, &parse_json(call.text(1)?)?) as i64))
     }));
-    all.push(immutable("jsonb_exists(json, text) -> bool", |call| {
+    all.push(immutable("jsonb_contains(jsonb, jsonb) -> bool", |call| {
+        Ok(Datum::Bool(contains(&parse_json(call.text(0)?)?, &parse_json(call.text(1)?)?)))
+    }));
+    all.push(immutable("jsonb_contained(jsonb, jsonb) -> bool", |call| {
+        Ok(Datum::Bool(contains(&parse_json(call.text(1)?)?, &parse_json(call.text(0)?)?)))
+    }));
+    all.push(immutable("jsonb_exists(jsonb, text) -> bool", |call| {
         let key = call.text(1)?;
-        Ok(Datum::Bool(match parse(call.text(0)?)? {
+        Ok(Datum::Bool(match parse_json(call.text(0)?)? {
             Value::Object(fields) => fields.contains_key(key),
             Value::Array(items) => items.iter().any(|item| item.as_str() == Some(key)),
             Value::String(text) => text == key,
@@ -35,11 +38,6 @@ pub(crate) fn declarations() -> Vec<Declaration> {
         }))
     }));
     all
-}
-
-fn parse(text: &str) -> Result<Value> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::new(ErrorKind::InvalidText, "invalid input syntax for type json").with_source(error))
 }
 
 /// A string as JSON.
@@ -100,6 +98,9 @@ fn build_object(call: &Call<'_>) -> Result<Datum> {
         if call.get(index).is_null() {
             return Err(Error::new(ErrorKind::InvalidParameter, "null value not allowed for object key"));
         }
+        if matches!(call.get(index), Datum::List(_) | Datum::Row(_)) || call.types.get(index).is_some_and(is_json) {
+            return Err(Error::new(ErrorKind::InvalidParameter, "key value must be scalar, not array, composite, or json"));
+        }
         fields.push(format!("{} : {}", quoted(&text_of(call.get(index), call.zone)), argument_json(call, index + 1)));
     }
     Ok(Datum::from(format!("{{{}}}", fields.join(", "))))
@@ -110,33 +111,44 @@ fn build_array(call: &Call<'_>) -> Result<Datum> {
     Ok(Datum::from(format!("[{}]", items.join(", "))))
 }
 
+/// What a function of json gives, as the function of jsonb beside it gives it.
+fn normalised(made: Result<Datum>) -> Result<Datum> {
+    match made? {
+        Datum::Text(text) => Ok(Datum::from(canonical_jsonb(&text)?)),
+        other => Ok(other),
+    }
+}
+
 fn building() -> Vec<Declaration> {
     let to_json = zoned("to_json(any) -> json", |call| Ok(Datum::from(argument_json(call, 0))));
-    let object = zoned("json_build_object(any..) -> json", build_object).called_on_null();
-    let array = zoned("json_build_array(any..) -> json", build_array).called_on_null();
     vec![
-        to_json.also("to_jsonb"),
         to_json.also("row_to_json"),
         to_json.also("array_to_json"),
+        zoned("to_jsonb(any) -> jsonb", |call| normalised(Ok(Datum::from(argument_json(call, 0))))),
         zoned("row_to_json(any, bool) -> json", |call| Ok(Datum::from(argument_json(call, 0)))),
         to_json,
-        object.also("jsonb_build_object"),
-        object,
-        array.also("jsonb_build_array"),
-        array,
+        zoned("json_build_object(any..) -> json", build_object).called_on_null(),
+        zoned("json_build_array(any..) -> json", build_array).called_on_null(),
+        zoned("jsonb_build_object(any..) -> jsonb", |call| normalised(build_object(call))).called_on_null(),
+        zoned("jsonb_build_array(any..) -> jsonb", |call| normalised(build_array(call))).called_on_null(),
     ]
 }
 
-fn as_json(value: Option<&Value>) -> Datum {
-    Datum::text(value.map(ToString::to_string))
+/// Whether the document that a call takes apart is jsonb.
+fn of_jsonb(call: &Call<'_>) -> bool {
+    call.types.first() == Some(&SqlType::Jsonb)
+}
+
+fn as_json(call: &Call<'_>, value: Option<&Value>) -> Datum {
+    Datum::text(value.map(|value| if of_jsonb(call) { jsonb_text(value) } else { value.to_string() }))
 }
 
 /// A part as text: strings without their quotes, JSON's null as NULL.
-fn as_text(value: Option<&Value>) -> Datum {
+fn as_text(call: &Call<'_>, value: Option<&Value>) -> Datum {
     match value {
         None | Some(Value::Null) => Datum::Null,
         Some(Value::String(text)) => Datum::from(text),
-        Some(other) => Datum::from(other.to_string()),
+        part => as_json(call, part),
     }
 }
 
@@ -162,67 +174,139 @@ fn path_of<'a>(call: &'a Call<'_>) -> Vec<&'a str> {
     }
 }
 
-fn items(call: &Call<'_>, show: fn(Option<&Value>) -> Datum) -> Result<Datum> {
-    match parse(call.text(0)?)? {
-        Value::Array(items) => Ok(Datum::List(items.iter().map(|item| show(Some(item))).collect())),
-        _ => Err(Error::new(ErrorKind::InvalidParameter, "cannot extract elements from a scalar or an object")),
+/// How a part of a document is shown.
+type Show = fn(&Call<'_>, Option<&Value>) -> Datum;
+
+fn items(call: &Call<'_>, show: Show) -> Result<Datum> {
+    let refused = |what: &str| Err(Error::new(ErrorKind::InvalidParameter, format!("cannot extract elements from {what}")));
+    match parse_json(call.text(0)?)? {
+        Value::Array(items) => Ok(Datum::List(items.iter().map(|item| show(call, Some(item))).collect())),
+        Value::Object(_) => refused("an object"),
+        _ => refused("a scalar"),
     }
 }
 
-fn pairs(call: &Call<'_>, show: fn(Option<&Value>) -> Datum) -> Result<Datum> {
-    match parse(call.text(0)?)? {
+fn pairs(call: &Call<'_>, show: Show) -> Result<Datum> {
+    let refused = |what: &str| Err(Error::new(ErrorKind::InvalidParameter, format!("cannot deconstruct {what}")));
+    match parse_json(call.text(0)?)? {
         Value::Object(fields) => {
             let row = |(key, value): (&String, &Value)| {
-                Datum::Row(vec![("key".to_string(), key.into()), ("value".to_string(), show(Some(value)))])
+                Datum::Row(vec![("key".to_string(), key.into()), ("value".to_string(), show(call, Some(value)))])
             };
-            Ok(Datum::List(fields.iter().map(row).collect()))
+            let mut fields: Vec<_> = fields.iter().collect();
+            if of_jsonb(call) {
+                fields.sort_by_key(|(key, _)| (key.len(), *key));
+            }
+            Ok(Datum::List(fields.into_iter().map(row).collect()))
         }
-        _ => Err(Error::new(ErrorKind::InvalidParameter, "cannot deconstruct a scalar or an array")),
+        Value::Array(_) => refused("an array"),
+        _ => refused("a scalar"),
     }
 }
 
-/// The functions that exist for json and for jsonb.
+fn field(call: &Call<'_>, show: Show) -> Result<Datum> {
+    let (document, key) = (parse_json(call.text(0)?)?, call.text(1)?);
+    Ok(show(call, document.as_object().and_then(|fields| fields.get(key))))
+}
+
+fn item(call: &Call<'_>, show: Show) -> Result<Datum> {
+    let (document, index) = (parse_json(call.text(0)?)?, call.int(1)?);
+    let scalar = !document.is_array() && !document.is_object();
+    // jsonb keeps a scalar as an array of one.
+    let found = if scalar && of_jsonb(call) && matches!(index, 0 | -1) { Some(&document) } else { element(&document, index) };
+    Ok(show(call, found))
+}
+
+fn at_path(call: &Call<'_>, show: Show) -> Result<Datum> {
+    let document = parse_json(call.text(0)?)?;
+    if let Datum::List(steps) = call.get(1)
+        && steps.iter().any(Datum::is_null)
+    {
+        return Ok(Datum::Null);
+    }
+    Ok(show(call, follow(&document, &path_of(call))))
+}
+
+fn length(call: &Call<'_>) -> Result<Datum> {
+    let refused = |what: &str| Err(Error::new(ErrorKind::InvalidParameter, format!("cannot get array length of {what}")));
+    match parse_json(call.text(0)?)? {
+        Value::Array(items) => Ok(Datum::Int(i64::try_from(items.len()).unwrap_or(i64::MAX))),
+        Value::Object(_) => refused("a non-array"),
+        _ => refused("a scalar"),
+    }
+}
+
+fn type_of(call: &Call<'_>) -> Result<Datum> {
+    Ok(Datum::from(match parse_json(call.text(0)?)? {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }))
+}
+
+fn stripped(call: &Call<'_>) -> Result<Datum> {
+    Ok(as_json(call, Some(&without_nulls(parse_json(call.text(0)?)?))))
+}
+
+fn keys(call: &Call<'_>, function: &str) -> Result<Datum> {
+    let refused = |what: &str| Err(Error::new(ErrorKind::InvalidParameter, format!("cannot call {function} on {what}")));
+    match parse_json(call.text(0)?)? {
+        Value::Object(fields) => {
+            let mut keys: Vec<String> = fields.keys().cloned().collect();
+            if of_jsonb(call) {
+                keys.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
+            }
+            Ok(Datum::from(keys))
+        }
+        Value::Array(_) => refused("an array"),
+        _ => refused("a scalar"),
+    }
+}
+
+/// The functions that exist for json and for jsonb, and give one value.
 fn taking_apart() -> Vec<Declaration> {
     vec![
-        immutable("json_object_field(json, text) -> json", |call| {
-            Ok(as_json(parse(call.text(0)?)?.as_object().and_then(|fields| fields.get(call.text(1).ok()?))))
-        }),
-        immutable("json_object_field_text(json, text) -> text", |call| {
-            Ok(as_text(parse(call.text(0)?)?.as_object().and_then(|fields| fields.get(call.text(1).ok()?))))
-        }),
-        immutable("json_array_element(json, int4) -> json", |call| Ok(as_json(element(&parse(call.text(0)?)?, call.int(1)?)))),
-        immutable("json_array_element_text(json, int4) -> text", |call| Ok(as_text(element(&parse(call.text(0)?)?, call.int(1)?)))),
-        immutable("json_extract_path(json, text..) -> json", |call| Ok(as_json(follow(&parse(call.text(0)?)?, &path_of(call))))),
-        immutable("json_extract_path_text(json, text..) -> text", |call| {
-            Ok(as_text(follow(&parse(call.text(0)?)?, &path_of(call))))
-        }),
-        immutable("json_extract_path(json, text[]) -> json", |call| Ok(as_json(follow(&parse(call.text(0)?)?, &path_of(call))))),
-        immutable("json_extract_path_text(json, text[]) -> text", |call| {
-            Ok(as_text(follow(&parse(call.text(0)?)?, &path_of(call))))
-        }),
-        immutable("json_array_length(json) -> int4", |call| match parse(call.text(0)?)? {
-            Value::Array(items) => Ok(Datum::Int(i64::try_from(items.len()).unwrap_or(i64::MAX))),
-            _ => Err(Error::new(ErrorKind::InvalidParameter, "cannot get array length of a non-array")),
-        }),
-        immutable("json_typeof(json) -> text", |call| {
-            Ok(Datum::from(match parse(call.text(0)?)? {
-                Value::Null => "null",
-                Value::Bool(_) => "boolean",
-                Value::Number(_) => "number",
-                Value::String(_) => "string",
-                Value::Array(_) => "array",
-                Value::Object(_) => "object",
-            }))
-        }),
-        immutable("json_strip_nulls(json) -> json", |call| Ok(Datum::from(without_nulls(parse(call.text(0)?)?).to_string()))),
+        immutable("json_object_field(json, text) -> json", |call| field(call, as_json)),
+        immutable("jsonb_object_field(jsonb, text) -> jsonb", |call| field(call, as_json)),
+        immutable("json_object_field_text(json, text) -> text", |call| field(call, as_text)),
+        immutable("jsonb_object_field_text(jsonb, text) -> text", |call| field(call, as_text)),
+        immutable("json_array_element(json, int4) -> json", |call| item(call, as_json)),
+        immutable("jsonb_array_element(jsonb, int4) -> jsonb", |call| item(call, as_json)),
+        immutable("json_array_element_text(json, int4) -> text", |call| item(call, as_text)),
+        immutable("jsonb_array_element_text(jsonb, int4) -> text", |call| item(call, as_text)),
+        immutable("json_extract_path(json, text..) -> json", |call| at_path(call, as_json)),
+        immutable("jsonb_extract_path(jsonb, text..) -> jsonb", |call| at_path(call, as_json)),
+        immutable("json_extract_path_text(json, text..) -> text", |call| at_path(call, as_text)),
+        immutable("jsonb_extract_path_text(jsonb, text..) -> text", |call| at_path(call, as_text)),
+        immutable("json_extract_path(json, text[]) -> json", |call| at_path(call, as_json)),
+        immutable("jsonb_extract_path(jsonb, text[]) -> jsonb", |call| at_path(call, as_json)),
+        immutable("json_extract_path_text(json, text[]) -> text", |call| at_path(call, as_text)),
+        immutable("jsonb_extract_path_text(jsonb, text[]) -> text", |call| at_path(call, as_text)),
+        immutable("json_array_length(json) -> int4", length),
+        immutable("jsonb_array_length(jsonb) -> int4", length),
+        immutable("json_typeof(json) -> text", type_of),
+        immutable("jsonb_typeof(jsonb) -> text", type_of),
+        immutable("json_strip_nulls(json) -> json", stripped),
+        immutable("jsonb_strip_nulls(jsonb) -> jsonb", stripped),
+    ]
+}
+
+/// Those that give sets.
+fn sets() -> Vec<Declaration> {
+    vec![
         immutable("json_array_elements(json) -> setof (value json)", |call| items(call, as_json)),
+        immutable("jsonb_array_elements(jsonb) -> setof (value jsonb)", |call| items(call, as_json)),
         immutable("json_array_elements_text(json) -> setof (value text)", |call| items(call, as_text)),
-        immutable("json_object_keys(json) -> setof text", |call| match parse(call.text(0)?)? {
-            Value::Object(fields) => Ok(Datum::from(fields.keys().cloned().collect::<Vec<_>>())),
-            _ => Err(Error::new(ErrorKind::InvalidParameter, "cannot call json_object_keys on a scalar or an array")),
-        }),
+        immutable("jsonb_array_elements_text(jsonb) -> setof (value text)", |call| items(call, as_text)),
+        immutable("json_object_keys(json) -> setof text", |call| keys(call, "json_object_keys")),
+        immutable("jsonb_object_keys(jsonb) -> setof text", |call| keys(call, "jsonb_object_keys")),
         immutable("json_each(json) -> setof (key text, value json)", |call| pairs(call, as_json)),
+        immutable("jsonb_each(jsonb) -> setof (key text, value jsonb)", |call| pairs(call, as_json)),
         immutable("json_each_text(json) -> setof (key text, value text)", |call| pairs(call, as_text)),
+        immutable("jsonb_each_text(jsonb) -> setof (key text, value text)", |call| pairs(call, as_text)),
     ]
 }
 
@@ -242,8 +326,8 @@ fn contains(whole: &Value, part: &Value) -> bool {
             part.iter().all(|(key, value)| whole.get(key).is_some_and(|found| contains(found, value)))
         }
         (Value::Array(whole), Value::Array(part)) => part.iter().all(|value| whole.iter().any(|found| contains(found, value))),
-        (Value::Array(whole), scalar) => whole.contains(scalar),
-        (whole, part) => whole == part,
+        (Value::Array(whole), scalar) => whole.iter().any(|item| compare_jsonb(item, scalar).is_eq()),
+        (whole, part) => compare_jsonb(whole, part).is_eq(),
     }
 }
 
@@ -253,7 +337,11 @@ fn get_json_object(text: &str, path: &str) -> Result<Datum> {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return Ok(Datum::Null) };
     let steps: Vec<&str> =
         path.split(['.', '[', ']']).map(|step| step.trim_matches(['\'', '"'])).filter(|step| !step.is_empty()).collect();
-    Ok(as_text(follow(&value, &steps)))
+    Ok(match follow(&value, &steps) {
+        None | Some(Value::Null) => Datum::Null,
+        Some(Value::String(text)) => Datum::from(text),
+        Some(part) => Datum::from(part.to_string()),
+    })
 }
 
 #[cfg(test)]
@@ -270,11 +358,11 @@ mod tests {
 
     #[test]
     fn json_is_taken_apart() {
-        let value = parse(r#"{"a":[1,{"b":"x"}]}"#).unwrap();
-        assert_eq!(as_text(follow(&value, &["a", "1", "b"])), Datum::from("x"));
-        assert_eq!(as_json(follow(&value, &["a", "-1"])), Datum::from(r#"{"b":"x"}"#));
-        assert_eq!(as_json(follow(&value, &["z"])), Datum::Null);
+        let value = parse_json(r#"{"a":[1,{"b":"x"}]}"#).unwrap();
+        assert_eq!(follow(&value, &["a", "1", "b"]), Some(&Value::from("x")));
+        assert_eq!(follow(&value, &["a", "-1", "b"]), Some(&Value::from("x")));
+        assert_eq!(follow(&value, &["z"]), None);
         assert_eq!(get_json_object(r#"{"a":[{"b":7}]}"#, "$.a[0].b").unwrap(), Datum::from("7"));
-        assert!(contains(&value, &parse(r#"{"a":[1]}"#).unwrap()));
+        assert!(contains(&value, &parse_json(r#"{"a":[1]}"#).unwrap()));
     }
 }

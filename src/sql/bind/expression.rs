@@ -133,6 +133,14 @@ impl Binder<'_> {
                 self.quantified(left, &binary_operator(compare_op)?, right, false, place)
             }
             E::AllOp { left, compare_op, right } => self.quantified(left, &binary_operator(compare_op)?, right, true, place),
+            E::Like { negated, any: false, expr, pattern, escape_char: None } if all_of(pattern).is_some() => {
+                let operator = BinaryOp::Like { negated: *negated, case_insensitive: false };
+                self.quantified(expr, &operator, all_of(pattern).unwrap_or(pattern), true, place)
+            }
+            E::ILike { negated, any: false, expr, pattern, escape_char: None } if all_of(pattern).is_some() => {
+                let operator = BinaryOp::Like { negated: *negated, case_insensitive: true };
+                self.quantified(expr, &operator, all_of(pattern).unwrap_or(pattern), true, place)
+            }
             E::Like { negated, any: false, expr, pattern, escape_char } => {
                 let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
                 let escape = escape_char.as_ref().map(|escape| escape.value.clone().into_string().unwrap_or_default());
@@ -733,8 +741,16 @@ impl Binder<'_> {
                 // The vectors of the catalog count from zero.
                 let index = if vector { super::kernels::add(index.expr, lit(1_i64)) } else { index.expr };
                 let item = match &value.data_type {
-                    datafusion::arrow::datatypes::DataType::List(field) => field.data_type().clone(),
+                    DataType::List(field) => field.data_type().clone(),
                     _ => element.arrow_type(),
+                };
+                // The engine counts negative subscripts from the end; PostgreSQL has nothing there.
+                let index = match index {
+                    Expr::Literal(ScalarValue::Int64(Some(number)), _) => lit(ScalarValue::Int64((number > 0).then_some(number))),
+                    index => {
+                        let in_range = (Box::new(index.clone().gt(lit(0_i64))), Box::new(index));
+                        Expr::Case(Case::new(None, vec![in_range], None))
+                    }
                 };
                 Ok(Typed { data_type: item, ..Typed::new(nested::array_element(value.expr, index), element, true) })
             }
@@ -747,8 +763,9 @@ impl Binder<'_> {
                     }
                 };
                 let (low, high) = (bound(lower_bound.as_ref(), 1)?, bound(upper_bound.as_ref(), i64::from(i32::MAX))?);
-                let sliced = nested::array_slice(value.expr.clone(), low, high, None);
-                Ok(Typed { expr: sliced, origin: None, nullable: true, ..value })
+                let bounds = [low, high].map(|bound| Typed::new(bound, SqlType::Int8, true));
+                let sql_type = value.sql_type.clone();
+                Ok(self.call_builtin("array_part", [vec![value], bounds.into()].concat())?.retyped(sql_type))
             }
             Subscript::Slice { .. } => Err(Error::unsupported("an array slice with a stride")),
         }
@@ -954,6 +971,16 @@ fn radix(text: &str) -> Option<i64> {
 fn shortened(expr: &ast::Expr) -> String {
     let text = expr.to_string();
     if text.chars().count() > 40 { format!("{}..", text.chars().take(40).collect::<String>()) } else { text }
+}
+
+/// The array of `LIKE ALL (array)`, which the parser takes for a function.
+fn all_of(pattern: &ast::Expr) -> Option<&ast::Expr> {
+    let ast::Expr::Function(function) = pattern else { return None };
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    match (name_parts(&function.name).as_slice(), list.args.as_slice()) {
+        ([name], [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(array))]) if name == "all" => Some(array),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

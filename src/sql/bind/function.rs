@@ -636,6 +636,7 @@ impl Binder<'_> {
         if !matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
             return Ok(arguments);
         }
+        let arguments = self.with_common_default(name, arguments)?;
         let value_type = arguments.first().map(|value| value.sql_type.clone());
         arguments
             .into_iter()
@@ -647,6 +648,19 @@ impl Binder<'_> {
                 _ => Ok(argument),
             })
             .collect()
+    }
+
+    /// The value and the default of `lag` and `lead` as the type that both can have.
+    fn with_common_default(&self, name: &str, arguments: Vec<Typed>) -> Result<Vec<Typed>> {
+        match <[Typed; 3]>::try_from(arguments) {
+            Ok([value, offset, default]) => {
+                let (values, _) = self.unify(vec![value, default], &name.to_uppercase())?;
+                let [value, default] =
+                    <[Typed; 2]>::try_from(values).map_err(|_| Error::internal("two values became another number"))?;
+                Ok(vec![value, offset, default])
+            }
+            Err(arguments) => Ok(arguments),
+        }
     }
 
     fn window(&self, over: &WindowType, place: Place<'_>) -> Result<(Vec<Expr>, Vec<SortExpr>, WindowFrame)> {
@@ -765,7 +779,9 @@ fn tagged_elements(value: Typed) -> Typed {
 fn in_sql_types(name: &str, value: Typed) -> Typed {
     let value = if name == "array_agg" { tagged_elements(value) } else { value };
     let target = match (&value.data_type, &value.sql_type) {
-        (DataType::UInt64, _) if matches!(name, "array_length" | "cardinality" | "array_ndims" | "list_length") => SqlType::Int4,
+        (DataType::UInt64, _) if matches!(name, "array_length" | "cardinality" | "array_ndims" | "list_length" | "ntile") => {
+            SqlType::Int4
+        }
         (DataType::UInt64, _) | (DataType::UInt32, SqlType::Int8) => SqlType::Int8,
         (DataType::UInt8 | DataType::Int8, _) => SqlType::Int2,
         (DataType::UInt16, _) => SqlType::Int4,

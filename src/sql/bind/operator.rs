@@ -145,6 +145,18 @@ fn by_length(interval: Typed) -> Typed {
     Typed::new(kernels::interval_length(interval.expr), length, interval.nullable)
 }
 
+/// The function by which PostgreSQL orders values that the engine compares in another way.
+fn order_function(value: &Typed, operator: Operator) -> Option<&'static str> {
+    let ordering = matches!(operator, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
+    match family(&value.sql_type) {
+        Family::Array if ordering => Some("btarraycmp"),
+        Family::Other if value.sql_type == SqlType::Jsonb && (ordering || matches!(operator, Operator::Eq | Operator::NotEq)) => {
+            Some("jsonb_cmp")
+        }
+        _ => None,
+    }
+}
+
 fn is_padded(value: &Typed) -> bool {
     matches!(value.sql_type, SqlType::Bpchar(_))
 }
@@ -198,22 +210,26 @@ impl Binder<'_> {
                 let (left, right) = (self.text(left)?, self.text(right)?);
                 self.call_builtin("starts_with", vec![left, right])
             }
-            BinaryOp::Contains => self.array_operator("@>", left, right, nested::array_has_all),
-            BinaryOp::ContainedBy => self.array_operator("<@", right, left, nested::array_has_all),
-            BinaryOp::Overlaps => self.array_operator("&&", left, right, nested::array_has_any),
-            BinaryOp::Json { symbol, field, element } => {
-                if !matches!(left.sql_type, SqlType::Json | SqlType::Jsonb) {
-                    return Err(no_operator(&left, symbol, &right));
-                }
-                if symbol.starts_with('#') {
-                    let path = self.cast(right, &SqlType::Array(Box::new(SqlType::Text)))?;
-                    return self.call_builtin(field, vec![left, path]);
-                }
-                let name = if is_integer(&right) { element } else { field };
-                let right = if is_integer(&right) { self.cast(right, &SqlType::Int4)? } else { self.text(right)? };
-                self.call_builtin(name, vec![left, right])
-            }
+            BinaryOp::Contains => self.contains("@>", "arraycontains", "jsonb_contains", left, right),
+            BinaryOp::ContainedBy => self.contains("<@", "arraycontained", "jsonb_contained", left, right),
+            BinaryOp::Overlaps => self.array_operator("&&", "arrayoverlap", left, right),
+            BinaryOp::Json { symbol, field, element } => self.json_part(symbol, field, element, left, right),
         }
+    }
+
+    /// `->`, `->>`, `#>`, `#>>`: of jsonb the functions whose names begin so.
+    fn json_part(&self, symbol: &str, field: &str, element: &str, left: Typed, right: Typed) -> Result<Typed> {
+        if !matches!(left.sql_type, SqlType::Json | SqlType::Jsonb) {
+            return Err(no_operator(&left, symbol, &right));
+        }
+        let own = |name: &str| if left.sql_type == SqlType::Jsonb { name.replacen("json", "jsonb", 1) } else { name.to_string() };
+        if symbol.starts_with('#') {
+            let path = self.cast(right, &SqlType::Array(Box::new(SqlType::Text)))?;
+            return self.call_builtin(&own(field), vec![left, path]);
+        }
+        let (name, right) =
+            if is_integer(&right) { (own(element), self.cast(right, &SqlType::Int4)?) } else { (own(field), self.text(right)?) };
+        self.call_builtin(&name, vec![left, right])
     }
 
     /// Comparison: `=`, `<`, .., IS [NOT] DISTINCT FROM.
@@ -222,6 +238,11 @@ impl Binder<'_> {
             || is_padded(&right) && (is_padded(&left) || left.is_unknown());
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
         let (left, right) = self.comparable(left, right, &operator.to_string())?;
+        if let Some(order) = order_function(&left, operator) {
+            let nullable = left.nullable || right.nullable;
+            let order = self.call_builtin(order, vec![left, right])?;
+            return Ok(Typed::new(binary_expr(order.expr, operator, lit(0_i32)), SqlType::Bool, nullable));
+        }
         let (left, right) = if padded { (self.unpadded(left)?, self.unpadded(right)?) } else { (left, right) };
         let nullable =
             !matches!(operator, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) && (left.nullable || right.nullable);
@@ -475,17 +496,25 @@ impl Binder<'_> {
         }
     }
 
-    fn array_operator(&self, symbol: &str, left: Typed, right: Typed, build: fn(Expr, Expr) -> Expr) -> Result<Typed> {
+    /// `@>` and `<@` of arrays and of jsonb.
+    fn contains(&self, symbol: &str, of_arrays: &str, of_jsonb: &str, left: Typed, right: Typed) -> Result<Typed> {
+        if left.sql_type != SqlType::Jsonb && right.sql_type != SqlType::Jsonb {
+            return self.array_operator(symbol, of_arrays, left, right);
+        }
+        let (left, right) = self.typed_pair(left, right, &SqlType::Jsonb)?;
+        if left.sql_type != SqlType::Jsonb || right.sql_type != SqlType::Jsonb {
+            return Err(no_operator(&left, symbol, &right));
+        }
+        self.call_builtin(of_jsonb, vec![left, right])
+    }
+
+    fn array_operator(&self, symbol: &str, function: &str, left: Typed, right: Typed) -> Result<Typed> {
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
         if element_type(&left.sql_type).is_none() || element_type(&right.sql_type).is_none() {
             return Err(no_operator(&left, symbol, &right));
         }
-        let nullable = left.nullable || right.nullable;
         let (values, _) = self.unify(vec![left, right], "ARRAY")?;
-        match <[Typed; 2]>::try_from(values) {
-            Ok([left, right]) => Ok(Typed::new(build(left.expr, right.expr), SqlType::Bool, nullable)),
-            Err(_) => Err(Error::internal("two arrays became another number")),
-        }
+        self.call_builtin(function, values)
     }
 
     /// `-x`, `+x`, `NOT x`, `~x`, `@x`.
