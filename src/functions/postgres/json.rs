@@ -134,21 +134,29 @@ fn building() -> Vec<Declaration> {
     ]
 }
 
-/// Whether the document that a call takes apart is jsonb.
-fn of_jsonb(call: &Call<'_>) -> bool {
-    call.types.first() == Some(&SqlType::Jsonb)
+/// Which of the two types a document has: jsonb is shown in its one form, with its keys in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Jsonb,
 }
 
-fn as_json(call: &Call<'_>, value: Option<&Value>) -> Datum {
-    Datum::text(value.map(|value| if of_jsonb(call) { jsonb_text(value) } else { value.to_string() }))
+/// How a part of a document is shown.
+type Show = fn(Kind, Option<&Value>) -> Datum;
+
+fn as_json(kind: Kind, value: Option<&Value>) -> Datum {
+    Datum::text(value.map(|value| match kind {
+        Kind::Json => value.to_string(),
+        Kind::Jsonb => jsonb_text(value),
+    }))
 }
 
 /// A part as text: strings without their quotes, JSON's null as NULL.
-fn as_text(call: &Call<'_>, value: Option<&Value>) -> Datum {
+fn as_text(kind: Kind, value: Option<&Value>) -> Datum {
     match value {
         None | Some(Value::Null) => Datum::Null,
         Some(Value::String(text)) => Datum::from(text),
-        part => as_json(call, part),
+        part => as_json(kind, part),
     }
 }
 
@@ -174,27 +182,24 @@ fn path_of<'a>(call: &'a Call<'_>) -> Vec<&'a str> {
     }
 }
 
-/// How a part of a document is shown.
-type Show = fn(&Call<'_>, Option<&Value>) -> Datum;
-
-fn items(call: &Call<'_>, show: Show) -> Result<Datum> {
+fn items(call: &Call<'_>, kind: Kind, show: Show) -> Result<Datum> {
     let refused = |what: &str| Err(Error::new(ErrorKind::InvalidParameter, format!("cannot extract elements from {what}")));
     match parse_json(call.text(0)?)? {
-        Value::Array(items) => Ok(Datum::List(items.iter().map(|item| show(call, Some(item))).collect())),
+        Value::Array(items) => Ok(Datum::List(items.iter().map(|item| show(kind, Some(item))).collect())),
         Value::Object(_) => refused("an object"),
         _ => refused("a scalar"),
     }
 }
 
-fn pairs(call: &Call<'_>, show: Show) -> Result<Datum> {
+fn pairs(call: &Call<'_>, kind: Kind, show: Show) -> Result<Datum> {
     let refused = |what: &str| Err(Error::new(ErrorKind::InvalidParameter, format!("cannot deconstruct {what}")));
     match parse_json(call.text(0)?)? {
         Value::Object(fields) => {
             let row = |(key, value): (&String, &Value)| {
-                Datum::Row(vec![("key".to_string(), key.into()), ("value".to_string(), show(call, Some(value)))])
+                Datum::Row(vec![("key".to_string(), key.into()), ("value".to_string(), show(kind, Some(value)))])
             };
             let mut fields: Vec<_> = fields.iter().collect();
-            if of_jsonb(call) {
+            if kind == Kind::Jsonb {
                 fields.sort_by_key(|(key, _)| (key.len(), *key));
             }
             Ok(Datum::List(fields.into_iter().map(row).collect()))
@@ -204,27 +209,27 @@ fn pairs(call: &Call<'_>, show: Show) -> Result<Datum> {
     }
 }
 
-fn field(call: &Call<'_>, show: Show) -> Result<Datum> {
+fn field(call: &Call<'_>, kind: Kind, show: Show) -> Result<Datum> {
     let (document, key) = (parse_json(call.text(0)?)?, call.text(1)?);
-    Ok(show(call, document.as_object().and_then(|fields| fields.get(key))))
+    Ok(show(kind, document.as_object().and_then(|fields| fields.get(key))))
 }
 
-fn item(call: &Call<'_>, show: Show) -> Result<Datum> {
+fn item(call: &Call<'_>, kind: Kind, show: Show) -> Result<Datum> {
     let (document, index) = (parse_json(call.text(0)?)?, call.int(1)?);
     let scalar = !document.is_array() && !document.is_object();
     // jsonb keeps a scalar as an array of one.
-    let found = if scalar && of_jsonb(call) && matches!(index, 0 | -1) { Some(&document) } else { element(&document, index) };
-    Ok(show(call, found))
+    let found = if scalar && kind == Kind::Jsonb && matches!(index, 0 | -1) { Some(&document) } else { element(&document, index) };
+    Ok(show(kind, found))
 }
 
-fn at_path(call: &Call<'_>, show: Show) -> Result<Datum> {
+fn at_path(call: &Call<'_>, kind: Kind, show: Show) -> Result<Datum> {
     let document = parse_json(call.text(0)?)?;
     if let Datum::List(steps) = call.get(1)
         && steps.iter().any(Datum::is_null)
     {
         return Ok(Datum::Null);
     }
-    Ok(show(call, follow(&document, &path_of(call))))
+    Ok(show(kind, follow(&document, &path_of(call))))
 }
 
 fn length(call: &Call<'_>) -> Result<Datum> {
@@ -247,16 +252,16 @@ fn type_of(call: &Call<'_>) -> Result<Datum> {
     }))
 }
 
-fn stripped(call: &Call<'_>) -> Result<Datum> {
-    Ok(as_json(call, Some(&without_nulls(parse_json(call.text(0)?)?))))
+fn stripped(call: &Call<'_>, kind: Kind) -> Result<Datum> {
+    Ok(as_json(kind, Some(&without_nulls(parse_json(call.text(0)?)?))))
 }
 
-fn keys(call: &Call<'_>, function: &str) -> Result<Datum> {
+fn keys(call: &Call<'_>, kind: Kind, function: &str) -> Result<Datum> {
     let refused = |what: &str| Err(Error::new(ErrorKind::InvalidParameter, format!("cannot call {function} on {what}")));
     match parse_json(call.text(0)?)? {
         Value::Object(fields) => {
             let mut keys: Vec<String> = fields.keys().cloned().collect();
-            if of_jsonb(call) {
+            if kind == Kind::Jsonb {
                 keys.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
             }
             Ok(Datum::from(keys))
@@ -269,44 +274,44 @@ fn keys(call: &Call<'_>, function: &str) -> Result<Datum> {
 /// The functions that exist for json and for jsonb, and give one value.
 fn taking_apart() -> Vec<Declaration> {
     vec![
-        immutable("json_object_field(json, text) -> json", |call| field(call, as_json)),
-        immutable("jsonb_object_field(jsonb, text) -> jsonb", |call| field(call, as_json)),
-        immutable("json_object_field_text(json, text) -> text", |call| field(call, as_text)),
-        immutable("jsonb_object_field_text(jsonb, text) -> text", |call| field(call, as_text)),
-        immutable("json_array_element(json, int4) -> json", |call| item(call, as_json)),
-        immutable("jsonb_array_element(jsonb, int4) -> jsonb", |call| item(call, as_json)),
-        immutable("json_array_element_text(json, int4) -> text", |call| item(call, as_text)),
-        immutable("jsonb_array_element_text(jsonb, int4) -> text", |call| item(call, as_text)),
-        immutable("json_extract_path(json, text..) -> json", |call| at_path(call, as_json)),
-        immutable("jsonb_extract_path(jsonb, text..) -> jsonb", |call| at_path(call, as_json)),
-        immutable("json_extract_path_text(json, text..) -> text", |call| at_path(call, as_text)),
-        immutable("jsonb_extract_path_text(jsonb, text..) -> text", |call| at_path(call, as_text)),
-        immutable("json_extract_path(json, text[]) -> json", |call| at_path(call, as_json)),
-        immutable("jsonb_extract_path(jsonb, text[]) -> jsonb", |call| at_path(call, as_json)),
-        immutable("json_extract_path_text(json, text[]) -> text", |call| at_path(call, as_text)),
-        immutable("jsonb_extract_path_text(jsonb, text[]) -> text", |call| at_path(call, as_text)),
+        immutable("json_object_field(json, text) -> json", |call| field(call, Kind::Json, as_json)),
+        immutable("jsonb_object_field(jsonb, text) -> jsonb", |call| field(call, Kind::Jsonb, as_json)),
+        immutable("json_object_field_text(json, text) -> text", |call| field(call, Kind::Json, as_text)),
+        immutable("jsonb_object_field_text(jsonb, text) -> text", |call| field(call, Kind::Jsonb, as_text)),
+        immutable("json_array_element(json, int4) -> json", |call| item(call, Kind::Json, as_json)),
+        immutable("jsonb_array_element(jsonb, int4) -> jsonb", |call| item(call, Kind::Jsonb, as_json)),
+        immutable("json_array_element_text(json, int4) -> text", |call| item(call, Kind::Json, as_text)),
+        immutable("jsonb_array_element_text(jsonb, int4) -> text", |call| item(call, Kind::Jsonb, as_text)),
+        immutable("json_extract_path(json, text..) -> json", |call| at_path(call, Kind::Json, as_json)),
+        immutable("jsonb_extract_path(jsonb, text..) -> jsonb", |call| at_path(call, Kind::Jsonb, as_json)),
+        immutable("json_extract_path_text(json, text..) -> text", |call| at_path(call, Kind::Json, as_text)),
+        immutable("jsonb_extract_path_text(jsonb, text..) -> text", |call| at_path(call, Kind::Jsonb, as_text)),
+        immutable("json_extract_path(json, text[]) -> json", |call| at_path(call, Kind::Json, as_json)),
+        immutable("jsonb_extract_path(jsonb, text[]) -> jsonb", |call| at_path(call, Kind::Jsonb, as_json)),
+        immutable("json_extract_path_text(json, text[]) -> text", |call| at_path(call, Kind::Json, as_text)),
+        immutable("jsonb_extract_path_text(jsonb, text[]) -> text", |call| at_path(call, Kind::Jsonb, as_text)),
         immutable("json_array_length(json) -> int4", length),
         immutable("jsonb_array_length(jsonb) -> int4", length),
         immutable("json_typeof(json) -> text", type_of),
         immutable("jsonb_typeof(jsonb) -> text", type_of),
-        immutable("json_strip_nulls(json) -> json", stripped),
-        immutable("jsonb_strip_nulls(jsonb) -> jsonb", stripped),
+        immutable("json_strip_nulls(json) -> json", |call| stripped(call, Kind::Json)),
+        immutable("jsonb_strip_nulls(jsonb) -> jsonb", |call| stripped(call, Kind::Jsonb)),
     ]
 }
 
 /// Those that give sets.
 fn sets() -> Vec<Declaration> {
     vec![
-        immutable("json_array_elements(json) -> setof (value json)", |call| items(call, as_json)),
-        immutable("jsonb_array_elements(jsonb) -> setof (value jsonb)", |call| items(call, as_json)),
-        immutable("json_array_elements_text(json) -> setof (value text)", |call| items(call, as_text)),
-        immutable("jsonb_array_elements_text(jsonb) -> setof (value text)", |call| items(call, as_text)),
-        immutable("json_object_keys(json) -> setof text", |call| keys(call, "json_object_keys")),
-        immutable("jsonb_object_keys(jsonb) -> setof text", |call| keys(call, "jsonb_object_keys")),
-        immutable("json_each(json) -> setof (key text, value json)", |call| pairs(call, as_json)),
-        immutable("jsonb_each(jsonb) -> setof (key text, value jsonb)", |call| pairs(call, as_json)),
-        immutable("json_each_text(json) -> setof (key text, value text)", |call| pairs(call, as_text)),
-        immutable("jsonb_each_text(jsonb) -> setof (key text, value text)", |call| pairs(call, as_text)),
+        immutable("json_array_elements(json) -> setof (value json)", |call| items(call, Kind::Json, as_json)),
+        immutable("jsonb_array_elements(jsonb) -> setof (value jsonb)", |call| items(call, Kind::Jsonb, as_json)),
+        immutable("json_array_elements_text(json) -> setof (value text)", |call| items(call, Kind::Json, as_text)),
+        immutable("jsonb_array_elements_text(jsonb) -> setof (value text)", |call| items(call, Kind::Jsonb, as_text)),
+        immutable("json_object_keys(json) -> setof text", |call| keys(call, Kind::Json, "json_object_keys")),
+        immutable("jsonb_object_keys(jsonb) -> setof text", |call| keys(call, Kind::Jsonb, "jsonb_object_keys")),
+        immutable("json_each(json) -> setof (key text, value json)", |call| pairs(call, Kind::Json, as_json)),
+        immutable("jsonb_each(jsonb) -> setof (key text, value jsonb)", |call| pairs(call, Kind::Jsonb, as_json)),
+        immutable("json_each_text(json) -> setof (key text, value text)", |call| pairs(call, Kind::Json, as_text)),
+        immutable("jsonb_each_text(jsonb) -> setof (key text, value text)", |call| pairs(call, Kind::Jsonb, as_text)),
     ]
 }
 

@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Binder;
-use super::coerce::cast_expr;
+use super::coerce::{cast_expr, element_type};
 use super::error::{at, folded, name_parts, name_span};
 use super::expression::Place;
 use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
@@ -63,6 +63,9 @@ const SELECTING: [&str; 12] = [
     "max_by",
     "min_by",
 ];
+
+/// Functions of an array and elements of it.
+const ELEMENTWISE: [&str; 4] = ["array_remove", "array_replace", "array_append", "array_positions"];
 
 /// Built-in functions whose arguments are given by name, and what the parameters are called.
 const NAMED: [(&str, &[&str]); 4] = [
@@ -385,6 +388,7 @@ impl Binder<'_> {
         if volatility == Volatility::Volatile {
             self.world.shared.borrow_mut().volatile = true;
         }
+        let arguments = if ELEMENTWISE.contains(&name) { self.elements_of_array(arguments)? } else { arguments };
         let accepts = |fields: &[FieldRef]| {
             let constants = vec![None; fields.len()];
             function.return_field_from_args(ReturnFieldArgs { arg_fields: fields, scalar_arguments: &constants }).is_ok()
@@ -411,6 +415,13 @@ impl Binder<'_> {
             )),
         };
         Ok(in_sql_types(name, Typed::of_field(expr, &returns)))
+    }
+
+    /// `f(anyarray, anyelement, ..)`: an untyped argument is read as an element.
+    fn elements_of_array(&self, arguments: Vec<Typed>) -> Result<Vec<Typed>> {
+        let Some(element) = arguments.first().and_then(|array| element_type(&array.sql_type)) else { return Ok(arguments) };
+        let read = |argument: Typed| if argument.is_unknown() { self.cast(argument, &element) } else { Ok(argument) };
+        arguments.into_iter().map(read).collect()
     }
 
     /// Arguments with every untyped one settled by the function's signature, and the fields that the function will get.
