@@ -209,7 +209,7 @@ fn nothing_runs_for_long() {
         assert_eq!((error.kind().sqlstate(), error.message()), ("22003", "value overflows numeric format"));
     }
     assert_eq!(Numeric::factorial(-1).unwrap_err().message(), "factorial of a negative number is undefined");
-    assert_eq!(Numeric::factorial(32_177).unwrap().to_string().len(), 131_070);
+    assert_eq!(Numeric::factorial(32_177).unwrap().to_string().len(), 131_068);
     assert!(number("1.1").power(&number("-2147483647")).unwrap().is_zero());
     assert!(number("-1e131071").exp().unwrap().is_zero());
     let long = number(&format!("{}.{}", "7".repeat(60_000), "3".repeat(16_383)));

@@ -117,26 +117,16 @@ impl Numeric {
         if parts.digits.len() > 20 {
             return None;
         }
-        let base = |digits: &[u8]| digits.iter().try_fold(0_u64, |sum, digit| Some(sum * 100 + parts.digit(*digit)?));
-        let magnitude = match parts.digits {
-            digits if digits.len() <= 9 => u128::from(base(digits)?),
-            digits => {
-                let (high, low) = digits.split_at(digits.len().saturating_sub(9));
-                let high = if high.len() > 9 {
-                    let (highest, high) = high.split_at(high.len() - 9);
-                    u128::from(base(highest)?) * POWERS[18] + u128::from(base(high)?)
-                } else {
-                    u128::from(base(high)?)
-                };
-                high.checked_mul(POWERS[18])? + u128::from(base(low)?)
-            }
-        };
         // How far the last digit stands above the last shown one: an odd scale leaves half of it unused.
         let shift = parts.lowest() * 2 + i32::from(scale);
-        let magnitude = match shift {
-            0 => magnitude,
-            -1 if magnitude % 10 == 0 => magnitude / 10,
-            1.. => magnitude.checked_mul(*POWERS.get(usize::try_from(shift).ok()?)?)?,
+        let magnitude = match (shift, parts.digits) {
+            (0, digits) => parts.number(digits)?,
+            (_, []) => 0,
+            (-1, [digits @ .., last]) => {
+                let last = parts.digit(*last).filter(|last| last % 10 == 0)?;
+                parts.number(digits)?.checked_mul(10)? + u128::from(last / 10)
+            }
+            (1.., digits) => parts.number(digits)?.checked_mul(*POWERS.get(usize::try_from(shift).ok()?)?)?,
             _ => return None,
         };
         let unscaled = i128::try_from(magnitude).ok().filter(|magnitude| is_small(*magnitude))?;
@@ -251,6 +241,20 @@ impl<'a> Parts<'a> {
         let (terminator, digits) = rest.split_last()?;
         let well_formed = terminator ^ flip == TERMINATOR && !digits.is_empty();
         well_formed.then_some(Parts { negative, power, digits, scale })
+    }
+
+    /// The number that some of the digits spell.
+    #[inline]
+    fn number(&self, digits: &[u8]) -> Option<u128> {
+        /// Digits in base 100 that an `u64` holds, and the power of ten that they stand for.
+        const CHUNK: usize = 9;
+        const CHUNK_POWER: usize = 18;
+        let base = |digits: &[u8]| digits.iter().try_fold(0_u64, |sum, digit| Some(sum * 100 + self.digit(*digit)?));
+        if digits.len() <= CHUNK {
+            return base(digits).map(u128::from);
+        }
+        let (high, low) = digits.split_at(digits.len() - CHUNK);
+        self.number(high)?.checked_mul(POWERS[CHUNK_POWER])?.checked_add(u128::from(base(low)?))
     }
 
     /// The power of 100 of the last digit.

@@ -113,11 +113,9 @@ proptest! {
         if left.is_finite() && right.is_finite() {
             prop_assert_eq!(&left.add(&right).unwrap().sub(&right).unwrap(), &left);
             if !right.is_zero() {
-                let product = left.mul(&right).unwrap();
-                if product.scale() < Some(16_383) {
-                    prop_assert_eq!(product.rem(&right).unwrap(), Numeric::ZERO);
-                    prop_assert_eq!(&left, &left.div_trunc(&right).unwrap().mul(&right).unwrap().add(&left.rem(&right).unwrap()).unwrap());
-                }
+                let (quotient, remainder) = (left.div_trunc(&right).unwrap(), left.rem(&right).unwrap());
+                prop_assert_eq!(&quotient.mul(&right).unwrap().add(&remainder).unwrap(), &left);
+                prop_assert!(remainder.abs() < right.abs());
             }
         }
     }

@@ -5,28 +5,28 @@ use lakehold_values::numeric::{Numeric, NumericLimits, Spread};
 
 /// A name and arguments: numeric texts, or integers where the operation takes them.
 #[derive(Debug, Clone)]
-pub struct Operation {
+pub(crate) struct Operation {
     pub name: String,
     pub arguments: Vec<String>,
 }
 
 impl Operation {
-    pub fn new(name: &str, arguments: Vec<String>) -> Self {
+    pub(crate) fn new(name: &str, arguments: Vec<String>) -> Self {
         Operation { name: name.to_string(), arguments }
     }
 
     /// Name and arguments between tabs.
-    pub fn read(line: &str) -> Self {
+    pub(crate) fn read(line: &str) -> Self {
         let mut fields = line.split('\t').map(str::to_string);
         Operation { name: fields.next().unwrap(), arguments: fields.collect() }
     }
 
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{}\t{}", self.name, self.arguments.join("\t"))
     }
 
     /// The expression that PostgreSQL computes.
-    pub fn sql(&self) -> String {
+    pub(crate) fn sql(&self) -> String {
         let number = |place: usize| format!("'{}'::numeric", self.arguments[place]);
         let list = || format!("'{{{}}}'::numeric[]", self.arguments.join(","));
         match self.name.as_str() {
@@ -50,12 +50,13 @@ impl Operation {
             "sum" | "avg" | "var_pop" | "var_samp" | "stddev_pop" | "stddev_samp" => {
                 format!("(select {}(x) from unnest({}) x)", self.name, list())
             }
+            "numeric" => number(0),
             function => format!("{function}({})", number(0)),
         }
     }
 
     /// What this crate computes: the text, or the code and the message of the error.
-    pub fn run(&self) -> String {
+    pub(crate) fn run(&self) -> String {
         self.compute().unwrap_or_else(|error| format!("{} {}", error.kind().sqlstate(), error.message()))
     }
 
