@@ -81,20 +81,39 @@ impl Random {
     fn operation(&mut self) -> Operation {
         const TWO: &[&str] = &["add", "sub", "mul", "div", "quotient", "rem", "less", "equal", "gcd", "lcm"];
         const ONE: &[&str] = &[
-            "sqrt", "ceil", "floor", "abs", "sign", "scale", "min_scale", "trim_scale", "numeric", "int8", "int4", "int2", "float8",
-            "float4", "binary",
+            "sqrt",
+            "ceil",
+            "floor",
+            "abs",
+            "sign",
+            "scale",
+            "min_scale",
+            "trim_scale",
+            "numeric",
+            "int8",
+            "int4",
+            "int2",
+            "float8",
+            "float4",
+            "binary",
         ];
         const AGGREGATES: &[&str] = &["sum", "avg", "var_pop", "var_samp", "stddev_pop", "stddev_samp"];
-        let small = |random: &mut Self, spread: u64| (i64::try_from(random.below(spread * 2)).unwrap() - i64::try_from(spread).unwrap()).to_string();
+        let small = |random: &mut Self, spread: u64| {
+            (i64::try_from(random.below(spread * 2)).unwrap() - i64::try_from(spread).unwrap()).to_string()
+        };
         match self.below(20) {
             0..=6 => Operation::new(self.pick(TWO), vec![self.number(), self.number()]),
             7..=9 => Operation::new(self.pick(ONE), vec![self.number()]),
             10 => Operation::new(self.pick(&["round", "trunc"]), vec![self.number(), small(self, 40)]),
             11 => Operation::new("typmod", vec![self.number(), (self.below(60) + 1).to_string(), small(self, 20)]),
-            12 => Operation::new(self.pick(&["ln", "log10"]), vec![if self.below(2) == 0 { self.number() } else { self.moderate() }]),
+            12 => {
+                Operation::new(self.pick(&["ln", "log10"]), vec![if self.below(2) == 0 { self.number() } else { self.moderate() }])
+            }
             13 => Operation::new("log", vec![self.moderate(), self.number()]),
             14 => Operation::new("exp", vec![self.moderate()]),
-            15 | 16 => Operation::new("power", vec![if self.below(3) == 0 { self.number() } else { self.moderate() }, self.moderate()]),
+            15 | 16 => {
+                Operation::new("power", vec![if self.below(3) == 0 { self.number() } else { self.moderate() }, self.moderate()])
+            }
             17 => {
                 let count = self.below(12);
                 let name = self.pick(AGGREGATES);
@@ -160,7 +179,7 @@ fn same(operation: &Operation, expected: &str, found: &str) -> bool {
 fn random_operations() {
     let psql = std::env::var("PSQL").unwrap();
     let setting = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |value| value.parse().unwrap());
-    let mut random = Random(setting("SEED", 1) * 0x9e37_79b9_7f4a_7c15 + 1);
+    let mut random = Random(setting("SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let operations: Vec<_> = (0..setting("COUNT", 10_000)).map(|_| random.operation()).collect();
     let answers = answers(&psql, &operations);
     if std::env::var("RECORD").is_ok() {
