@@ -4,7 +4,7 @@
 //! `PSQL="psql -h .. -d .."` compares many random operations with a live one (`COUNT`, `SEED`), and writes the file anew with
 //! `RECORD=1`.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 #[path = "numeric/laws.rs"]
 mod laws;
@@ -191,6 +191,15 @@ fn integral_powers_have_as_many_digits_as_they_need() {
         ("2", "3", "8.0000000000000000"),
         ("10.0", "40", "10000000000000000000000000000000000000000.0"),
         ("0.12", "-20", "2608405330458882702.55"),
+        ("0.12", "-25", "104825960103961013959336.50"),
+        ("0.5678", "-85", "782333637740774446257.7719"),
+        ("1.2", "345", "2077446682327378559843444695.6"),
+        ("3.789", "21.0000000000000000", "1409343026052.8716016316022141"),
+        ("3.789", "35.0000000000000000", "177158169650516670809.3820586142670135"),
+        ("1.000000000123", "-2147483648", "0.7678656556403084"),
+        ("10.0", "-2147483648", &format!("0.{}", "0".repeat(1000))),
+        ("-1.0", "2147483647", "-1.0000000000000000"),
+        ("-1.0", "1000000000000001", "-1.0000000000000000"),
         ("2", "100", "1267650600228229401496703205376"),
         ("2.5", "2.000", "6.2500000000000000"),
         ("0", "0", "1.0000000000000000"),
@@ -199,6 +208,9 @@ fn integral_powers_have_as_many_digits_as_they_need() {
     ] {
         assert_eq!(number(base).power(&number(exponent)).unwrap().to_string(), expected, "{base} ^ {exponent}");
     }
+    let near_one = number("1").sub(&number("1.500012345678e-1000")).unwrap();
+    let power = near_one.power(&number("1.45e1003")).unwrap().mul(&number("1e1000")).unwrap();
+    assert_eq!(power.round(0).unwrap().to_string(), "25218976308958387188077465658068501556514992509509282366");
 }
 
 #[test]
@@ -231,6 +243,20 @@ fn nothing_runs_for_long() {
     assert_eq!(long.rem(&number("0.7")).unwrap().scale(), Some(16_383));
     assert_eq!(number(&format!("1.{}1", "0".repeat(16_382))).power(&number("2147483647")).unwrap().scale(), Some(1000));
     assert_eq!(number(&format!("0.{}", "3".repeat(16_383))).exp().unwrap().scale(), Some(1000));
+}
+
+/// As PostgreSQL rounds and cuts at its limits.
+#[test]
+fn places_far_from_the_point() {
+    assert_eq!(number("1.5").round(20_000).unwrap().scale(), Some(16_383));
+    assert_eq!(number("1.5").trunc(i32::MAX).scale(), Some(16_383));
+    assert_eq!(number("15e2500").round(-2501).unwrap().to_string(), format!("2{}", "0".repeat(2501)));
+    assert_eq!(number("15e131000").trunc(-131_001).to_string().len(), 131_002);
+    assert_eq!(number("4e131071").round(i32::MIN).unwrap().to_string(), "0");
+    assert!(number("5e131071").round(-131_072).is_err());
+    assert_eq!(number("5e131071").trunc(i32::MIN).to_string(), "0");
+    assert_eq!(number("1.005").round(-1).unwrap().to_string(), "0");
+    assert_eq!(number("-0.004").round(2).unwrap().to_string(), "0.00");
 }
 
 #[test]
