@@ -1,7 +1,7 @@
 //! `Numeric` beside PostgreSQL.
 //!
 //! `recorded.tsv` holds answers of a real server. `cargo test -p lakehold-values --test numeric -- --ignored` with
-//! `PSQL="psql -h .. -d .."` compares many random operations with a live one (`COUNT`, `SEED`), and writes the file anew with
+//! `PSQL="psql -h .. -d .."` compares many random operations with a live one (`COUNT`, `SEED`, `FAR=1` for numbers near the limits), and writes the file anew with
 //! `RECORD=1`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]

@@ -7,14 +7,18 @@ use super::operation::Operation;
 use super::{Numeric, number};
 
 /// A small generator (xorshift), so that a seed says everything.
-struct Random(u64);
+struct Random {
+    state: u64,
+    /// Numbers near PostgreSQL's limits too: slow.
+    far: bool,
+}
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 11) % limit
     }
 
     fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
@@ -48,6 +52,7 @@ impl Random {
             0 => return self.pick(&["NaN", "Infinity", "-Infinity"]).to_string(),
             1 => return self.pick(&["0", "0.000", "1", "1.0000", "-1", "-1.00"]).to_string(),
             2 => return format!("{}e{}", self.below(1000), i64::try_from(self.below(600)).unwrap() - 300),
+            3 if self.far => return format!("{}e{}", self.below(100_000), i64::try_from(self.below(150_000)).unwrap() - 16_390),
             _ => {}
         }
         let sign = self.pick(&["", "", "-"]);
@@ -186,7 +191,8 @@ fn environment(name: &str) -> Option<String> {
 fn random_operations() {
     let psql = environment("PSQL").unwrap();
     let setting = |name: &str, default: u64| environment(name).map_or(default, |value| value.parse().unwrap());
-    let mut random = Random(setting("SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random =
+        Random { state: setting("SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, far: environment("FAR").is_some() };
     let operations: Vec<_> = (0..setting("COUNT", 10_000)).map(|_| random.operation()).collect();
     let answers = answers(&psql, &operations);
     if environment("RECORD").is_some() {
