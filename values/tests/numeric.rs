@@ -260,6 +260,19 @@ fn places_far_from_the_point() {
 }
 
 #[test]
+fn what_is_gathered_may_leave_the_limits() {
+    let operation =
+        |name: &str, numbers: &[&str]| Operation::new(name, numbers.iter().map(|text| (*text).to_string()).collect()).run();
+    assert_eq!(operation("sum", &["9e131071", "9e131071", "-9e131071"]), number("9e131071").to_string());
+    assert_eq!(operation("sum", &["9e131071", "9e131071"]), "22003 value overflows numeric format");
+    assert_eq!(operation("avg", &["9e131071", "9e131071"]), "22003 value overflows numeric format");
+    assert_eq!(operation("avg", &["9e131071", "9e131071", "-9e131071"]), number("3e131071").to_string());
+    assert_eq!(operation("var_pop", &["1e70000", "-1e70000"]), "22003 value overflows numeric format");
+    assert_eq!(operation("var_pop", &["1e-16383", "3e-16383"]), format!("0.{}", "0".repeat(1000)));
+    assert_eq!(operation("sum", &["Infinity", "-Infinity"]), "NaN");
+}
+
+#[test]
 fn spreads_of_what_is_not_a_number() {
     let nan = Numeric::NAN;
     for what in [Spread::SampleVariance, Spread::SampleDeviation, Spread::PopulationVariance, Spread::PopulationDeviation] {
