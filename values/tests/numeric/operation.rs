@@ -118,6 +118,9 @@ impl Operation {
         for text in &self.arguments {
             let number = Numeric::parse(text)?;
             sum = through_bytes(&sum.accumulated(&number));
+            if matches!(name, "sum" | "avg") {
+                continue;
+            }
             squares = through_bytes(&squares.accumulated(&number.squared()));
         }
         let count = i64::try_from(self.arguments.len()).unwrap();
