@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::numeric::Numeric;
 
 /// Checks a `json` value, which keeps its text.
 ///
@@ -51,7 +52,12 @@ pub fn compare_jsonb(one: &Value, other: &Value) -> Ordering {
     };
     match (one, other) {
         (Value::String(one), Value::String(other)) => one.cmp(other),
-        (Value::Number(one), Value::Number(other)) => compare_numbers(&one.to_string(), &other.to_string()),
+        (Value::Number(one), Value::Number(other)) => {
+            match (Numeric::parse(&one.to_string()), Numeric::parse(&other.to_string())) {
+                (Ok(one), Ok(other)) => one.compare(&other),
+                _ => one.to_string().cmp(&other.to_string()),
+            }
+        }
         (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
         (Value::Array(one), Value::Array(other)) => one.len().cmp(&other.len()).then_with(|| {
             one.iter()
@@ -86,36 +92,6 @@ fn compare_fields(one: &Map<String, Value>, other: &Map<String, Value>) -> Order
     Ordering::Equal
 }
 
-/// Numbers of any size by value: `1.0` is `1`.
-fn compare_numbers(one: &str, other: &str) -> Ordering {
-    match (decimal(one), decimal(other)) {
-        ((false, one), (false, other)) => one.cmp(&other),
-        ((true, one), (true, other)) => other.cmp(&one),
-        ((negative, _), _) => {
-            if negative {
-                Ordering::Less
-            } else {
-                Ordering::Greater
-            }
-        }
-    }
-}
-
-/// Sign, and the place of the first digit with the digits from there on without zeros at the end: comparable as they are.
-fn decimal(text: &str) -> (bool, (i64, String)) {
-    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_start_matches('0');
-    if significant.is_empty() {
-        return (false, (i64::MIN, String::new()));
-    }
-    let leading = i64::try_from(digits.len() - significant.len()).unwrap_or(0);
-    let place = i64::try_from(whole.len()).unwrap_or(0) - leading + exponent.trim_start_matches('+').parse::<i64>().unwrap_or(0);
-    (negative, (place, significant.trim_end_matches('0').to_string()))
-}
-
 /// The depth is bounded by the parser.
 fn write(value: &Value, out: &mut String) {
     match value {
@@ -139,6 +115,11 @@ fn write(value: &Value, out: &mut String) {
             }
             out.push('}');
         }
+        // A number of jsonb is a numeric: without an exponent, and without the sign of zero.
+        Value::Number(number) => match Numeric::parse(&number.to_string()) {
+            Ok(number) => out.push_str(&number.to_string()),
+            Err(_) => out.push_str(&number.to_string()),
+        },
         scalar => out.push_str(&scalar.to_string()),
     }
 }
@@ -175,6 +156,7 @@ mod tests {
     fn jsonb_has_one_form() {
         let text = r#"{"long": 1.50 ,"a":null,"b":[1,{"x":"y\n"}],"a" : {}}"#;
         assert_eq!(canonical_jsonb(text).unwrap(), r#"{"a": {}, "b": [1, {"x": "y\n"}], "long": 1.50}"#);
+        assert_eq!(canonical_jsonb("[1e3, -0, 1.50e1]").unwrap(), "[1000, 0, 15.0]");
         assert_eq!(canonical_jsonb(" [ ] ").unwrap(), "[]");
     }
 
