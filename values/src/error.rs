@@ -246,6 +246,12 @@ kinds! {
     InvalidRegex = "2201B", 400;
     /// A power or root that does not exist.
     InvalidPower = "2201F", 400;
+    /// The argument of a logarithm that is zero or negative.
+    InvalidLogarithm = "2201E", 400;
+    /// The arguments of `width_bucket` that make no buckets.
+    InvalidWidthBucket = "2201G", 400;
+    /// The arrays of a function do not have the dimensions that it takes.
+    ArraySubscript = "2202E", 400;
     /// A value that a function cannot take, or another data fault.
     DataException = "22000", 400;
     /// A negative LIMIT.

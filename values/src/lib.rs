@@ -36,7 +36,7 @@ pub use interval::{IntervalValue, format_interval};
 pub use interval_input::parse_interval;
 pub use json::{canonical_jsonb, check_json};
 pub use number::{format_float4, format_float8, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8, parse_oid};
-pub use numeric::{NumericValue, format_decimal, format_decimal64, format_decimal256, parse_numeric};
+pub use numeric::{Numeric, NumericValue, format_decimal, format_decimal64, format_decimal256, parse_numeric};
 pub use style::{ByteaOutput, DateFormat, DateOrder, DateStyle, IntervalStyle};
 pub use text::ValueText;
 pub use zone::TimeZone;

@@ -2,10 +2,10 @@
 
 use arrow_buffer::i256;
 
-use super::ValueText;
-use super::input::invalid;
-use super::number::trim;
+use crate::ValueText;
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::invalid;
+use crate::number::trim;
 
 /// Digits that fit Arrow's 256-bit decimals.
 pub const MAX_DIGITS: usize = 76;
