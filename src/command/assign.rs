@@ -33,7 +33,7 @@ pub(super) fn assignable(from: &SqlType, to: &SqlType) -> bool {
 }
 
 fn is_number(sql_type: &SqlType) -> bool {
-    matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. })
+    matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Float4 | SqlType::Float8) || sql_type.is_numeric()
 }
 
 fn is_text(sql_type: &SqlType) -> bool {

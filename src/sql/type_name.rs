@@ -179,7 +179,7 @@ fn pg_type(name: &str, modifiers: &[String], exact: bool) -> Result<Option<SqlTy
         "interval" => SqlType::Interval,
         "uuid" => SqlType::Uuid,
         "numeric" | "decimal" => match numbers()?.as_slice() {
-            [] => SqlType::UNBOUNDED_NUMERIC,
+            [] => SqlType::UnconstrainedNumeric,
             [precision] => checked_numeric(*precision, 0)?,
             [precision, scale] => checked_numeric(*precision, i64::try_from(*scale).unwrap_or(i64::MAX))?,
             _ => return Err(Error::new(ErrorKind::InvalidParameter, "invalid NUMERIC type modifier")),
@@ -233,7 +233,7 @@ fn float(info: &ExactNumberInfo) -> Result<SqlType> {
 
 fn numeric(info: &ExactNumberInfo) -> Result<SqlType> {
     match info {
-        ExactNumberInfo::None => Ok(SqlType::UNBOUNDED_NUMERIC),
+        ExactNumberInfo::None => Ok(SqlType::UnconstrainedNumeric),
         ExactNumberInfo::Precision(precision) => checked_numeric(*precision, 0),
         ExactNumberInfo::PrecisionAndScale(precision, scale) => checked_numeric(*precision, *scale),
     }

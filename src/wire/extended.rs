@@ -234,11 +234,10 @@ fn object_name(bytes: &[u8]) -> Result<String> {
 
 /// The type of a parameter with its value: a numeric has the digits that came.
 fn type_of_value(described: &SqlType, value: &ScalarValue) -> SqlType {
-    match (described, value) {
-        (SqlType::Numeric { .. }, ScalarValue::Decimal128(_, precision, scale) | ScalarValue::Decimal256(_, precision, scale)) => {
-            SqlType::Numeric { precision: *precision, scale: *scale }
-        }
-        _ => described.clone(),
+    match described {
+        numeric if numeric.is_numeric() && !value.is_null() => SqlType::of_arrow(&value.data_type()),
+        SqlType::Array(element) if element.is_numeric() && !value.is_null() => SqlType::of_arrow(&value.data_type()),
+        other => other.clone(),
     }
 }
 

@@ -7,8 +7,11 @@ mod datetime;
 pub mod definition;
 pub mod describe;
 pub(crate) mod json;
+mod float;
+mod integer;
 mod number;
 mod number_template;
+mod numeric;
 pub mod privileges;
 mod rounding;
 pub mod session;
@@ -33,6 +36,9 @@ pub(super) fn declarations() -> Vec<Declaration> {
         datetime::declarations(),
         template::declarations(),
         number::declarations(),
+        integer::declarations(),
+        float::declarations(),
+        numeric::declarations(),
         array::declarations(),
         json::declarations(),
     ]

@@ -194,6 +194,22 @@ impl<'f> CallParts<'f> {
     }
 }
 
+/// What follows the arguments of an aggregate.
+struct AggregateClauses {
+    filter: Option<Typed>,
+    order_by: Vec<SortExpr>,
+    null_treatment: Option<NullTreatment>,
+}
+
+/// What follows the arguments of a window function.
+struct Over {
+    partition_by: Vec<Expr>,
+    order_by: Vec<SortExpr>,
+    window_frame: WindowFrame,
+    filter: Option<Typed>,
+    null_treatment: Option<NullTreatment>,
+}
+
 impl Binder<'_> {
     /// Binds a call.
     pub(super) fn function(&self, function: &ast::Function, place: Place<'_>) -> Result<Typed> {
@@ -379,6 +395,7 @@ impl Binder<'_> {
     pub(super) fn scalar_call(&self, name: &str, function: &Arc<ScalarUDF>, arguments: Vec<Typed>) -> Result<Typed> {
         let volatility = function.signature().volatility;
         self.admit_call(name)?;
+        let arguments = self.number_arguments(name, arguments)?;
         if volatility != Volatility::Immutable {
             self.world.shared.borrow_mut().of_the_moment = true;
         }
@@ -411,6 +428,22 @@ impl Binder<'_> {
             )),
         };
         Ok(in_sql_types(name, Typed::of_field(expr, &returns)))
+    }
+
+    /// Arguments for a function of the engine, which knows no numerics with scales of their own: text for what writes, doubles for what
+    /// computes.
+    fn number_arguments(&self, name: &str, arguments: Vec<Typed>) -> Result<Vec<Typed>> {
+        let constant_digits = arguments.get(1).is_none_or(|digits| matches!(digits.expr, Expr::Literal(..)));
+        if matches!(name, "round" | "trunc") && !constant_digits {
+            let exact = |value: &Typed| value.sql_type.is_numeric();
+            return arguments.into_iter().map(|value| if exact(&value) { self.unconstrained(value) } else { Ok(value) }).collect();
+        }
+        if self.world.scope.registry.knows_numerics(name) {
+            return Ok(arguments);
+        }
+        let target = if matches!(name, "concat" | "concat_ws") { SqlType::Text } else { SqlType::Float8 };
+        let known = |value: Typed| if value.data_type == DataType::LargeBinary { self.cast(value, &target) } else { Ok(value) };
+        arguments.into_iter().map(known).collect()
     }
 
     /// Arguments with every untyped one settled by the function's signature, and the fields that the function will get.
@@ -517,6 +550,33 @@ impl Binder<'_> {
             return Err(Error::unsupported("WITHIN GROUP with several keys"));
         }
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
+        let clauses = AggregateClauses { filter, order_by, null_treatment: call.null_treatment };
+        if let [value] = arguments.as_slice() {
+            let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, distinct: bool| {
+                let aggregate = self.aggregate_named(name, aggregate)?;
+                self.one_aggregate(name, &aggregate, vec![value], distinct, &clauses)
+            };
+            if let Some(computed) = self.number_aggregate(name, value, call.distinct, &part)? {
+                return Ok(computed);
+            }
+        }
+        let arguments = self.aggregate_numbers(name, arguments)?;
+        self.one_aggregate(name, aggregate, arguments, call.distinct, &clauses)
+    }
+
+    fn aggregate_named(&self, name: &str, given: Option<Arc<AggregateUDF>>) -> Result<Arc<AggregateUDF>> {
+        let found = given.or_else(|| self.world.scope.registry.aggregate(name));
+        found.ok_or_else(|| Error::internal(format!("the aggregate {name} is not there")))
+    }
+
+    fn one_aggregate(
+        &self,
+        name: &str,
+        aggregate: &Arc<AggregateUDF>,
+        arguments: Vec<Typed>,
+        distinct: bool,
+        clauses: &AggregateClauses,
+    ) -> Result<Typed> {
         let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
         let aggregate = narrower.as_ref().unwrap_or(aggregate);
         let (arguments, fields) =
@@ -526,10 +586,10 @@ impl Binder<'_> {
         let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
             Arc::clone(aggregate),
             arguments.into_iter().map(|argument| argument.expr).collect(),
-            call.distinct,
-            filter.map(|filter| Box::new(filter.expr)),
-            order_by,
-            call.null_treatment,
+            distinct,
+            clauses.filter.as_ref().map(|filter| Box::new(filter.expr.clone())),
+            clauses.order_by.clone(),
+            clauses.null_treatment,
         ));
         let mut typed = Typed::of_field(expr, &returns);
         typed.nullable = name != "count";
@@ -584,17 +644,36 @@ impl Binder<'_> {
         }
         let inside = Place { inside: Some("window"), sets: None, ..place };
         let arguments = self.window_arguments(name, call, inside)?;
-        let definition = match definition {
-            WindowFunctionDefinition::AggregateUDF(aggregate) => {
-                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
-                WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate))
-            }
-            window => window,
-        };
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
         let (partition_by, order_by, window_frame) = match call.over {
             Some(over) => self.window(over, inside)?,
             None => return Err(Error::internal("window call without OVER")),
+        };
+        let over = Over { partition_by, order_by, window_frame, filter, null_treatment: call.null_treatment };
+        if let ([value], WindowFunctionDefinition::AggregateUDF(_)) = (arguments.as_slice(), &definition) {
+            let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, _distinct: bool| {
+                let definition = WindowFunctionDefinition::AggregateUDF(self.aggregate_named(name, aggregate)?);
+                self.one_window(name, definition, vec![value], &over)
+            };
+            if let Some(computed) = self.number_aggregate(name, value, false, &part)? {
+                return Ok(computed);
+            }
+        }
+        let arguments = match &definition {
+            WindowFunctionDefinition::AggregateUDF(_) => self.aggregate_numbers(name, arguments)?,
+            WindowFunctionDefinition::WindowUDF(_) => arguments,
+        };
+        self.one_window(name, definition, arguments, &over)
+    }
+
+    fn one_window(&self, name: &str, definition: WindowFunctionDefinition, arguments: Vec<Typed>, over: &Over) -> Result<Typed> {
+        let definition = match definition {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let registry = &self.world.scope.registry;
+                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
+                WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate))
+            }
+            window => window,
         };
         let (arguments, returns) = match &definition {
             WindowFunctionDefinition::AggregateUDF(aggregate) => {
@@ -615,11 +694,11 @@ impl Binder<'_> {
             fun: definition,
             params: WindowFunctionParams {
                 args: arguments.into_iter().map(|argument| argument.expr).collect(),
-                partition_by,
-                order_by,
-                window_frame,
-                filter: filter.map(|filter| Box::new(filter.expr)),
-                null_treatment: call.null_treatment,
+                partition_by: over.partition_by.clone(),
+                order_by: over.order_by.clone(),
+                window_frame: over.window_frame.clone(),
+                filter: over.filter.as_ref().map(|filter| Box::new(filter.expr.clone())),
+                null_treatment: over.null_treatment,
                 distinct: false,
             },
         }));
@@ -814,7 +893,7 @@ pub(super) fn undefined_function(name: &str, arguments: &[Typed]) -> Error {
     let types: Vec<String> = arguments
         .iter()
         .map(|argument| match &argument.sql_type {
-            SqlType::Numeric { .. } => "numeric".to_string(),
+            numeric if numeric.is_numeric() => "numeric".to_string(),
             other => other.display_name(),
         })
         .collect();

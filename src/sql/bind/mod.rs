@@ -47,6 +47,8 @@ mod hidden;
 mod kernels;
 mod literal;
 pub mod names;
+mod numeric;
+mod number_aggregate;
 mod operator;
 mod output_name;
 mod policy;
