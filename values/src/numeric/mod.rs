@@ -1,275 +1,279 @@
 //! PostgreSQL's `numeric`: exact decimals of up to 131072 digits before and 16383 behind the point, `NaN` and the infinities.
+//!
+//! ```text
+//!  text, i64, f64, i256, wire ──▶ Numeric ─┬─ Small: i128 * 10^-scale   most values, no allocation
+//!      (text, convert, wire)               ├─ Large: Wide               natural (base 10^9), sign, scale
+//!                                          └─ NaN, infinities
+//!  Numeric ── arithmetic, functions, aggregate ──▶ Numeric       Numeric ── key ──▶ bytes in the values' order
+//! ```
+//! A numeric remembers how many digits it shows behind the point (its display scale): `1.0` equals `1.00` and prints otherwise. What
+//! scale a result has, and how many digits a logarithm is computed to, follow PostgreSQL's rules to the digit; so do the errors.
+//! [`decimal`] holds the text of Arrow's decimals, which are shorter and know no `NaN`.
+//!
+//! Absent: templates (`to_char`), random numbers, hashes that equal PostgreSQL's.
 
-mod decimal;
+mod aggregate;
+mod arithmetic;
+mod convert;
+pub mod decimal;
+mod exponential;
+mod functions;
+mod key;
+mod natural;
+mod text;
+mod wide;
+mod wire;
 
 use std::cmp::Ordering;
-use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use arrow_buffer::i256;
+use natural::POWERS;
+use wide::Wide;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
+pub use aggregate::Spread;
 pub use decimal::{
-    MAX_DIGITS, NumericValue, decimal_digits, format_decimal, format_decimal64, format_decimal256, from_digits, not_finite,
-    parse_numeric,
+    MAX_DIGITS, NumericValue, decimal_digits, format_decimal, format_decimal64, format_decimal256, from_digits, not_finite, parse_numeric,
 };
+pub use text::NumericLimits;
+
+/// Digits before the point.
+pub const MAX_WHOLE_DIGITS: i32 = 131_072;
+/// Digits behind the point.
+pub const MAX_SCALE: i32 = 16_383;
+/// Digits behind the point that a function gives of its own accord, where its argument has no more.
+const MAX_RESULT_SCALE: i32 = 1_000;
+/// Significant digits that a quotient or a function has at least.
+const MIN_SIGNIFICANT_DIGITS: i32 = 16;
+/// Digits of a number that is held as an `i128`.
+const SMALL_DIGITS: usize = 38;
 
 /// A value of PostgreSQL's type `numeric`.
 ///
 /// `==`, `Ord` and `Hash` follow the value: `1.0` equals `1.00`, and `NaN` equals itself and is greater than everything else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Numeric {
-    todo: String,
+    repr: Repr,
 }
 
-/// `numeric(precision, scale)`: at most `precision` digits, of which `scale` stand behind the point. The scale may be negative or
-/// above the precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct NumericLimits {
-    /// Digits in all, 1 to 1000.
-    pub precision: u16,
-    /// Digits behind the point, -1000 to 1000.
-    pub scale: i16,
+#[derive(Debug, Clone)]
+enum Repr {
+    /// `unscaled` * 10^-`scale`, of at most 38 digits.
+    Small { unscaled: i128, scale: u16 },
+    /// More than 38 digits; the scale is 0 to [`MAX_SCALE`].
+    Large(Box<Wide>),
+    Infinity { negative: bool },
+    NaN,
 }
 
-/// Which spread of a set of numbers [`Numeric::spread`] computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Spread {
-    /// `var_pop`
-    PopulationVariance,
-    /// `var_samp`, `variance`
-    SampleVariance,
-    /// `stddev_pop`
-    PopulationDeviation,
-    /// `stddev_samp`, `stddev`
-    SampleDeviation,
+/// 22003 `value overflows numeric format`
+fn overflow() -> Error {
+    Error::new(ErrorKind::NumericOutOfRange, "value overflows numeric format")
 }
 
-fn later<T>() -> Result<T> {
-    Err(Error::unsupported("numeric arithmetic"))
+/// 22012 `division by zero`
+fn division_by_zero() -> Error {
+    Error::new(ErrorKind::DivisionByZero, "division by zero")
 }
 
-#[expect(unused_variables, clippy::should_implement_trait, reason = "filled in by the commits that follow")]
+/// Whether the number has at most 38 digits.
+#[inline]
+const fn is_small(unscaled: i128) -> bool {
+    unscaled.unsigned_abs() < POWERS[SMALL_DIGITS]
+}
+
+/// `unscaled` * 10^`digits`, if that is an `i128`.
+#[inline]
+fn raised(unscaled: i128, digits: u32) -> Option<i128> {
+    if digits == 0 || unscaled == 0 {
+        return Some(unscaled);
+    }
+    let power = POWERS.get(usize::try_from(digits).ok()?)?;
+    unscaled.checked_mul(i128::try_from(*power).ok()?)
+}
+
 impl Numeric {
-    // numbers that have a name
-    pub fn zero() -> Self {
-        Numeric { todo: String::new() }
+    /// 0
+    pub const ZERO: Numeric = Numeric::small(0, 0);
+    /// 1
+    pub const ONE: Numeric = Numeric::small(1, 0);
+    /// `NaN`
+    pub const NAN: Numeric = Numeric { repr: Repr::NaN };
+    /// `Infinity`
+    pub const INFINITY: Numeric = Numeric { repr: Repr::Infinity { negative: false } };
+    /// `-Infinity`
+    pub const NEGATIVE_INFINITY: Numeric = Numeric { repr: Repr::Infinity { negative: true } };
+
+    /// A number of at most 38 digits.
+    #[inline]
+    const fn small(unscaled: i128, scale: u16) -> Self {
+        Numeric { repr: Repr::Small { unscaled, scale } }
     }
-    pub fn one() -> Self {
-        Numeric { todo: String::new() }
+
+    /// 0
+    pub const fn zero() -> Self {
+        Numeric::ZERO
     }
-    pub fn nan() -> Self {
-        Numeric { todo: String::new() }
+
+    /// 1
+    pub const fn one() -> Self {
+        Numeric::ONE
     }
-    pub fn infinity(negative: bool) -> Self {
-        Numeric { todo: String::new() }
+
+    /// `NaN`
+    pub const fn nan() -> Self {
+        Numeric::NAN
     }
-    pub fn is_nan(&self) -> bool {
-        false
+
+    /// `Infinity` or `-Infinity`
+    pub const fn infinity(negative: bool) -> Self {
+        Numeric { repr: Repr::Infinity { negative } }
     }
-    pub fn is_infinite(&self) -> bool {
-        false
+
+    /// Whether this is `NaN`.
+    pub const fn is_nan(&self) -> bool {
+        matches!(self.repr, Repr::NaN)
     }
-    pub fn is_finite(&self) -> bool {
-        true
+
+    /// Whether this is one of the infinities.
+    pub const fn is_infinite(&self) -> bool {
+        matches!(self.repr, Repr::Infinity { .. })
     }
-    pub fn is_zero(&self) -> bool {
-        true
+
+    /// Whether this is a number: neither `NaN` nor infinite.
+    pub const fn is_finite(&self) -> bool {
+        matches!(self.repr, Repr::Small { .. } | Repr::Large(_))
     }
+
+    /// Whether this is zero, whatever its scale.
+    pub const fn is_zero(&self) -> bool {
+        matches!(self.repr, Repr::Small { unscaled: 0, .. })
+    }
+
+    /// Whether this is less than zero.
     pub fn is_negative(&self) -> bool {
-        true
+        match &self.repr {
+            Repr::Small { unscaled, .. } => *unscaled < 0,
+            Repr::Large(wide) => wide.is_negative(),
+            Repr::Infinity { negative } => *negative,
+            Repr::NaN => false,
+        }
     }
 
-    // text
-    pub fn parse(text: &str) -> Result<Self> {
-        later()
-    }
-    pub fn parse_with(text: &str, limits: Option<NumericLimits>) -> Result<Self> {
-        later()
-    }
-    /// Rounds to the scale; 22003 "numeric field overflow" with detail.
-    pub fn with_limits(&self, limits: NumericLimits) -> Result<Self> {
-        later()
-    }
-    /// Appends the text that Display writes.
-    pub fn write_text(&self, out: &mut Vec<u8>) {}
-
-    // from and to other types
-    pub fn from_i64(value: i64) -> Self {
-        Self::zero()
-    }
-    pub fn from_i128(value: i128) -> Self {
-        Self::zero()
-    }
-    /// unscaled * 10^-scale; a negative scale appends zeros.
-    pub fn from_decimal(unscaled: i128, scale: i32) -> Self {
-        Self::zero()
-    }
-    pub fn from_i256(unscaled: i256, scale: i32) -> Self {
-        Self::zero()
-    }
-    pub fn from_f64(value: f64) -> Self {
-        Self::zero()
-    }
-    pub fn from_f32(value: f32) -> Self {
-        Self::zero()
-    }
-    /// 22003 `"1e400" is out of range for type double precision`
-    pub fn to_f64(&self) -> Result<f64> {
-        later()
-    }
-    pub fn to_f32(&self) -> Result<f32> {
-        later()
-    }
-    /// Out of range: infinite rather than an error.
-    pub fn to_f64_lossy(&self) -> f64 {
-        0.0
-    }
-    pub fn to_i64(&self) -> Result<i64> {
-        later()
-    }
-    pub fn to_i32(&self) -> Result<i32> {
-        later()
-    }
-    pub fn to_i16(&self) -> Result<i16> {
-        later()
-    }
-    /// Rounded to `scale`; `None`: not finite, or more than 38 (76) digits.
-    pub fn to_i128(&self, scale: i32) -> Option<i128> {
-        None
-    }
-    pub fn to_i256(&self, scale: i32) -> Option<i256> {
-        None
+    /// Whether nothing is behind the point; the infinities count as integers, as in PostgreSQL.
+    fn is_integral(&self) -> bool {
+        match &self.repr {
+            Repr::Infinity { .. } => true,
+            _ => self.wide().is_some_and(|wide| wide.is_integral()),
+        }
     }
 
-    // arithmetic
-    pub fn add(&self, other: &Self) -> Result<Self> {
-        later()
+    /// -1, 0 or 1; 0 for `NaN`.
+    fn signum(&self) -> i32 {
+        if self.is_nan() || self.is_zero() {
+            0
+        } else if self.is_negative() {
+            -1
+        } else {
+            1
+        }
     }
-    pub fn sub(&self, other: &Self) -> Result<Self> {
-        later()
+
+    /// The working form of a finite number.
+    fn wide(&self) -> Option<Wide> {
+        match &self.repr {
+            Repr::Small { unscaled, scale } => Some(Wide::from_i128(*unscaled, i32::from(*scale))),
+            Repr::Large(wide) => Some(Wide::clone(wide)),
+            Repr::Infinity { .. } | Repr::NaN => None,
+        }
     }
-    pub fn mul(&self, other: &Self) -> Result<Self> {
-        later()
+
+    /// The value of a working form.
+    ///
+    /// # Errors
+    /// 22003 if it has too many digits before or behind the point.
+    fn from_wide(wide: Wide) -> Result<Self> {
+        let wide = wide.displayed();
+        if wide.scale() > MAX_SCALE || wide.exponent() >= MAX_WHOLE_DIGITS {
+            return Err(overflow());
+        }
+        Ok(Numeric::within_limits(wide))
     }
-    pub fn div(&self, other: &Self) -> Result<Self> {
-        later()
+
+    /// The value of a working form whose digits are known to be few enough.
+    fn within_limits(wide: Wide) -> Self {
+        match (wide.to_i128(), u16::try_from(wide.scale())) {
+            (Some(unscaled), Ok(scale)) => Numeric::small(unscaled, scale),
+            _ => Numeric { repr: Repr::Large(Box::new(wide)) },
+        }
     }
-    /// `div(a, b)`
-    pub fn div_trunc(&self, other: &Self) -> Result<Self> {
-        later()
-    }
-    pub fn rem(&self, other: &Self) -> Result<Self> {
-        later()
-    }
-    pub fn neg(&self) -> Self {
-        Self::zero()
-    }
-    pub fn abs(&self) -> Self {
-        Self::zero()
-    }
-    pub fn sign(&self) -> Self {
-        Self::zero()
-    }
-    pub fn ceil(&self) -> Result<Self> {
-        later()
-    }
-    pub fn floor(&self) -> Result<Self> {
-        later()
-    }
-    pub fn round(&self, scale: i32) -> Result<Self> {
-        later()
-    }
-    pub fn trunc(&self, scale: i32) -> Self {
-        Self::zero()
-    }
-    pub fn sqrt(&self) -> Result<Self> {
-        later()
-    }
-    pub fn exp(&self) -> Result<Self> {
-        later()
-    }
-    pub fn ln(&self) -> Result<Self> {
-        later()
-    }
-    /// `log(x)`
-    pub fn log10(&self) -> Result<Self> {
-        later()
-    }
-    /// `log(base, x)`
-    pub fn log(base: &Self, x: &Self) -> Result<Self> {
-        later()
-    }
-    pub fn power(&self, exponent: &Self) -> Result<Self> {
-        later()
-    }
-    pub fn gcd(&self, other: &Self) -> Result<Self> {
-        later()
-    }
-    pub fn lcm(&self, other: &Self) -> Result<Self> {
-        later()
-    }
-    pub fn factorial(n: i64) -> Result<Self> {
-        later()
-    }
-    pub fn width_bucket(&self, low: &Self, high: &Self, count: i32) -> Result<i32> {
-        later()
-    }
-    /// `width_bucket(operand, thresholds[])`
-    pub fn width_bucket_in(&self, thresholds: &[Self]) -> i32 {
-        0
-    }
-    /// `scale(x)`: NULL for NaN and the infinities.
+
+    /// Digits behind the point that are shown: PostgreSQL's `scale`. `None` for `NaN` and the infinities.
     pub fn scale(&self) -> Option<i32> {
-        None
+        match &self.repr {
+            Repr::Small { scale, .. } => Some(i32::from(*scale)),
+            Repr::Large(wide) => Some(wide.scale()),
+            Repr::Infinity { .. } | Repr::NaN => None,
+        }
     }
+
+    /// Digits behind the point that the value needs. `None` for `NaN` and the infinities.
     pub fn min_scale(&self) -> Option<i32> {
-        None
+        self.wide().map(|wide| wide.min_scale())
     }
+
+    /// The same value without zeros at the end of what is behind the point.
+    #[must_use]
     pub fn trim_scale(&self) -> Self {
-        Self::zero()
+        self.wide().map_or_else(|| self.clone(), |wide| Numeric::within_limits(wide.truncated(wide.min_scale())))
     }
+
+    /// The order of the values: `-Infinity`, the numbers, `Infinity`, `NaN`.
     pub fn compare(&self, other: &Self) -> Ordering {
-        Ordering::Equal
+        match (&self.repr, &other.repr) {
+            (Repr::Small { unscaled: left, scale: left_scale }, Repr::Small { unscaled: right, scale: right_scale }) => {
+                compare_small((*left, *left_scale), (*right, *right_scale))
+            }
+            (Repr::Small { .. } | Repr::Large(_), Repr::Small { .. } | Repr::Large(_)) => match (self.wide(), other.wide()) {
+                (Some(left), Some(right)) => left.compare(&right),
+                (left, right) => left.is_some().cmp(&right.is_some()),
+            },
+            _ => self.class().cmp(&other.class()),
+        }
     }
 
-    // aggregates
-    /// `avg`: `None` where nothing was counted.
-    pub fn avg(sum: &Self, count: i64) -> Result<Option<Self>> {
-        later()
-    }
-    /// `var_pop`, `stddev` and so on, from the number of values (finite or not), their sum and the sum of their squares.
-    pub fn spread(count: i64, sum: &Self, squares: &Self, what: Spread) -> Result<Option<Self>> {
-        later()
-    }
-
-    // order-preserving encoding
-    pub fn encode(&self, out: &mut Vec<u8>) {}
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        None
-    }
-    /// The encoding without the scale: equal bytes for equal values, ordered as they are.
-    pub fn key(encoded: &[u8]) -> &[u8] {
-        encoded
-    }
-    pub fn encode_i128(unscaled: i128, scale: u16, out: &mut Vec<u8>) {}
-    /// `None`: not finite, or more than 38 digits.
-    pub fn decode_i128(encoded: &[u8]) -> Option<(i128, u16)> {
-        None
-    }
-
-    // binary wire format
-    pub fn to_binary(&self, out: &mut Vec<u8>) {}
-    pub fn from_binary(bytes: &[u8]) -> Result<Self> {
-        later()
+    /// Where the value stands among those that are not finite.
+    const fn class(&self) -> u8 {
+        match self.repr {
+            Repr::Infinity { negative: true } => 0,
+            Repr::Small { .. } | Repr::Large(_) => 1,
+            Repr::Infinity { negative: false } => 2,
+            Repr::NaN => 3,
+        }
     }
 }
 
-impl fmt::Display for Numeric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.todo)
+fn compare_small((left, left_scale): (i128, u16), (right, right_scale): (i128, u16)) -> Ordering {
+    if left_scale == right_scale || left.signum() != right.signum() {
+        return left.cmp(&right);
+    }
+    let scale = left_scale.max(right_scale);
+    match (raised(left, u32::from(scale - left_scale)), raised(right, u32::from(scale - right_scale))) {
+        (Some(left), Some(right)) => left.cmp(&right),
+        // The one that is too long for that has the larger magnitude, whatever the other is.
+        (None, _) => if left < 0 { Ordering::Less } else { Ordering::Greater },
+        (_, None) => if right < 0 { Ordering::Greater } else { Ordering::Less },
     }
 }
+
+impl PartialEq for Numeric {
+    fn eq(&self, other: &Self) -> bool {
+        self.compare(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Numeric {}
 
 impl PartialOrd for Numeric {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -283,8 +287,16 @@ impl Ord for Numeric {
     }
 }
 
-impl std::hash::Hash for Numeric {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.todo.hash(state);
+impl Hash for Numeric {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut bytes = Vec::with_capacity(32);
+        self.encode(&mut bytes);
+        Numeric::key(&bytes).hash(state);
+    }
+}
+
+impl Default for Numeric {
+    fn default() -> Self {
+        Numeric::ZERO
     }
 }
