@@ -212,15 +212,7 @@ impl Declaration {
         let (name, parameters) = head.trim_end_matches(')').split_once('(').unwrap_or((head, ""));
         let (parameters, variadic) = parameters.strip_suffix("..").map_or((parameters, false), |rest| (rest, true));
         let parameters = parameters.split(", ").filter(|word| !word.is_empty()).map(parameter).collect();
-        Self {
-            name: name.to_string(),
-            parameters,
-            variadic,
-            returns: returns_of(returns),
-            strict: true,
-            behaviour,
-            body,
-        }
+        Self { name: name.to_string(), parameters, variadic, returns: returns_of(returns), strict: true, behaviour, body }
     }
 
     /// The body is called for NULL arguments too.

@@ -154,6 +154,17 @@ impl SqlType {
     /// `numeric` without modifiers, as a column of a table holds it.
     pub const STORED_NUMERIC: SqlType = SqlType::Numeric { precision: 38, scale: 10 };
 
+    /// The type of a table's column for computed values of this one. What Delta Lake's decimals have no room for is refused when it is
+    /// written; a quotient or an average has its digits in twenty behind the point.
+    pub fn in_table(&self) -> SqlType {
+        match self {
+            SqlType::UnconstrainedNumeric => SqlType::Numeric { precision: 38, scale: 20 },
+            SqlType::Numeric { precision: 39.., scale: scale @ 0..=38 } => SqlType::Numeric { precision: 38, scale: *scale },
+            SqlType::Array(element) => SqlType::Array(Box::new(element.in_table())),
+            other => other.clone(),
+        }
+    }
+
     /// Whether it is `numeric`, with modifiers or without.
     pub const fn is_numeric(&self) -> bool {
         matches!(self, SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric)

@@ -67,18 +67,27 @@ fn text_of_numbers() {
         assert_eq!(number(text).to_string(), expected, "{text}");
     }
     for text in [
-        "", " ", ".", "-", "+", "1e", "1e+", "e1", "1.2.3", "0x", "0xg", "0x1.5", "0b2", "--1", "1 0", "_1", "1_", "1__0", "1_.5", "1._5",
-        "._5", "1.5_", "1e_5", "1e5_", "-NaN", "NaNs", "infinit", "1x", "1e5.0", "0x_", "0x1__0", "٣", "1\u{a0}",
+        "", " ", ".", "-", "+", "1e", "1e+", "e1", "1.2.3", "0x", "0xg", "0x1.5", "0b2", "--1", "1 0", "_1", "1_", "1__0", "1_.5",
+        "1._5", "._5", "1.5_", "1e_5", "1e5_", "-NaN", "NaNs", "infinit", "1x", "1e5.0", "0x_", "0x1__0", "٣", "1\u{a0}",
     ] {
         let error = Numeric::parse(text).unwrap_err();
-        assert_eq!((error.kind().sqlstate(), error.message()), ("22P02", format!("invalid input syntax for type numeric: \"{text}\"").as_str()));
+        assert_eq!(
+            (error.kind().sqlstate(), error.message()),
+            ("22P02", format!("invalid input syntax for type numeric: \"{text}\"").as_str())
+        );
     }
     let nines = "9".repeat(131_072);
     assert_eq!(number(&nines).to_string(), nines);
     assert_eq!(number("1e131071").to_string().len(), 131_072);
     assert_eq!(number("1e-16383").scale(), Some(16_383));
     for text in [
-        "1e131072", "1e-16384", "1e1000000000", "1e99999999999999999999", "-1e-999999999999", "0e-16384", &format!("{nines}9"),
+        "1e131072",
+        "1e-16384",
+        "1e1000000000",
+        "1e99999999999999999999",
+        "-1e-999999999999",
+        "0e-16384",
+        &format!("{nines}9"),
         &format!("0x{}", "f".repeat(200_000)),
     ] {
         let error = Numeric::parse(text).unwrap_err();
@@ -110,7 +119,9 @@ fn limits_of_a_type() {
     assert_eq!(limited("1e-20000", 3, 2), "0.00");
     assert_eq!(limited("-1e-999999", 3, -2), "0");
     let field = |precision: u16, scale: i16, limit: &str| {
-        format!("numeric field overflow: A field with precision {precision}, scale {scale} must round to an absolute value less than {limit}.")
+        format!(
+            "numeric field overflow: A field with precision {precision}, scale {scale} must round to an absolute value less than {limit}."
+        )
     };
     assert_eq!(limited("9.995", 3, 2), field(3, 2, "10^1"));
     assert_eq!(limited("0.9995", 3, 3), field(3, 3, "1"));
@@ -256,7 +267,9 @@ fn binary_form() {
     assert_eq!(bytes("-inf"), [0, 0, 0xf000, 0]);
     let read = |fields: &[u16]| {
         let bytes: Vec<_> = fields.iter().flat_map(|field| field.to_be_bytes()).collect();
-        Numeric::from_binary(&bytes).map(|number| number.to_string()).map_err(|error| format!("{} {}", error.kind().sqlstate(), error.message()))
+        Numeric::from_binary(&bytes)
+            .map(|number| number.to_string())
+            .map_err(|error| format!("{} {}", error.kind().sqlstate(), error.message()))
     };
     assert_eq!(read(&[2, 0, 0, 1, 1, 2345]), Ok("1.2".to_string()));
     assert_eq!(read(&[3, 0, 0, 2, 0, 0, 1]), Ok("0.00".to_string()));

@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 
 use crate::error::{Error, Result};
 use crate::functions::define::external;
-use crate::types::numeric::{NumericBuilder, Numbers, constant, decode};
+use crate::types::numeric::{Numbers, NumericBuilder, constant, decode};
 use crate::types::values::numeric::{Numeric, Spread};
 
 static SUM: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(ExactSum::new())));

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, ArrayRef, Decimal128Array, Decimal256Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, StringArray,
 };
+use datafusion::common::ScalarValue;
 
 use super::Operation;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::datum::from_arrow;
-use crate::types::numeric::{NumericBuilder, Numbers};
+use crate::types::numeric::{Numbers, NumericBuilder, exact_decimal, map_elements};
 use crate::types::values::numeric::{Numeric, NumericLimits, not_finite};
 
 /// The values of `array` in the type that `conversion` stands for.
@@ -69,4 +70,23 @@ fn limited(value: &Numeric, precision: u8, scale: i8) -> Result<Numeric> {
 fn narrow(value: &Numeric, precision: u8, scale: i8) -> Result<i128> {
     let value = limited(value, precision, scale)?;
     value.to_i128(i32::from(scale)).ok_or_else(|| not_finite(&value.to_string()))
+}
+
+/// Numbers with scales of their own, and lists of them, as decimals for a table that nobody has declared: none may lose a digit.
+///
+/// # Errors
+/// 22003 for a number with more digits than fit.
+pub(crate) fn exactly(array: &ArrayRef, precision: u8, scale: i8) -> Result<ArrayRef> {
+    map_elements(array, &|values| {
+        let numbers = Numbers::of(values)?;
+        let exact = |value: Numeric| match exact_decimal(&value, precision, scale) {
+            Some(ScalarValue::Decimal128(Some(unscaled), ..)) => Ok(unscaled),
+            _ => Err(Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow")
+                .with_detail(format!("A number has more digits than a column of type numeric({precision},{scale}) holds."))
+                .with_hint("Cast it to a numeric(p,s) with at most 38 digits, or to text.")),
+        };
+        let decimals =
+            (0..values.len()).map(|row| numbers.get(row)?.map(exact).transpose()).collect::<Result<Decimal128Array>>()?;
+        Ok(Arc::new(decimals.with_precision_and_scale(precision, scale).map_err(from_arrow)?))
+    })
 }

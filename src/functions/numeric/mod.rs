@@ -27,7 +27,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUD
 use super::define::external;
 use crate::error::{Error, Result};
 use crate::types::datum::from_arrow;
-use crate::types::numeric::{NumericBuilder, Numbers};
+use crate::types::numeric::{Numbers, NumericBuilder};
 use crate::types::values::numeric::{Numeric, NumericLimits, Spread};
 
 /// What is computed.
@@ -317,10 +317,7 @@ fn product(left: &ColumnarValue, right: &ColumnarValue, rows: usize, precision: 
         }
         match operand.array.data_type() {
             DataType::Decimal128(..) => Some(i256::from_i128(operand.array.as_primitive::<Decimal128Type>().value(row))),
-            _ => operand
-                .array
-                .as_primitive_opt::<datafusion::arrow::datatypes::Decimal256Type>()
-                .map(|wide| wide.value(row)),
+            _ => operand.array.as_primitive_opt::<datafusion::arrow::datatypes::Decimal256Type>().map(|wide| wide.value(row)),
         }
     };
     let times = |row: usize| -> Option<i256> {

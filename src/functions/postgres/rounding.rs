@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float64Array};
 use datafusion::arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, i256,
+    ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, i256,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
@@ -19,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::{constant, external, undefined_function};
 use crate::types::SqlType;
 use crate::types::datum::from_arrow;
-use crate::types::numeric::{NumericBuilder, Numbers};
+use crate::types::numeric::{Numbers, NumericBuilder};
 use crate::types::values::numeric::Numeric;
 
 /// Which way.

@@ -16,10 +16,11 @@ use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
 use super::literal;
-use super::numeric::numeric_constant;
+use super::numeric::{converted, numeric_constant};
 use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::numeric::Operation;
 use crate::types::values::numeric::Numeric;
 use crate::types::{RegKind, SqlType};
 
@@ -146,20 +147,25 @@ impl Binder<'_> {
                 self.to_text(value, target)
             }
             // Only `integer` and `boolean` know each other.
-            (SqlType::Bool, SqlType::Int4) => Ok(Typed::new(cast_expr(value.expr, &DataType::Int32), SqlType::Int4, value.nullable)),
+            (SqlType::Bool, SqlType::Int4) => {
+                Ok(Typed::new(cast_expr(value.expr, &DataType::Int32), SqlType::Int4, value.nullable))
+            }
             (SqlType::Int4, SqlType::Bool) => {
                 let zero = ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)));
                 Ok(Typed::new(value.expr.not_eq(lit(zero)), SqlType::Bool, value.nullable))
             }
             (from, to) if from.is_numeric() && *to == SqlType::UnconstrainedNumeric => self.numeric_cast(value, target),
             (SqlType::UnconstrainedNumeric, to) if family(to) == Family::Number => self.numeric_cast(value, target),
-            (from, to) if to.is_numeric() && (matches!(from, SqlType::Float4 | SqlType::Float8) || family(from) == Family::String) => {
+            (from, to)
+                if to.is_numeric() && (matches!(from, SqlType::Float4 | SqlType::Float8) || family(from) == Family::String) =>
+            {
                 self.numeric_cast(value, target)
             }
             (_, SqlType::UnconstrainedNumeric) => self.numeric_cast(value, target),
-            (SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. }, SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid) => {
-                Ok(rounded(value, target))
-            }
+            (
+                SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. },
+                SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid,
+            ) => Ok(rounded(value, target)),
             (SqlType::Array(from), SqlType::Array(to))
                 if **from == SqlType::UnconstrainedNumeric || **to == SqlType::UnconstrainedNumeric =>
             {
@@ -367,6 +373,12 @@ pub(super) fn cast_expr(expr: Expr, data_type: &DataType) -> Expr {
 
 /// `TRY_CAST`: NULL instead of an error.
 pub(super) fn try_cast(value: Typed, target: &SqlType) -> Typed {
+    // The engine knows decimals only; what has a scale of its own is read from its text.
+    let target = if *target == SqlType::UnconstrainedNumeric { &SqlType::STORED_NUMERIC } else { target };
+    let value = match value.data_type {
+        DataType::LargeBinary => converted(value, Operation::Text, &SqlType::Text),
+        _ => value,
+    };
     Typed::new(Expr::TryCast(TryCast::new(Box::new(value.expr), target.arrow_type())), target.clone(), true)
 }
 
@@ -403,11 +415,7 @@ fn convertible(value: &Typed, target: &SqlType) -> bool {
         || matches!((&value.sql_type, target), (SqlType::Bool, SqlType::Int4) | (SqlType::Int4, SqlType::Bool))
         || from == Family::String
         || to == Family::String
-        || matches!(
-            (from, to),
-            (Family::DateTime, Family::Time)
-                | (Family::Interval, Family::Time)
-        )
+        || matches!((from, to), (Family::DateTime, Family::Time) | (Family::Interval, Family::Time))
         || (from == Family::Other && to == Family::Other)
         || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb)
 }

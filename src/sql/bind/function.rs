@@ -14,7 +14,7 @@ use datafusion::logical_expr::function::WindowUDFFieldArgs;
 use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
     AggregateUDF, Case, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, SortExpr, Volatility,
-    WindowFrame, WindowFunctionDefinition, lit,
+    WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, lit,
 };
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -30,6 +30,7 @@ use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
 use super::typed::Typed;
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::numeric::key::has_key;
 use crate::sql::sql_type_of;
 use crate::types::{RegKind, SqlType};
 
@@ -742,7 +743,7 @@ impl Binder<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut order_by = self.sort_keys(&spec.order_by, place)?;
-        let frame = match spec.window_frame {
+        let frame = match spec.window_frame.clone() {
             None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
             Some(frame) => {
                 let frame = WindowFrame::try_from(frame)
@@ -751,10 +752,30 @@ impl Binder<'_> {
                     Error::new(ErrorKind::Windowing, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
                         .with_source(error)
                 })?;
+                self.check_range(&frame, &spec, place)?;
                 frame
             }
         };
         Ok((partition_by, order_by, frame))
+    }
+
+    /// The engine adds the offsets of RANGE to values, and compares the sums: not to values that go by a key.
+    fn check_range(&self, frame: &WindowFrame, spec: &WindowSpec, place: Place<'_>) -> Result<()> {
+        let offset = |bound: &WindowFrameBound| match bound {
+            WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => !offset.is_null(),
+            WindowFrameBound::CurrentRow => false,
+        };
+        if frame.units != WindowFrameUnits::Range || !(offset(&frame.start_bound) || offset(&frame.end_bound)) {
+            return Ok(());
+        }
+        for key in &spec.order_by {
+            let value = self.expression(&key.expr, place)?;
+            if has_key(&value.data_type) {
+                return Err(Error::unsupported(format!("RANGE with an offset over values of type {}", value.sql_type))
+                    .with_hint("Order by a numeric(p,s), an integer or a double precision."));
+            }
+        }
+        Ok(())
     }
 
     fn merged_window(&self, spec: &WindowSpec, place: Place<'_>, depth: usize) -> Result<WindowSpec> {

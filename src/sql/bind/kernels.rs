@@ -10,8 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Datum, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Datum, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{
@@ -308,7 +307,9 @@ fn float_division(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, Arrow
 /// A result that is infinite only because of an operand, and zero only if that is exact: sums are zero exactly.
 fn in_range(result: ArrayRef, left: &dyn Datum, right: &dyn Datum, may_underflow: bool) -> Result<ArrayRef, ArrowError> {
     let suspicious = match result.data_type() {
-        DataType::Float32 => result.as_primitive::<Float32Type>().values().iter().any(|x| x.is_infinite() || may_underflow && *x == 0.0),
+        DataType::Float32 => {
+            result.as_primitive::<Float32Type>().values().iter().any(|x| x.is_infinite() || may_underflow && *x == 0.0)
+        }
         _ => result.as_primitive::<Float64Type>().values().iter().any(|x| x.is_infinite() || may_underflow && *x == 0.0),
     };
     if !suspicious {

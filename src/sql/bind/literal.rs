@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
 use crate::functions::numeric::{Operation, fold};
 use crate::types::values::numeric::Numeric;
-use crate::types::{SqlType, numeric};
 use crate::types::values::{self, DateStyle, DateTimeInput, IntervalStyle, TimeZone};
+use crate::types::{SqlType, numeric};
 
 /// Whose settings tell how dates and intervals are read.
 #[derive(Debug, Clone, Copy)]

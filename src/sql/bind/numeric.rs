@@ -92,7 +92,10 @@ pub(super) fn converted(value: Typed, conversion: Operation, target: &SqlType) -
         return Typed::constant(folded, target.clone());
     }
     let call = numeric::call(conversion, vec![value.expr]);
-    Typed { data_type: crate::types::numeric::mapped_type(&value.data_type, innermost(&target.arrow_type())), ..Typed::new(call, target.clone(), value.nullable) }
+    Typed {
+        data_type: crate::types::numeric::mapped_type(&value.data_type, innermost(&target.arrow_type())),
+        ..Typed::new(call, target.clone(), value.nullable)
+    }
 }
 
 /// A number from text that is known: a decimal with the digits that are written, if it has room for them.

@@ -349,7 +349,7 @@ impl Binder<'_> {
                     )
                     .with_hint("Cast the output of the non-recursive term to the correct type."));
                 }
-                let value = self.cast(output.value, wanted)?;
+                let value = self.to_common(output.value, wanted)?;
                 let expr = if value.data_type == *field.data_type() {
                     value.expr
                 } else {
@@ -590,11 +590,6 @@ impl Binder<'_> {
         match target {
             // A text that is too long is the table's error, not cut in silence.
             SqlType::Varchar(Some(_)) | SqlType::Bpchar(Some(_)) => Ok(self.cast(value, &SqlType::Text)?.retyped(target.clone())),
-            SqlType::Numeric { precision, scale } if value.is_unknown() => {
-                let exact = SqlType::Numeric { precision: *precision, scale: *scale };
-                let value = self.cast(value, &exact)?;
-                self.exactly(value, target)
-            }
             _ => {
                 let value = self.cast(value, target)?;
                 self.exactly(value, target)
@@ -605,6 +600,9 @@ impl Binder<'_> {
     /// The value in the type's own Arrow representation.
     fn exactly(&self, value: Typed, target: &SqlType) -> Result<Typed> {
         let arrow = target.arrow_type();
+        if *target == SqlType::UnconstrainedNumeric {
+            return self.unconstrained(value);
+        }
         if value.data_type == arrow || value.data_type.is_string() {
             return Ok(Typed { sql_type: target.clone(), ..value });
         }

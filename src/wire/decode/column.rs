@@ -19,8 +19,8 @@ use crate::types::SqlType;
 use crate::types::numeric::NumericBuilder;
 use crate::types::values::numeric::{Numeric, NumericLimits, not_finite};
 use crate::types::values::{
-    self, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8,
-    parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
+    self, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8, parse_oid,
+    parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
 };
 use crate::wire::encode::parameter_binary as binary;
 use crate::wire::encode::{EncodeSettings, Format, decode_parameter, text};

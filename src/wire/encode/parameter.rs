@@ -14,12 +14,12 @@ use datafusion::common::ScalarValue;
 use super::parameter_binary as binary;
 use super::{EncodeSettings, Format};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::values::{
-    self, IntervalValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4,
-    parse_int8, parse_interval, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
-};
 use crate::types::numeric::{constant, exact_decimal};
 use crate::types::values::numeric::Numeric;
+use crate::types::values::{
+    self, IntervalValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8,
+    parse_interval, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
+};
 use crate::types::{RegKind, SqlType};
 
 /// Reads a parameter of type `sql_type` from Bind; `None` is NULL.

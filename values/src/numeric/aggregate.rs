@@ -1,8 +1,8 @@
 //! Averages and spreads, from what an aggregate gathers.
 
+use super::Numeric;
 use super::arithmetic::division_scale;
 use super::wide::Wide;
-use super::Numeric;
 use crate::error::Result;
 
 /// Which spread of a set of numbers [`Numeric::spread`] computes.

@@ -2,7 +2,10 @@
 
 use super::natural::Natural;
 use super::wide::{GROUP, Wide, head};
-use super::{MAX_RESULT_SCALE, MAX_SCALE, MAX_WHOLE_DIGITS, MIN_SIGNIFICANT_DIGITS, Numeric, Repr, division_by_zero, is_small, overflow, raised};
+use super::{
+    MAX_RESULT_SCALE, MAX_SCALE, MAX_WHOLE_DIGITS, MIN_SIGNIFICANT_DIGITS, Numeric, Repr, division_by_zero, is_small, overflow,
+    raised,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// PostgreSQL's scale of a quotient of numbers with these first digits, weights and scales: at least 16 significant digits.
@@ -119,7 +122,11 @@ impl Numeric {
         if other.is_infinite() {
             return Ok(Some(Numeric::ZERO));
         }
-        if other.is_zero() { Err(division_by_zero()) } else { Ok(Some(Numeric::infinity(self.is_negative() != other.is_negative()))) }
+        if other.is_zero() {
+            Err(division_by_zero())
+        } else {
+            Ok(Some(Numeric::infinity(self.is_negative() != other.is_negative())))
+        }
     }
 
     /// `self / other`, with at least 16 significant digits and no fewer behind the point than either number has.

@@ -117,8 +117,8 @@ impl Numeric {
         /// Integers up to 2^53 and powers of ten up to 10^22 are exact as doubles, and so is one rounding of their quotient.
         const EXACT: u64 = 1 << 53;
         const EXACT_POWERS: [f64; 23] = [
-            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
-            1e22,
+            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+            1e21, 1e22,
         ];
         match &self.repr {
             Repr::NaN => f64::NAN,
@@ -213,7 +213,8 @@ impl Numeric {
 
 /// `unscaled` / 10^`digits`, rounded half away from zero.
 fn lowered(unscaled: i128, digits: u32) -> i128 {
-    let power = usize::try_from(digits).ok().and_then(|digits| super::POWERS.get(digits)).and_then(|power| i128::try_from(*power).ok());
+    let power =
+        usize::try_from(digits).ok().and_then(|digits| super::POWERS.get(digits)).and_then(|power| i128::try_from(*power).ok());
     let Some(power) = power else { return 0 };
     let (quotient, remainder) = (unscaled / power, unscaled % power);
     let away = remainder.abs() >= power - remainder.abs();

@@ -203,7 +203,8 @@ fn logarithm(x: &Wide, scale: i32) -> Result<Wide> {
     }
     let mut x = x.clone();
     let mut roots = 0;
-    let near_one = |x: &Wide| x.compare(&Wide::from_i128(9, 1)) == Ordering::Greater && x.compare(&Wide::from_i128(11, 1)) == Ordering::Less;
+    let near_one =
+        |x: &Wide| x.compare(&Wide::from_i128(9, 1)) == Ordering::Greater && x.compare(&Wide::from_i128(11, 1)) == Ordering::Less;
     while !near_one(&x) {
         x = x.square_root(scale - x.weight() * GROUP / 2 + SPARE_DIGITS);
         roots += 1;

@@ -34,7 +34,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use aggregate::Spread;
 pub use decimal::{
-    MAX_DIGITS, NumericValue, decimal_digits, format_decimal, format_decimal64, format_decimal256, from_digits, not_finite, parse_numeric,
+    MAX_DIGITS, NumericValue, decimal_digits, format_decimal, format_decimal64, format_decimal256, from_digits, not_finite,
+    parse_numeric,
 };
 pub use text::NumericLimits;
 
@@ -60,10 +61,15 @@ pub struct Numeric {
 #[derive(Debug, Clone)]
 enum Repr {
     /// `unscaled` * 10^-`scale`, of at most 38 digits.
-    Small { unscaled: i128, scale: u16 },
+    Small {
+        unscaled: i128,
+        scale: u16,
+    },
     /// More than 38 digits; the scale is 0 to [`MAX_SCALE`].
     Large(Box<Wide>),
-    Infinity { negative: bool },
+    Infinity {
+        negative: bool,
+    },
     NaN,
 }
 
@@ -262,8 +268,20 @@ fn compare_small((left, left_scale): (i128, u16), (right, right_scale): (i128, u
     match (raised(left, u32::from(scale - left_scale)), raised(right, u32::from(scale - right_scale))) {
         (Some(left), Some(right)) => left.cmp(&right),
         // The one that is too long for that has the larger magnitude, whatever the other is.
-        (None, _) => if left < 0 { Ordering::Less } else { Ordering::Greater },
-        (_, None) => if right < 0 { Ordering::Greater } else { Ordering::Less },
+        (None, _) => {
+            if left < 0 {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+        (_, None) => {
+            if right < 0 {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
+        }
     }
 }
 

@@ -161,9 +161,11 @@ fn prefixed(digits: &str, radix: u32) -> Result<Option<Natural>> {
     // The binary digits, from the lowest: 64 of them in two hexadecimal halves, 63 in octal, 64 in binary.
     let bits = radix.ilog2();
     let per_word = 64 / bits;
-    let values: Vec<u64> = digits.chars().filter_map(|digit| digit.to_digit(radix)).skip_while(|digit| *digit == 0).map(u64::from).collect();
+    let values: Vec<u64> =
+        digits.chars().filter_map(|digit| digit.to_digit(radix)).skip_while(|digit| *digit == 0).map(u64::from).collect();
     // As many bits as the longest number has: log2(10) is less than 3.33.
-    if values.len() * usize::try_from(bits).unwrap_or_default() > usize::try_from(MAX_WHOLE_DIGITS).unwrap_or_default() * 333 / 100 {
+    if values.len() * usize::try_from(bits).unwrap_or_default() > usize::try_from(MAX_WHOLE_DIGITS).unwrap_or_default() * 333 / 100
+    {
         return Err(overflow());
     }
     let mut number = Natural::zero();

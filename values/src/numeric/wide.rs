@@ -286,10 +286,6 @@ pub(super) fn head(magnitude: u128, scale: i32) -> (u32, i32) {
     let digits = digits_of_u128(magnitude);
     let exponent = i32::try_from(digits).unwrap_or_default() - scale - 1;
     let kept = usize::try_from(exponent.rem_euclid(GROUP)).unwrap_or_default() + 1;
-    let group = if digits > kept {
-        magnitude / POWERS[digits - kept]
-    } else {
-        magnitude * POWERS[kept - digits]
-    };
+    let group = if digits > kept { magnitude / POWERS[digits - kept] } else { magnitude * POWERS[kept - digits] };
     (u32::try_from(group).unwrap_or_default(), exponent.div_euclid(GROUP))
 }

@@ -55,7 +55,9 @@ impl Numeric {
             if group >= 10_000 {
                 return Err(invalid("invalid digit in external \"numeric\" value"));
             }
-            digits.extend([group / 1000, group / 100 % 10, group / 10 % 10, group % 10].map(|digit| u8::try_from(digit).unwrap_or_default()));
+            digits.extend(
+                [group / 1000, group / 100 % 10, group / 10 % 10, group % 10].map(|digit| u8::try_from(digit).unwrap_or_default()),
+            );
         }
         if bytes.len() != HEADER + usize::from(count) * 2 {
             return Err(invalid("incorrect binary data format"));

@@ -36,7 +36,8 @@ fn compare_texts(left: &str, right: &str) -> Ordering {
         _ => 1,
     };
     let parts = |text: &str| {
-        let (whole, fraction) = text.trim_start_matches('-').split_once('.').map_or((text.trim_start_matches('-'), ""), |parts| parts);
+        let (whole, fraction) =
+            text.trim_start_matches('-').split_once('.').map_or((text.trim_start_matches('-'), ""), |parts| parts);
         (whole.trim_start_matches('0').to_string(), fraction.trim_end_matches('0').to_string())
     };
     let negative = |text: &str| text.starts_with('-') && parts(text) != (String::new(), String::new());

@@ -81,20 +81,39 @@ impl Random {
     fn operation(&mut self) -> Operation {
         const TWO: &[&str] = &["add", "sub", "mul", "div", "quotient", "rem", "less", "equal", "gcd", "lcm"];
         const ONE: &[&str] = &[
-            "sqrt", "ceil", "floor", "abs", "sign", "scale", "min_scale", "trim_scale", "numeric", "int8", "int4", "int2", "float8",
-            "float4", "binary",
+            "sqrt",
+            "ceil",
+            "floor",
+            "abs",
+            "sign",
+            "scale",
+            "min_scale",
+            "trim_scale",
+            "numeric",
+            "int8",
+            "int4",
+            "int2",
+            "float8",
+            "float4",
+            "binary",
         ];
         const AGGREGATES: &[&str] = &["sum", "avg", "var_pop", "var_samp", "stddev_pop", "stddev_samp"];
-        let small = |random: &mut Self, spread: u64| (i64::try_from(random.below(spread * 2)).unwrap() - i64::try_from(spread).unwrap()).to_string();
+        let small = |random: &mut Self, spread: u64| {
+            (i64::try_from(random.below(spread * 2)).unwrap() - i64::try_from(spread).unwrap()).to_string()
+        };
         match self.below(20) {
             0..=6 => Operation::new(self.pick(TWO), vec![self.number(), self.number()]),
             7..=9 => Operation::new(self.pick(ONE), vec![self.number()]),
             10 => Operation::new(self.pick(&["round", "trunc"]), vec![self.number(), small(self, 40)]),
             11 => Operation::new("typmod", vec![self.number(), (self.below(60) + 1).to_string(), small(self, 20)]),
-            12 => Operation::new(self.pick(&["ln", "log10"]), vec![if self.below(2) == 0 { self.number() } else { self.moderate() }]),
+            12 => {
+                Operation::new(self.pick(&["ln", "log10"]), vec![if self.below(2) == 0 { self.number() } else { self.moderate() }])
+            }
             13 => Operation::new("log", vec![self.moderate(), self.number()]),
             14 => Operation::new("exp", vec![self.moderate()]),
-            15 | 16 => Operation::new("power", vec![if self.below(3) == 0 { self.number() } else { self.moderate() }, self.moderate()]),
+            15 | 16 => {
+                Operation::new("power", vec![if self.below(3) == 0 { self.number() } else { self.moderate() }, self.moderate()])
+            }
             17 => {
                 let count = self.below(12);
                 let name = self.pick(AGGREGATES);
