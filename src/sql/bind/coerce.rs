@@ -155,6 +155,8 @@ impl Binder<'_> {
                 Ok(Typed::new(value.expr.not_eq(lit(zero)), SqlType::Bool, value.nullable))
             }
             (from, to) if from.is_numeric() && *to == SqlType::UnconstrainedNumeric => self.numeric_cast(value, target),
+            // Arrow divides by a power of ten, which is exact for the digits that a double holds.
+            (SqlType::Numeric { precision: 16.., .. }, SqlType::Float8) => self.numeric_cast(value, target),
             (SqlType::UnconstrainedNumeric, to) if family(to) == Family::Number => self.numeric_cast(value, target),
             (from, to)
                 if to.is_numeric() && (matches!(from, SqlType::Float4 | SqlType::Float8) || family(from) == Family::String) =>

@@ -16,15 +16,16 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::coerce::{Family, cast_expr, element_type, family, parameter, try_cast};
 use super::error::{at, folded, name_parts, undefined_column};
-use super::numeric::{keyed, numeric_constant};
+use super::numeric::{converted, keyed, numeric_constant};
 use super::operator::{BinaryOp, binary_operator};
 use super::range::{Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
 use super::{Binder, kernels, literal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::numeric::Operation;
 use crate::functions::numeric::key::has_key;
 use crate::sql::sql_type_of;
-use crate::sql::type_name::{MOST_DIGITS, without_fraction};
+use crate::sql::type_name::{MOST_DIGITS, wide_numeric, without_fraction};
 use crate::types::SqlType;
 use crate::types::values::numeric::Numeric;
 
@@ -606,6 +607,10 @@ impl Binder<'_> {
             return self.array_of(elements, common);
         }
         let value = self.expression(expr, place)?;
+        if let (Some(limits), CastKind::Cast | CastKind::DoubleColon) = (wide_numeric(&data_type), kind) {
+            let value = self.unconstrained(value).map_err(|error| at(error, expr.span()))?;
+            return Ok(converted(value, Operation::Numeric(Some(limits)), &target));
+        }
         match kind {
             CastKind::TryCast | CastKind::SafeCast if !value.is_unknown() || value.literal_text().is_some() => {
                 let value = if value.is_unknown() { Typed { sql_type: SqlType::Text, ..value } } else { value };

@@ -9,12 +9,11 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::functions::core::expr_fn as core;
-use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::function::WindowUDFFieldArgs;
+use datafusion::logical_expr::expr::{NullTreatment, ScalarFunction};
 use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
     AggregateUDF, Case, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, SortExpr, Volatility,
-    WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, lit,
+    WindowFrame, WindowFunctionDefinition, lit,
 };
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -23,6 +22,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Binder;
+use super::aggregate::{AggregateClauses, Over};
 use super::coerce::cast_expr;
 use super::error::{at, folded, name_parts, name_span};
 use super::expression::Place;
@@ -30,7 +30,6 @@ use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
 use super::typed::Typed;
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::numeric::key::has_key;
 use crate::sql::sql_type_of;
 use crate::types::{RegKind, SqlType};
 
@@ -193,22 +192,6 @@ impl<'f> CallParts<'f> {
             && self.null_treatment.is_none()
             && self.over.is_none()
     }
-}
-
-/// What follows the arguments of an aggregate.
-struct AggregateClauses {
-    filter: Option<Typed>,
-    order_by: Vec<SortExpr>,
-    null_treatment: Option<NullTreatment>,
-}
-
-/// What follows the arguments of a window function.
-struct Over {
-    partition_by: Vec<Expr>,
-    order_by: Vec<SortExpr>,
-    window_frame: WindowFrame,
-    filter: Option<Typed>,
-    null_treatment: Option<NullTreatment>,
 }
 
 impl Binder<'_> {
@@ -431,24 +414,8 @@ impl Binder<'_> {
         Ok(in_sql_types(name, Typed::of_field(expr, &returns)))
     }
 
-    /// Arguments for a function of the engine, which knows no numerics with scales of their own: text for what writes, doubles for what
-    /// computes.
-    fn number_arguments(&self, name: &str, arguments: Vec<Typed>) -> Result<Vec<Typed>> {
-        let constant_digits = arguments.get(1).is_none_or(|digits| matches!(digits.expr, Expr::Literal(..)));
-        if matches!(name, "round" | "trunc") && !constant_digits {
-            let exact = |value: &Typed| value.sql_type.is_numeric();
-            return arguments.into_iter().map(|value| if exact(&value) { self.unconstrained(value) } else { Ok(value) }).collect();
-        }
-        if self.world.scope.registry.knows_numerics(name) {
-            return Ok(arguments);
-        }
-        let target = if matches!(name, "concat" | "concat_ws") { SqlType::Text } else { SqlType::Float8 };
-        let known = |value: Typed| if value.data_type == DataType::LargeBinary { self.cast(value, &target) } else { Ok(value) };
-        arguments.into_iter().map(known).collect()
-    }
-
     /// Arguments with every untyped one settled by the function's signature, and the fields that the function will get.
-    fn typed_arguments<F: UDFCoercionExt>(
+    pub(super) fn typed_arguments<F: UDFCoercionExt>(
         &self,
         name: &str,
         function: &F,
@@ -565,41 +532,6 @@ impl Binder<'_> {
         self.one_aggregate(name, aggregate, arguments, call.distinct, &clauses)
     }
 
-    fn aggregate_named(&self, name: &str, given: Option<Arc<AggregateUDF>>) -> Result<Arc<AggregateUDF>> {
-        let found = given.or_else(|| self.world.scope.registry.aggregate(name));
-        found.ok_or_else(|| Error::internal(format!("the aggregate {name} is not there")))
-    }
-
-    fn one_aggregate(
-        &self,
-        name: &str,
-        aggregate: &Arc<AggregateUDF>,
-        arguments: Vec<Typed>,
-        distinct: bool,
-        clauses: &AggregateClauses,
-    ) -> Result<Typed> {
-        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
-        let aggregate = narrower.as_ref().unwrap_or(aggregate);
-        let (arguments, fields) =
-            self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
-        let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
-        let result_type = selected_type(name, &arguments, &returns);
-        let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
-            Arc::clone(aggregate),
-            arguments.into_iter().map(|argument| argument.expr).collect(),
-            distinct,
-            clauses.filter.as_ref().map(|filter| Box::new(filter.expr.clone())),
-            clauses.order_by.clone(),
-            clauses.null_treatment,
-        ));
-        let mut typed = Typed::of_field(expr, &returns);
-        typed.nullable = name != "count";
-        if let Some(sql_type) = result_type {
-            typed.sql_type = sql_type;
-        }
-        Ok(in_sql_types(name, typed))
-    }
-
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
         call.refuse_named()?;
         if call.star {
@@ -667,49 +599,6 @@ impl Binder<'_> {
         self.one_window(name, definition, arguments, &over)
     }
 
-    fn one_window(&self, name: &str, definition: WindowFunctionDefinition, arguments: Vec<Typed>, over: &Over) -> Result<Typed> {
-        let definition = match definition {
-            WindowFunctionDefinition::AggregateUDF(aggregate) => {
-                let registry = &self.world.scope.registry;
-                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
-                WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate))
-            }
-            window => window,
-        };
-        let (arguments, returns) = match &definition {
-            WindowFunctionDefinition::AggregateUDF(aggregate) => {
-                let (arguments, fields) =
-                    self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
-                let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
-                (arguments, returns)
-            }
-            WindowFunctionDefinition::WindowUDF(window) => {
-                let (arguments, fields) = self.typed_arguments(name, window.as_ref(), &|_| true, arguments)?;
-                let returns =
-                    window.field(WindowUDFFieldArgs::new(&fields, name)).map_err(|error| call_error(error, name, &arguments))?;
-                (arguments, returns)
-            }
-        };
-        let result_type = selected_type(name, &arguments, &returns);
-        let expr = Expr::WindowFunction(Box::new(WindowFunction {
-            fun: definition,
-            params: WindowFunctionParams {
-                args: arguments.into_iter().map(|argument| argument.expr).collect(),
-                partition_by: over.partition_by.clone(),
-                order_by: over.order_by.clone(),
-                window_frame: over.window_frame.clone(),
-                filter: over.filter.as_ref().map(|filter| Box::new(filter.expr.clone())),
-                null_treatment: over.null_treatment,
-                distinct: false,
-            },
-        }));
-        let mut typed = Typed::of_field(expr, &returns);
-        if let Some(sql_type) = result_type {
-            typed.sql_type = sql_type;
-        }
-        Ok(in_sql_types(name, typed))
-    }
-
     /// Arguments of a window function: offsets are `bigint`, a default takes the value's type.
     fn window_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
         let arguments = self.aggregate_arguments(name, call, place)?;
@@ -757,25 +646,6 @@ impl Binder<'_> {
             }
         };
         Ok((partition_by, order_by, frame))
-    }
-
-    /// The engine adds the offsets of RANGE to values, and compares the sums: not to values that go by a key.
-    fn check_range(&self, frame: &WindowFrame, spec: &WindowSpec, place: Place<'_>) -> Result<()> {
-        let offset = |bound: &WindowFrameBound| match bound {
-            WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => !offset.is_null(),
-            WindowFrameBound::CurrentRow => false,
-        };
-        if frame.units != WindowFrameUnits::Range || !(offset(&frame.start_bound) || offset(&frame.end_bound)) {
-            return Ok(());
-        }
-        for key in &spec.order_by {
-            let value = self.expression(&key.expr, place)?;
-            if has_key(&value.data_type) {
-                return Err(Error::unsupported(format!("RANGE with an offset over values of type {}", value.sql_type))
-                    .with_hint("Order by a numeric(p,s), an integer or a double precision."));
-            }
-        }
-        Ok(())
     }
 
     fn merged_window(&self, spec: &WindowSpec, place: Place<'_>, depth: usize) -> Result<WindowSpec> {
@@ -836,7 +706,7 @@ fn merge_windows(base: WindowSpec, spec: &WindowSpec) -> Result<WindowSpec> {
 }
 
 /// The SQL type of a result that is one of the arguments' values, or a collection of them.
-fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
+pub(super) fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
     let value = arguments.first()?;
     if SELECTING.contains(&name) && *returns.data_type() == value.data_type && !value.is_unknown() {
         return Some(value.sql_type.clone());
@@ -862,7 +732,7 @@ fn tagged_elements(value: Typed) -> Typed {
 }
 
 /// Results in types that PostgreSQL has: no unsigned numbers, microseconds.
-fn in_sql_types(name: &str, value: Typed) -> Typed {
+pub(super) fn in_sql_types(name: &str, value: Typed) -> Typed {
     let value = if name == "array_agg" { tagged_elements(value) } else { value };
     let target = match (&value.data_type, &value.sql_type) {
         (DataType::UInt64, _) if matches!(name, "array_length" | "cardinality" | "array_ndims" | "list_length") => SqlType::Int4,
@@ -923,7 +793,7 @@ pub(super) fn undefined_function(name: &str, arguments: &[Typed]) -> Error {
 }
 
 /// What a function says about its arguments: its own error if it is one of ours, else 42883.
-fn call_error(error: datafusion::common::DataFusionError, name: &str, arguments: &[Typed]) -> Error {
+pub(super) fn call_error(error: datafusion::common::DataFusionError, name: &str, arguments: &[Typed]) -> Error {
     match error {
         datafusion::common::DataFusionError::External(inner) => match inner.downcast::<Error>() {
             Ok(ours) => *ours,

@@ -39,6 +39,7 @@ use crate::functions::FunctionContext;
 use crate::lake::AsOf;
 use crate::types::SqlType;
 
+mod aggregate;
 mod coerce;
 mod error;
 mod expression;

@@ -15,7 +15,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Expr, Operator, lit};
 
 use super::Binder;
-use super::coerce::{cast_expr, element_type};
+use super::coerce::{Family, cast_expr, element_type, family};
 use super::operator::{BinaryOp, binary_expr, is_integer};
 use super::typed::Typed;
 use crate::error::{Error, ErrorKind, Result};
@@ -82,6 +82,10 @@ fn constant_number(value: &Typed) -> Option<Numeric> {
 
 pub(super) fn is_float(value: &Typed) -> bool {
     matches!(value.sql_type, SqlType::Float4 | SqlType::Float8)
+}
+
+pub(super) fn both_numbers(left: &Typed, right: &Typed) -> bool {
+    family(&left.sql_type) == Family::Number && family(&right.sql_type) == Family::Number
 }
 
 /// `value` by a conversion, now if it is a constant.
@@ -330,6 +334,15 @@ impl Binder<'_> {
         }
         let list = list.into_iter().map(|item| Ok(keyed(self.unconstrained(item)?))).collect::<Result<_>>()?;
         Ok(in_list(keyed(self.unconstrained(value)?), list))
+    }
+
+    /// An item of a list of numbers: what is untyped becomes a number, too.
+    pub(super) fn number_beside(&self, value: Typed, common: &SqlType) -> Result<Typed> {
+        if !value.is_unknown() || value.is_null_literal() {
+            return Ok(value);
+        }
+        let target = if common.is_numeric() { &SqlType::UnconstrainedNumeric } else { common };
+        self.cast(value, target)
     }
 
     /// `+ - * / % ^` over numbers of which none is a float and one at least a numeric.

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, UnaryOperator};
 
 use super::coerce::{Family, cast_expr, element_type, family};
-use super::numeric::{is_float, keyed};
+use super::numeric::{both_numbers, is_float, keyed};
 use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
@@ -629,15 +629,6 @@ impl Binder<'_> {
         Ok(conditions.pop())
     }
 
-    /// An item of a list of numbers: what is untyped becomes a number, too.
-    fn number_beside(&self, value: Typed, common: &SqlType) -> Result<Typed> {
-        if !value.is_unknown() || value.is_null_literal() {
-            return Ok(value);
-        }
-        let target = if common.is_numeric() { &SqlType::UnconstrainedNumeric } else { common };
-        self.cast(value, target)
-    }
-
     /// `value [NOT] IN (list)`.
     pub(super) fn in_list(&self, value: Typed, list: Vec<Typed>, negated: bool) -> Result<Typed> {
         let mut all = vec![value];
@@ -682,10 +673,6 @@ fn literal_target(known: &SqlType) -> SqlType {
         SqlType::Reg(kind) => SqlType::Reg(*kind),
         other => other.clone(),
     }
-}
-
-fn both_numbers(left: &Typed, right: &Typed) -> bool {
-    family(&left.sql_type) == Family::Number && family(&right.sql_type) == Family::Number
 }
 
 fn is_additive(operator: Operator) -> bool {

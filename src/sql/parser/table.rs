@@ -8,7 +8,6 @@ use super::reader::{Reader, refused};
 use crate::catalog::securable::{PolicyArgument, TEMPORARY_SCHEMA};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::{ColumnDefinition, Command, CreateTable, Name, OnCommit};
-use crate::types::SqlType;
 
 /// CREATE [OR REPLACE] [EXTERNAL] TABLE, behind the modifiers.
 pub(super) fn create_table(reader: &mut Reader, or_replace: bool, external: bool, temporary: bool) -> Result<Command> {
@@ -189,7 +188,7 @@ fn column(reader: &mut Reader) -> Result<ColumnDefinition> {
     if matches!(reader.peek_token(0), Token::Comma | Token::RParen) {
         return Err(refused("a column without a type", "In CREATE TABLE .. AS SELECT, name the columns in the query."));
     }
-    let mut column = ColumnDefinition { name, sql_type: stored(reader.data_type()?), nullable: true, comment: None, mask: None };
+    let mut column = ColumnDefinition { name, sql_type: reader.column_type()?, nullable: true, comment: None, mask: None };
     while !matches!(reader.peek_token(0), Token::Comma | Token::RParen) {
         column_option(reader, &mut column)?;
     }
@@ -242,15 +241,6 @@ pub(super) fn mask(reader: &mut Reader) -> Result<(Name, Vec<PolicyArgument>)> {
     let function = reader.name()?;
     let using = if reader.words(&["using", "columns"]) { reader.parenthesized(policy_argument)? } else { vec![] };
     Ok((function, using))
-}
-
-/// The type of a column in a table: `numeric` without modifiers has no type of Delta Lake's.
-fn stored(sql_type: SqlType) -> SqlType {
-    match sql_type {
-        SqlType::UnconstrainedNumeric => SqlType::STORED_NUMERIC,
-        SqlType::Array(element) => SqlType::Array(Box::new(stored(*element))),
-        other => other,
-    }
 }
 
 fn policy_argument(reader: &mut Reader) -> Result<PolicyArgument> {

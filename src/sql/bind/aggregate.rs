@@ -1,0 +1,156 @@
+//! One aggregate or window function over arguments that are bound already, and what the engine's functions need of numbers.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::function::WindowUDFFieldArgs;
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+};
+use datafusion::sql::sqlparser::ast::WindowSpec;
+
+use super::Binder;
+use super::expression::Place;
+use super::function::{call_error, in_sql_types, selected_type};
+use super::typed::Typed;
+use crate::error::{Error, Result};
+use crate::functions::numeric::key::has_key;
+use crate::types::SqlType;
+
+/// What follows the arguments of an aggregate.
+pub(super) struct AggregateClauses {
+    pub(super) filter: Option<Typed>,
+    pub(super) order_by: Vec<SortExpr>,
+    pub(super) null_treatment: Option<NullTreatment>,
+}
+
+/// What follows the arguments of a window function.
+pub(super) struct Over {
+    pub(super) partition_by: Vec<Expr>,
+    pub(super) order_by: Vec<SortExpr>,
+    pub(super) window_frame: WindowFrame,
+    pub(super) filter: Option<Typed>,
+    pub(super) null_treatment: Option<NullTreatment>,
+}
+
+impl Binder<'_> {
+    pub(super) fn aggregate_named(&self, name: &str, given: Option<Arc<AggregateUDF>>) -> Result<Arc<AggregateUDF>> {
+        let found = given.or_else(|| self.world.scope.registry.aggregate(name));
+        found.ok_or_else(|| Error::internal(format!("the aggregate {name} is not there")))
+    }
+
+    pub(super) fn one_aggregate(
+        &self,
+        name: &str,
+        aggregate: &Arc<AggregateUDF>,
+        arguments: Vec<Typed>,
+        distinct: bool,
+        clauses: &AggregateClauses,
+    ) -> Result<Typed> {
+        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
+        let aggregate = narrower.as_ref().unwrap_or(aggregate);
+        let (arguments, fields) =
+            self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
+        let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
+        let result_type = selected_type(name, &arguments, &returns);
+        let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
+            Arc::clone(aggregate),
+            arguments.into_iter().map(|argument| argument.expr).collect(),
+            distinct,
+            clauses.filter.as_ref().map(|filter| Box::new(filter.expr.clone())),
+            clauses.order_by.clone(),
+            clauses.null_treatment,
+        ));
+        let mut typed = Typed::of_field(expr, &returns);
+        typed.nullable = name != "count";
+        if let Some(sql_type) = result_type {
+            typed.sql_type = sql_type;
+        }
+        Ok(in_sql_types(name, typed))
+    }
+
+    pub(super) fn one_window(
+        &self,
+        name: &str,
+        definition: WindowFunctionDefinition,
+        arguments: Vec<Typed>,
+        over: &Over,
+    ) -> Result<Typed> {
+        let definition = match definition {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let registry = &self.world.scope.registry;
+                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
+                WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate))
+            }
+            window => window,
+        };
+        let (arguments, returns) = match &definition {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let (arguments, fields) =
+                    self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
+                let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
+                (arguments, returns)
+            }
+            WindowFunctionDefinition::WindowUDF(window) => {
+                let (arguments, fields) = self.typed_arguments(name, window.as_ref(), &|_| true, arguments)?;
+                let returns =
+                    window.field(WindowUDFFieldArgs::new(&fields, name)).map_err(|error| call_error(error, name, &arguments))?;
+                (arguments, returns)
+            }
+        };
+        let result_type = selected_type(name, &arguments, &returns);
+        let expr = Expr::WindowFunction(Box::new(WindowFunction {
+            fun: definition,
+            params: WindowFunctionParams {
+                args: arguments.into_iter().map(|argument| argument.expr).collect(),
+                partition_by: over.partition_by.clone(),
+                order_by: over.order_by.clone(),
+                window_frame: over.window_frame.clone(),
+                filter: over.filter.as_ref().map(|filter| Box::new(filter.expr.clone())),
+                null_treatment: over.null_treatment,
+                distinct: false,
+            },
+        }));
+        let mut typed = Typed::of_field(expr, &returns);
+        if let Some(sql_type) = result_type {
+            typed.sql_type = sql_type;
+        }
+        Ok(in_sql_types(name, typed))
+    }
+
+    /// The engine adds the offsets of RANGE to values, and compares the sums: not to values that go by a key.
+    pub(super) fn check_range(&self, frame: &WindowFrame, spec: &WindowSpec, place: Place<'_>) -> Result<()> {
+        let offset = |bound: &WindowFrameBound| match bound {
+            WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => !offset.is_null(),
+            WindowFrameBound::CurrentRow => false,
+        };
+        if frame.units != WindowFrameUnits::Range || !(offset(&frame.start_bound) || offset(&frame.end_bound)) {
+            return Ok(());
+        }
+        for key in &spec.order_by {
+            let value = self.expression(&key.expr, place)?;
+            if has_key(&value.data_type) {
+                return Err(Error::unsupported(format!("RANGE with an offset over values of type {}", value.sql_type))
+                    .with_hint("Order by a numeric(p,s), an integer or a double precision."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Arguments for a function of the engine, which knows no numerics with scales of their own: text for what writes, doubles for what
+    /// computes.
+    pub(super) fn number_arguments(&self, name: &str, arguments: Vec<Typed>) -> Result<Vec<Typed>> {
+        let constant_digits = arguments.get(1).is_none_or(|digits| matches!(digits.expr, Expr::Literal(..)));
+        if matches!(name, "round" | "trunc") && !constant_digits {
+            let exact = |value: &Typed| value.sql_type.is_numeric();
+            return arguments.into_iter().map(|value| if exact(&value) { self.unconstrained(value) } else { Ok(value) }).collect();
+        }
+        if self.world.scope.registry.knows_numerics(name) {
+            return Ok(arguments);
+        }
+        let target = if matches!(name, "concat" | "concat_ws") { SqlType::Text } else { SqlType::Float8 };
+        let known = |value: Typed| if value.data_type == DataType::LargeBinary { self.cast(value, &target) } else { Ok(value) };
+        arguments.into_iter().map(known).collect()
+    }
+}
