@@ -6,17 +6,20 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::function::WindowUDFFieldArgs;
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+    AggregateUDF, Case, Expr, Operator, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
 };
 use datafusion::sql::sqlparser::ast::WindowSpec;
 
 use super::Binder;
 use super::expression::Place;
 use super::function::{call_error, in_sql_types, selected_type};
+use super::numeric::converted;
 use super::typed::Typed;
 use crate::error::{Error, Result};
+use crate::functions::numeric::Operation;
 use crate::functions::numeric::key::has_key;
 use crate::types::SqlType;
+use crate::types::numeric::innermost;
 
 /// What follows the arguments of an aggregate.
 pub(super) struct AggregateClauses {
@@ -35,6 +38,23 @@ pub(super) struct Over {
 }
 
 impl Binder<'_> {
+    /// GREATEST and LEAST of intervals, which the engine does not compare by their length.
+    pub(super) fn extreme_interval(&self, values: Vec<Typed>, better: Operator) -> Result<Option<Typed>> {
+        let mut values = values.into_iter();
+        let Some(mut best) = values.next() else { return Ok(None) };
+        for value in values {
+            let stays = self.compare(better, self.copied(&best)?, self.copied(&value)?)?;
+            let alone = Expr::IsNull(Box::new(self.copied(&value)?.expr));
+            let expr = Expr::Case(Case::new(
+                None,
+                vec![(Box::new(stays.expr.or(alone)), Box::new(best.expr))],
+                Some(Box::new(value.expr)),
+            ));
+            best = Typed::new(expr, SqlType::Interval, best.nullable && value.nullable);
+        }
+        Ok(Some(best))
+    }
+
     pub(super) fn aggregate_named(&self, name: &str, given: Option<Arc<AggregateUDF>>) -> Result<Arc<AggregateUDF>> {
         let found = given.or_else(|| self.world.scope.registry.aggregate(name));
         found.ok_or_else(|| Error::internal(format!("the aggregate {name} is not there")))
@@ -145,6 +165,22 @@ impl Binder<'_> {
         if matches!(name, "round" | "trunc") && !constant_digits {
             let exact = |value: &Typed| value.sql_type.is_numeric();
             return arguments.into_iter().map(|value| if exact(&value) { self.unconstrained(value) } else { Ok(value) }).collect();
+        }
+        if arguments.iter().any(|value| value.data_type.is_nested() && *innermost(&value.data_type) == DataType::LargeBinary) {
+            let conversion = match name {
+                "array_to_string" | "array_join" => Some((Operation::Text, SqlType::Text)),
+                "array_sum" | "array_avg" | "array_product" | "array_add" | "array_subtract" | "array_scale"
+                | "array_normalize" | "array_distance" => Some((Operation::Float8, SqlType::Float8)),
+                _ => None,
+            };
+            if let Some((conversion, element)) = conversion {
+                let target = SqlType::Array(Box::new(element));
+                let known = |value: Typed| match innermost(&value.data_type) {
+                    DataType::LargeBinary => converted(value, conversion, &target),
+                    _ => value,
+                };
+                return Ok(arguments.into_iter().map(known).collect());
+            }
         }
         if self.world.scope.registry.knows_numerics(name) {
             return Ok(arguments);

@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::Binder;
 use super::aggregate::{AggregateClauses, Over};
-use super::coerce::cast_expr;
+use super::coerce::{Family, cast_expr, family};
 use super::error::{at, folded, name_parts, name_span};
 use super::expression::Place;
 use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
@@ -318,6 +318,9 @@ impl Binder<'_> {
             "greatest" | "least" => {
                 let nullable = arguments.iter().all(|argument| argument.nullable);
                 let (values, common) = self.unify(arguments, if name == "greatest" { "GREATEST" } else { "LEAST" })?;
+                if common == SqlType::Interval {
+                    return self.extreme_interval(values, if name == "greatest" { Operator::GtEq } else { Operator::LtEq });
+                }
                 let data_type = values.first().map_or_else(|| common.arrow_type(), |value| value.data_type.clone());
                 let values = values.into_iter().map(|value| value.expr).collect();
                 let expr = if name == "greatest" { core::greatest(values) } else { core::least(values) };
@@ -601,9 +604,16 @@ impl Binder<'_> {
 
     /// Arguments of a window function: offsets are `bigint`, a default takes the value's type.
     fn window_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
-        let arguments = self.aggregate_arguments(name, call, place)?;
+        let mut arguments = self.aggregate_arguments(name, call, place)?;
         if !matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
             return Ok(arguments);
+        }
+        if let ("lag" | "lead", [value, _, default]) = (name, arguments.as_mut_slice())
+            && family(&value.sql_type) == Family::Number
+        {
+            // An integer with a default that has digits behind the point is a numeric.
+            let common = self.common_type(&[value, default], name)?;
+            *value = self.to_common(value.clone(), &common)?;
         }
         let value_type = arguments.first().map(|value| value.sql_type.clone());
         arguments
@@ -611,7 +621,7 @@ impl Binder<'_> {
             .enumerate()
             .map(|(index, argument)| match (name, index, &value_type) {
                 ("ntile", 0, _) | ("lag" | "lead" | "nth_value", 1, _) => as_bigint(self.cast(argument, &SqlType::Int8)?),
-                ("lag" | "lead", 2, Some(value_type)) => self.cast(argument, value_type),
+                ("lag" | "lead", 2, Some(value_type)) => self.to_common(argument, value_type),
                 (_, 0, _) => self.settled(argument),
                 _ => Ok(argument),
             })

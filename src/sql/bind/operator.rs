@@ -462,14 +462,14 @@ impl Binder<'_> {
                 self.concat(left, right)
             }
             (Some(element), None) => {
-                let right = self.cast(right, &element)?;
+                let (left, right) = self.element_beside(left, &element, right)?;
                 Ok(Typed {
                     data_type: left.data_type.clone(),
                     ..Typed::new(nested::array_append(left.expr, right.expr), left.sql_type, true)
                 })
             }
             (None, Some(element)) => {
-                let left = self.cast(left, &element)?;
+                let (right, left) = self.element_beside(right, &element, left)?;
                 Ok(Typed {
                     data_type: right.data_type.clone(),
                     ..Typed::new(nested::array_prepend(left.expr, right.expr), right.sql_type, true)
@@ -497,6 +497,19 @@ impl Binder<'_> {
                 })
             }
         }
+    }
+
+    /// An array and a value that is to become one of its elements, in the elements' type or a wider one.
+    fn element_beside(&self, array: Typed, element: &SqlType, value: Typed) -> Result<(Typed, Typed)> {
+        if value.is_unknown() || family(element) != Family::Number {
+            let value = if value.is_unknown() { self.cast(value, element)? } else { value };
+            let value = self.to_common(value, element)?;
+            return Ok((array, value));
+        }
+        let probe = Typed::new(array.expr.clone(), element.clone(), true);
+        let common = self.common_type(&[&probe, &value], "ARRAY")?;
+        let array = if common == *element { array } else { self.to_common(array, &SqlType::Array(Box::new(common.clone())))? };
+        Ok((array, self.to_common(value, &common)?))
     }
 
     fn array_operator(&self, symbol: &str, left: Typed, right: Typed, build: fn(Expr, Expr) -> Expr) -> Result<Typed> {
