@@ -191,6 +191,7 @@ impl Functions {
     pub fn aggregate_over(&self, name: &str, data_type: &DataType) -> Option<Arc<AggregateUDF>> {
         match (name, data_type) {
             ("sum", DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(sum_udaf()),
+            ("sum", DataType::LargeBinary) => Some(super::numeric::aggregate::sum()),
             _ => self.aggregate(name),
         }
     }

@@ -14,6 +14,7 @@ use super::Binder;
 use super::expression::Place;
 use super::function::{call_error, in_sql_types, selected_type};
 use super::numeric::converted;
+use super::operator::is_integer;
 use super::typed::Typed;
 use crate::error::{Error, Result};
 use crate::functions::numeric::Operation;
@@ -55,8 +56,9 @@ impl Binder<'_> {
         Ok(Some(best))
     }
 
-    pub(super) fn aggregate_named(&self, name: &str, given: Option<Arc<AggregateUDF>>) -> Result<Arc<AggregateUDF>> {
-        let found = given.or_else(|| self.world.scope.registry.aggregate(name));
+    /// The aggregate `name` over such a value, or another that is given.
+    pub(super) fn aggregate_named(&self, name: &str, given: Option<Arc<AggregateUDF>>, value: &Typed) -> Result<Arc<AggregateUDF>> {
+        let found = given.or_else(|| self.world.scope.registry.aggregate_over(name, &value.data_type));
         found.ok_or_else(|| Error::internal(format!("the aggregate {name} is not there")))
     }
 
@@ -68,8 +70,6 @@ impl Binder<'_> {
         distinct: bool,
         clauses: &AggregateClauses,
     ) -> Result<Typed> {
-        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
-        let aggregate = narrower.as_ref().unwrap_or(aggregate);
         let (arguments, fields) =
             self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
         let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
@@ -97,14 +97,6 @@ impl Binder<'_> {
         arguments: Vec<Typed>,
         over: &Over,
     ) -> Result<Typed> {
-        let definition = match definition {
-            WindowFunctionDefinition::AggregateUDF(aggregate) => {
-                let registry = &self.world.scope.registry;
-                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
-                WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate))
-            }
-            window => window,
-        };
         let (arguments, returns) = match &definition {
             WindowFunctionDefinition::AggregateUDF(aggregate) => {
                 let (arguments, fields) =
@@ -162,9 +154,17 @@ impl Binder<'_> {
     /// computes.
     pub(super) fn number_arguments(&self, name: &str, arguments: Vec<Typed>) -> Result<Vec<Typed>> {
         let constant_digits = arguments.get(1).is_none_or(|digits| matches!(digits.expr, Expr::Literal(..)));
-        if matches!(name, "round" | "trunc") && !constant_digits {
-            let exact = |value: &Typed| value.sql_type.is_numeric();
-            return arguments.into_iter().map(|value| if exact(&value) { self.unconstrained(value) } else { Ok(value) }).collect();
+        if matches!(name, "round" | "trunc") && arguments.len() == 2 {
+            // Whether all results have one scale must be known once and for all: no later step may find another constant.
+            let settled = |(index, value): (usize, Typed)| match (index, &value.expr) {
+                (0, _) if !constant_digits && value.sql_type.is_numeric() => self.unconstrained(value),
+                (1, Expr::Literal(digits, _)) if is_integer(&value) => {
+                    let digits = digits.cast_to(&DataType::Int64).map_err(|error| Error::internal("digits").with_source(error))?;
+                    Ok(Typed::constant(digits, SqlType::Int8))
+                }
+                _ => Ok(value),
+            };
+            return arguments.into_iter().enumerate().map(settled).collect();
         }
         if arguments.iter().any(|value| value.data_type.is_nested() && *innermost(&value.data_type) == DataType::LargeBinary) {
             let conversion = match name {

@@ -689,6 +689,10 @@ impl Binder<'_> {
             SqlType::Array(_) => element.clone(),
             scalar => SqlType::Array(Box::new(scalar.clone())),
         };
+        let elements = match &element {
+            SqlType::UnconstrainedNumeric => elements.into_iter().map(|item| self.unconstrained(item)).collect::<Result<_>>()?,
+            _ => elements,
+        };
         let constants: Option<Vec<ScalarValue>> = elements
             .iter()
             .map(|element| if let Expr::Literal(value, _) = &element.expr { Some(value.clone()) } else { None })

@@ -524,7 +524,7 @@ impl Binder<'_> {
         let clauses = AggregateClauses { filter, order_by, null_treatment: call.null_treatment };
         if let [value] = arguments.as_slice() {
             let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, distinct: bool| {
-                let aggregate = self.aggregate_named(name, aggregate)?;
+                let aggregate = self.aggregate_named(name, aggregate, &value)?;
                 self.one_aggregate(name, &aggregate, vec![value], distinct, &clauses)
             };
             if let Some(computed) = self.number_aggregate(name, value, call.distinct, &part)? {
@@ -532,7 +532,8 @@ impl Binder<'_> {
             }
         }
         let arguments = self.aggregate_numbers(name, arguments)?;
-        self.one_aggregate(name, aggregate, arguments, call.distinct, &clauses)
+        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
+        self.one_aggregate(name, narrower.as_ref().unwrap_or(aggregate), arguments, call.distinct, &clauses)
     }
 
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
@@ -588,16 +589,20 @@ impl Binder<'_> {
         let over = Over { partition_by, order_by, window_frame, filter, null_treatment: call.null_treatment };
         if let ([value], WindowFunctionDefinition::AggregateUDF(_)) = (arguments.as_slice(), &definition) {
             let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, _distinct: bool| {
-                let definition = WindowFunctionDefinition::AggregateUDF(self.aggregate_named(name, aggregate)?);
+                let definition = WindowFunctionDefinition::AggregateUDF(self.aggregate_named(name, aggregate, &value)?);
                 self.one_window(name, definition, vec![value], &over)
             };
             if let Some(computed) = self.number_aggregate(name, value, false, &part)? {
                 return Ok(computed);
             }
         }
-        let arguments = match &definition {
-            WindowFunctionDefinition::AggregateUDF(_) => self.aggregate_numbers(name, arguments)?,
-            WindowFunctionDefinition::WindowUDF(_) => arguments,
+        let (definition, arguments) = match definition {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let arguments = self.aggregate_numbers(name, arguments)?;
+                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
+                (WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate)), arguments)
+            }
+            window => (window, arguments),
         };
         self.one_window(name, definition, arguments, &over)
     }

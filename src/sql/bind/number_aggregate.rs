@@ -105,7 +105,8 @@ impl Binder<'_> {
             return part(name, Some(of_distinct(Some(what))), again()?, false).map(Some);
         }
         let count = part("count", None, again()?, false)?;
-        let number = self.cast(again()?, &SqlType::UnconstrainedNumeric)?;
+        // Not by a cast: the engine would call the sum of it as it calls the sum of the integers.
+        let number = if is_integer(value) { self.unconstrained(again()?)? } else { again()? };
         let sum = self.part_or_sum(&number, false, part)?;
         let times = BinaryOp::Arithmetic(Operator::Multiply);
         let square = self.numeric_arithmetic(&times, self.copied(&number)?, number)?;

@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{self, OrderByKind, SetExpr, SetOperator, S
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::Binder;
-use super::coerce::family;
+use super::coerce::{Family, family};
 use super::error::{at, folded, plan_error};
 use super::expression::{Clause, Place};
 use super::range::{Cte, Environment, Range};
@@ -286,6 +286,7 @@ impl Binder<'_> {
         }
         let inner = Environment { ctes: &ctes, outer: environment.outer };
         let (static_plan, outputs) = self.set_expression(left, &inner, &[])?;
+        let (static_plan, outputs) = self.with_own_scales(static_plan, outputs)?;
         let columns = renamed(outputs, &cte.alias)?;
         // The working table has the static term's columns, under the names of the recursive query.
         let work_name = self.unique(name);
@@ -319,6 +320,22 @@ impl Binder<'_> {
         Ok(Cte { name: name.to_string(), plan, columns })
     }
 
+    /// Numerics of a static term in a type that has room for whatever the recursive term makes of them.
+    fn with_own_scales(&self, plan: LogicalPlan, outputs: Vec<Output>) -> Result<(LogicalPlan, Vec<Output>)> {
+        let fixed = |output: &Output| matches!(output.value.sql_type, SqlType::Numeric { .. });
+        if !outputs.iter().any(fixed) {
+            return Ok((plan, outputs));
+        }
+        let outputs = outputs
+            .into_iter()
+            .map(|output| match fixed(&output) {
+                true => Ok(Output { value: self.unconstrained(output.value)?, ..output }),
+                false => Ok(output),
+            })
+            .collect::<Result<_>>()?;
+        self.projection(plan, outputs)
+    }
+
     /// The recursive term in the static term's types and names.
     fn recursive_term(
         &self,
@@ -339,7 +356,9 @@ impl Binder<'_> {
             .map(|(index, ((output, column), field))| {
                 let wanted = &column.value.sql_type;
                 let found = output.value.sql_type.clone();
-                if family(&found) != family(wanted) {
+                let overall = self.common_type(&[&column.value, &output.value], "UNION");
+                let another = family(wanted) == Family::Number && !overall.is_ok_and(|overall| overall == *wanted);
+                if family(&found) != family(wanted) || another {
                     return Err(Error::new(
                         ErrorKind::DatatypeMismatch,
                         format!(

@@ -37,10 +37,6 @@ impl<'a> Reader<'a> {
         self.array().map(i16::from_be_bytes)
     }
 
-    fn u16(&mut self) -> Result<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-
     fn i32(&mut self) -> Result<i32> {
         self.array().map(i32::from_be_bytes)
     }
