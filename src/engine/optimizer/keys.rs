@@ -28,7 +28,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::functions::numeric::key::{has_key, key};
+use crate::functions::numeric::key::{has_key, key, window_key};
 
 /// The analyser rule.
 #[derive(Debug, Default)]
@@ -123,7 +123,11 @@ fn windowed(window: Window) -> Result<Transformed<LogicalPlan>> {
             }
             let WindowFunction { fun, mut params } = *function;
             params.partition_by = params.partition_by.into_iter().map(|expr| keyed(expr, &schema)).collect();
-            params.order_by = params.order_by.into_iter().map(|sort| keyed_sort(sort, &schema)).collect();
+            let order = |sort: SortExpr| match is_keyed(&sort.expr, &schema) {
+                true => SortExpr { expr: window_key(sort.expr.unalias()), ..sort },
+                false => sort,
+            };
+            params.order_by = params.order_by.into_iter().map(order).collect();
             Ok(Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction { fun, params }))))
         })
     };

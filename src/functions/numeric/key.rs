@@ -9,7 +9,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
@@ -37,12 +37,18 @@ pub(crate) fn key_type(data_type: &DataType) -> DataType {
     }
 }
 
-static KEY: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Key { signature: Signature::any(1, Volatility::Immutable) })));
+static KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Key::new(false))));
+static TEXT_KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(Key::new(true))));
 
 /// The key of a value whose type [has one](has_key).
 pub(crate) fn key(value: Expr) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&KEY), vec![value]))
+}
+
+/// The key of a value in the ORDER BY of a window: the engine's frames look for peers among numbers and texts, not among bytes. A byte
+/// becomes the character of its number, which keeps the order.
+pub(crate) fn window_key(value: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&TEXT_KEY), vec![value]))
 }
 
 /// The key of a constant.
@@ -56,12 +62,30 @@ pub(crate) fn constant_key(value: &ScalarValue) -> Result<ScalarValue> {
 
 #[derive(Debug)]
 struct Key {
+    as_text: bool,
     signature: Signature,
 }
 
+impl Key {
+    fn new(as_text: bool) -> Self {
+        Self { as_text, signature: Signature::any(1, Volatility::Immutable) }
+    }
+
+    fn of(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        let keys = map_elements(array, &keys_of)?;
+        match (self.as_text, keys.as_binary_opt::<i32>()) {
+            (true, Some(keys)) => {
+                let text = |key: &[u8]| key.iter().map(|byte| char::from(*byte)).collect::<String>();
+                Ok(Arc::new(keys.iter().map(|key| key.map(text)).collect::<StringArray>()))
+            }
+            _ => Ok(keys),
+        }
+    }
+}
+
 impl PartialEq for Key {
-    fn eq(&self, _other: &Self) -> bool {
-        true
+    fn eq(&self, other: &Self) -> bool {
+        self.as_text == other.as_text
     }
 }
 impl Eq for Key {}
@@ -73,7 +97,7 @@ impl Hash for Key {
 
 impl ScalarUDFImpl for Key {
     fn name(&self) -> &str {
-        "key"
+        if self.as_text { "window_key" } else { "key" }
     }
 
     fn signature(&self) -> &Signature {
@@ -81,13 +105,19 @@ impl ScalarUDFImpl for Key {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> DataFusionResult<DataType> {
-        Ok(arguments.first().map_or(DataType::Null, key_type))
+        Ok(match arguments.first() {
+            None => DataType::Null,
+            Some(DataType::LargeBinary) if self.as_text => DataType::Utf8,
+            Some(data_type) => key_type(data_type),
+        })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
         match args.args.as_slice() {
-            [ColumnarValue::Array(array)] => map_elements(array, &keys_of).map(ColumnarValue::Array).map_err(external),
-            [ColumnarValue::Scalar(value)] => constant_key(value).map(ColumnarValue::Scalar).map_err(external),
+            [ColumnarValue::Array(array)] => self.of(array).map(ColumnarValue::Array).map_err(external),
+            [ColumnarValue::Scalar(value)] => {
+                self.of(&value.to_array()?).and_then(|key| constant(&key)).map(ColumnarValue::Scalar).map_err(external)
+            }
             _ => Err(external(Error::internal("the key of several values"))),
         }
     }

@@ -27,8 +27,9 @@ use crate::types::values::numeric::Spread;
 const SUMMED_WIDE: u8 = 66;
 
 /// Aggregates that take any values and give them back, or count them.
-const TAKE_ANYTHING: [&str; 22] = [
+const TAKE_ANYTHING: [&str; 23] = [
     "count",
+    "grouping",
     "min",
     "max",
     "any_value",
@@ -73,8 +74,8 @@ impl Binder<'_> {
     /// The aggregate `name` over numbers, if it is one that PostgreSQL computes otherwise than the engine.
     pub(super) fn number_aggregate(&self, name: &str, value: &Typed, distinct: bool, part: &Part<'_>) -> Result<Option<Typed>> {
         let again = || self.copied(value);
-        if distinct && name == "count" && has_key(&value.data_type) {
-            return part(name, None, keyed(again()?), true).map(Some);
+        if (distinct && name == "count" || name.starts_with("approx_") && name.contains("distinct")) && has_key(&value.data_type) {
+            return part(name, None, keyed(again()?), distinct).map(Some);
         }
         if name == "sum" {
             return match &value.data_type {

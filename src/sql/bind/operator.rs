@@ -606,8 +606,15 @@ impl Binder<'_> {
                 self.binary(&BinaryOp::Bitwise(Operator::BitwiseXor), value, ones)
             }
             UnaryOperator::PGAbs => self.call_builtin("abs", vec![value]),
-            UnaryOperator::PGSquareRoot => self.call_builtin("sqrt", vec![value]),
-            UnaryOperator::PGCubeRoot => self.call_builtin("cbrt", vec![value]),
+            // These two are of doubles only.
+            UnaryOperator::PGSquareRoot => {
+                let value = self.cast(value, &SqlType::Float8)?;
+                self.call_builtin("sqrt", vec![value])
+            }
+            UnaryOperator::PGCubeRoot => {
+                let value = self.cast(value, &SqlType::Float8)?;
+                self.call_builtin("cbrt", vec![value])
+            }
             other => Err(no_unary(&other.to_string(), &value)),
         }
     }
