@@ -228,12 +228,27 @@ impl Numeric {
         whole.add(&Numeric::from_i64(if down { -1 } else { 1 }))
     }
 
+    /// A short number at a scale that is not negative, which remains short; `fewer` takes digits away.
+    #[inline]
+    fn small_at(&self, scale: i32, fewer: fn(i128, u32) -> i128) -> Option<Self> {
+        let Repr::Small { unscaled, scale: own } = self.repr else { return None };
+        let scale = u16::try_from(scale).ok()?;
+        let unscaled = match scale.checked_sub(own) {
+            Some(more) => raised(unscaled, u32::from(more))?,
+            None => fewer(unscaled, u32::from(own - scale)),
+        };
+        is_small(unscaled).then_some(Numeric::small(unscaled, scale))
+    }
+
     /// Rounded half away from zero at `scale` digits behind the point; a negative scale rounds before it.
     ///
     /// # Errors
     /// 22003 if that has too many digits.
     pub fn round(&self, scale: i32) -> Result<Self> {
         let scale = scale.clamp(-MAX_WHOLE_DIGITS - 1, MAX_SCALE);
+        if let Some(number) = self.small_at(scale, super::convert::lowered) {
+            return Ok(number);
+        }
         self.wide().map_or_else(|| Ok(self.clone()), |wide| Numeric::from_wide(wide.rounded(scale)))
     }
 
@@ -241,6 +256,9 @@ impl Numeric {
     #[must_use]
     pub fn trunc(&self, scale: i32) -> Self {
         let scale = scale.clamp(-MAX_WHOLE_DIGITS, MAX_SCALE);
+        if let Some(number) = self.small_at(scale, super::convert::cut) {
+            return number;
+        }
         self.wide().map_or_else(|| self.clone(), |wide| Numeric::within_limits(wide.truncated(scale).displayed()))
     }
 

@@ -2,7 +2,7 @@
 
 use arrow_buffer::i256;
 
-use super::natural::Natural;
+use super::natural::{Natural, POWERS};
 use super::wide::Wide;
 use super::{MAX_DIGITS, MAX_SCALE, Numeric, Repr, is_small, raised};
 use crate::error::{Error, ErrorKind, Result};
@@ -211,12 +211,29 @@ impl Numeric {
     }
 }
 
+/// 10^`digits`, if it has at most 38 digits.
+fn power_of_ten(digits: u32) -> Option<i128> {
+    i128::try_from(*POWERS.get(usize::try_from(digits).ok()?)?).ok()
+}
+
 /// `unscaled` / 10^`digits`, rounded half away from zero.
-fn lowered(unscaled: i128, digits: u32) -> i128 {
-    let power =
-        usize::try_from(digits).ok().and_then(|digits| super::POWERS.get(digits)).and_then(|power| i128::try_from(*power).ok());
-    let Some(power) = power else { return 0 };
-    let (quotient, remainder) = (unscaled / power, unscaled % power);
+pub(super) fn lowered(unscaled: i128, digits: u32) -> i128 {
+    let Some(power) = power_of_ten(digits) else { return 0 };
+    let (quotient, remainder) = divide(unscaled, power);
     let away = remainder.abs() >= power - remainder.abs();
     quotient + if away { unscaled.signum() } else { 0 }
+}
+
+/// `unscaled` / 10^`digits`, rounded towards zero.
+pub(super) fn cut(unscaled: i128, digits: u32) -> i128 {
+    power_of_ten(digits).map_or(0, |power| divide(unscaled, power).0)
+}
+
+/// Quotient and remainder by a positive number, at the machine's speed where both are short.
+#[inline]
+fn divide(number: i128, divisor: i128) -> (i128, i128) {
+    match (i64::try_from(number), i64::try_from(divisor)) {
+        (Ok(number), Ok(divisor)) => (i128::from(number / divisor), i128::from(number % divisor)),
+        _ => (number / divisor, number % divisor),
+    }
 }

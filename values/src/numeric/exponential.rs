@@ -10,11 +10,12 @@ use super::wide::{GROUP, Wide};
 use super::{MAX_RESULT_SCALE, MAX_WHOLE_DIGITS, MIN_SIGNIFICANT_DIGITS, Numeric, division_by_zero, overflow};
 use crate::error::{Error, ErrorKind, Result};
 
-/// PostgreSQL's log10(e) and log10(2), with its digits.
+/// log10(e), log10(2) and ln(10) with PostgreSQL's digits, since the estimates must fall as its fall.
+#[expect(clippy::approx_constant, reason = "PostgreSQL's digits")]
 const LOG10_E: f64 = 0.434_294_481_903_252;
+#[expect(clippy::approx_constant, reason = "PostgreSQL's digits")]
 const LOG10_2: f64 = 0.301_029_995_663_981;
-/// PostgreSQL's ln(10), with its digits.
-#[expect(clippy::approx_constant, reason = "an estimate that must fall as PostgreSQL's falls")]
+#[expect(clippy::approx_constant, reason = "PostgreSQL's digits")]
 const LN_10: f64 = 2.302_585_092_994_046;
 /// Digits that a step carries besides those that are wanted.
 const SPARE_DIGITS: i32 = 8;

@@ -12,6 +12,10 @@ use super::natural::{Natural, POWERS};
 use super::wide::Wide;
 use super::{MAX_SCALE, MAX_WHOLE_DIGITS, Numeric, Repr, is_small};
 
+/// What an aggregate gathers on its way may have the digits of a sum of many squares.
+const MOST_WHOLE_DIGITS: i32 = 2 * MAX_WHOLE_DIGITS + 100;
+const LARGEST_SCALE: i32 = 2 * MAX_SCALE;
+
 /// Heads, from the least value; those of negative numbers are the complements of the positive ones'.
 const NEGATIVE_INFINITY: u8 = 0x01;
 const ZERO: u8 = 0x80;
@@ -221,7 +225,7 @@ impl<'a> Parts<'a> {
         let (key, scale) = encoded.split_last_chunk::<SCALE_BYTES>()?;
         let scale = u16::from_be_bytes(*scale);
         let (first, rest) = key.split_first()?;
-        if i32::from(scale) > MAX_SCALE {
+        if i32::from(scale) > LARGEST_SCALE {
             return None;
         }
         if *first == ZERO {
@@ -279,7 +283,7 @@ fn decode_wide(bytes: &[u8]) -> Option<Numeric> {
     }
     let wide = Wide::new(parts.negative, Natural::from_digits(digits.into_iter()), -parts.lowest().checked_mul(2)?);
     let scale = i32::from(parts.scale);
-    if wide.exponent() >= MAX_WHOLE_DIGITS || wide.min_scale() > scale {
+    if wide.exponent() >= MOST_WHOLE_DIGITS || wide.min_scale() > scale {
         return None;
     }
     Some(Numeric::within_limits(wide.rounded(scale)))
@@ -291,7 +295,7 @@ mod tests {
 
     #[test]
     fn every_power_of_a_hundred_has_its_head() {
-        let last = MAX_WHOLE_DIGITS / 2;
+        let last = MOST_WHOLE_DIGITS / 2;
         let heads: Vec<_> = (-MAX_SCALE..=last).map(|power| head(power).0).collect();
         assert!(heads.is_sorted());
     }

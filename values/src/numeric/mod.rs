@@ -96,6 +96,9 @@ fn raised(unscaled: i128, digits: u32) -> Option<i128> {
         return Some(unscaled);
     }
     let power = POWERS.get(usize::try_from(digits).ok()?)?;
+    if let (Ok(short), Ok(power)) = (i64::try_from(unscaled), i64::try_from(*power)) {
+        return Some(i128::from(short) * i128::from(power));
+    }
     unscaled.checked_mul(i128::try_from(*power).ok()?)
 }
 

@@ -42,7 +42,6 @@ pub(super) struct Natural {
 
 /// The lower part of a number below [`BASE`] squared, and the rest.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the remainder is below the base")]
 const fn split(value: u64) -> (u32, u64) {
     ((value % BASE) as u32, value / BASE)
 }

@@ -3,7 +3,7 @@
 
 use super::natural::Natural;
 use super::wide::{GROUP, Wide, head};
-use super::{MAX_SCALE, Numeric, Repr};
+use super::{MAX_SCALE, Numeric, Repr, is_small, raised};
 use crate::error::{Error, ErrorKind, Result};
 
 const POSITIVE: u16 = 0x0000;
@@ -11,6 +11,9 @@ const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xc000;
 const INFINITY: u16 = 0xd000;
 const NEGATIVE_INFINITY: u16 = 0xf000;
+
+/// The scale that PostgreSQL sends with an infinity: the bits of its own storage that say so.
+const INFINITE_SCALE: i32 = 0x20;
 
 /// Bytes before the digits.
 const HEADER: usize = 8;
@@ -24,7 +27,9 @@ impl Numeric {
     pub fn to_binary(&self, out: &mut Vec<u8>) {
         match &self.repr {
             Repr::NaN => write_header(out, (0, 0, NAN, 0)),
-            Repr::Infinity { negative } => write_header(out, (0, 0, if *negative { NEGATIVE_INFINITY } else { INFINITY }, 0)),
+            Repr::Infinity { negative } => {
+                write_header(out, (0, 0, if *negative { NEGATIVE_INFINITY } else { INFINITY }, INFINITE_SCALE))
+            }
             Repr::Small { unscaled, scale } => write_small(*unscaled, *scale, out),
             Repr::Large(wide) => write_wide(wide, out),
         }
@@ -49,6 +54,9 @@ impl Numeric {
         if i32::from(scale) > MAX_SCALE {
             return Err(invalid("invalid scale in external \"numeric\" value"));
         }
+        if let Some(number) = read_small(bytes, (count, weight, sign, scale)) {
+            return Ok(number);
+        }
         let mut digits = Vec::with_capacity(usize::from(count) * 4);
         for place in 0..usize::from(count) {
             let group = field(4 + place).ok_or_else(insufficient)?;
@@ -68,12 +76,38 @@ impl Numeric {
             NEGATIVE_INFINITY => return Ok(Numeric::NEGATIVE_INFINITY),
             _ => {}
         }
-        #[expect(clippy::cast_possible_wrap, reason = "the weight is signed on the wire")]
-        let weight = i32::from(weight as i16);
+        let weight = i32::from(weight.cast_signed());
         let own_scale = (i32::from(count) - 1 - weight) * GROUP;
         let number = Wide::new(sign == NEGATIVE, Natural::from_digits(digits.into_iter()), own_scale);
         Numeric::from_wide(number.truncated(i32::from(scale)))
     }
+}
+
+/// A well-formed number of few digits, of which the scale hides none; `None` for others.
+fn read_small(bytes: &[u8], (count, weight, sign, scale): (u16, u16, u16, u16)) -> Option<Numeric> {
+    const MOST: u16 = 8;
+    let digits = bytes.get(HEADER..)?;
+    if count > MOST || digits.len() != usize::from(count) * 2 || ![POSITIVE, NEGATIVE].contains(&sign) {
+        return None;
+    }
+    let mut number = 0_i128;
+    for pair in digits.as_chunks::<2>().0 {
+        let group = u16::from_be_bytes(*pair);
+        if group >= 10_000 {
+            return None;
+        }
+        number = number * 10_000 + i128::from(group);
+    }
+    // How far the last digit stands above the last shown one.
+    let shift = (i32::from(weight.cast_signed()) + 1 - i32::from(count)) * GROUP + i32::from(scale);
+    let number = match u32::try_from(shift) {
+        Ok(shift) => raised(number, shift).filter(|number| is_small(*number))?,
+        Err(_) => {
+            let power = i128::from(10_i16.checked_pow(shift.unsigned_abs())?);
+            (number % power == 0).then_some(number / power)?
+        }
+    };
+    Some(Numeric::small(if sign == NEGATIVE { -number } else { number }, scale))
 }
 
 /// Number of digits, weight, sign and scale.

@@ -117,12 +117,15 @@ impl Operation {
         let (mut sum, mut squares) = (Numeric::ZERO, Numeric::ZERO);
         for text in &self.arguments {
             let number = Numeric::parse(text)?;
-            sum = sum.add(&number)?;
-            squares = squares.add(&number.mul(&number)?)?;
+            sum = through_bytes(&sum.accumulated(&number));
+            if matches!(name, "sum" | "avg") {
+                continue;
+            }
+            squares = through_bytes(&squares.accumulated(&number.squared()));
         }
         let count = i64::try_from(self.arguments.len()).unwrap();
         let what = match name {
-            "sum" => return Ok(Some(sum.to_string())),
+            "sum" => return Ok(Some(sum.checked()?.to_string())),
             "avg" => return Ok(Numeric::avg(&sum, count)?.map(|avg| avg.to_string())),
             "var_pop" => Spread::PopulationVariance,
             "var_samp" => Spread::SampleVariance,
@@ -132,4 +135,11 @@ impl Operation {
         };
         Ok(Numeric::spread(count, &sum, &squares, what)?.map(|spread| spread.to_string()))
     }
+}
+
+/// As an aggregate's state travels.
+fn through_bytes(number: &Numeric) -> Numeric {
+    let mut bytes = Vec::new();
+    number.encode(&mut bytes);
+    Numeric::decode(&bytes).unwrap()
 }
