@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use datafusion::common::ScalarValue;
 
 /// Key of the field metadata that names a SQL type which the Arrow data type alone does not imply.
 pub const SQL_TYPE_KEY: &str = "lakehold.sql_type";
@@ -161,6 +162,15 @@ impl SqlType {
             SqlType::UnconstrainedNumeric => SqlType::Numeric { precision: 38, scale: 20 },
             SqlType::Numeric { precision: 39.., scale: scale @ 0..=38 } => SqlType::Numeric { precision: 38, scale: *scale },
             SqlType::Array(element) => SqlType::Array(Box::new(element.in_table())),
+            other => other.clone(),
+        }
+    }
+
+    /// The type of a parameter with its value: a `numeric` has the digits that came, and is bound as what it is.
+    pub fn with_value(&self, value: &ScalarValue) -> SqlType {
+        match self {
+            numeric if numeric.is_numeric() && !value.is_null() => SqlType::of_arrow(&value.data_type()),
+            SqlType::Array(element) if element.is_numeric() && !value.is_null() => SqlType::of_arrow(&value.data_type()),
             other => other.clone(),
         }
     }

@@ -177,7 +177,7 @@ impl Connection {
             return Ok(self.output.message(&EmptyQueryResponse::new())?);
         };
         let described = prepared.description.parameters.iter().zip(&parameters);
-        let types: Vec<Option<SqlType>> = described.map(|(sql_type, value)| Some(type_of_value(sql_type, value))).collect();
+        let types: Vec<Option<SqlType>> = described.map(|(sql_type, value)| Some(sql_type.with_value(value))).collect();
         let several = self.executed > 0;
         self.executed += 1;
         let mut interrupts = self.begin(several);
@@ -230,15 +230,6 @@ impl Connection {
 
 fn object_name(bytes: &[u8]) -> Result<String> {
     statement_text(bytes).map(ToString::to_string)
-}
-
-/// The type of a parameter with its value: a numeric has the digits that came.
-fn type_of_value(described: &SqlType, value: &ScalarValue) -> SqlType {
-    match described {
-        numeric if numeric.is_numeric() && !value.is_null() => SqlType::of_arrow(&value.data_type()),
-        SqlType::Array(element) if element.is_numeric() && !value.is_null() => SqlType::of_arrow(&value.data_type()),
-        other => other.clone(),
-    }
 }
 
 fn declared_type(oid: u32) -> Result<Option<SqlType>> {
