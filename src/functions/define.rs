@@ -10,6 +10,7 @@
 //! untyped literal (which arrives as a string) for anything that can be read from text. A call that fits none is 42883 with
 //! PostgreSQL's text.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use super::names;
 use super::time::{self, Zone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::datum::{self, Datum};
+use crate::types::values::numeric::Numeric;
 use crate::types::{RegKind, SqlType};
 
 /// One call of a row-wise body.
@@ -74,6 +76,16 @@ impl<'a> Call<'a> {
         match self.get(index) {
             Datum::Float(number) => Ok(*number),
             Datum::Int(number) => Ok(*number as f64),
+            Datum::Numeric(number) => number.to_f64(),
+            _ => Err(wrong_argument(index)),
+        }
+    }
+
+    /// Argument `index` as a numeric.
+    pub(crate) fn numeric(&self, index: usize) -> Result<Cow<'a, Numeric>> {
+        match self.get(index) {
+            Datum::Numeric(number) => Ok(Cow::Borrowed(number)),
+            Datum::Int(number) => Ok(Cow::Owned(Numeric::from_i64(*number))),
             _ => Err(wrong_argument(index)),
         }
     }
@@ -123,11 +135,7 @@ pub(crate) struct Declaration {
     strict: bool,
     behaviour: Behaviour,
     body: Body,
-    computed: Option<Computed>,
 }
-
-/// Result type from the arguments' types and constants, where PostgreSQL's `numeric` would carry it in the value.
-type Computed = fn(&[SqlType], &[Option<&ScalarValue>]) -> SqlType;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Parameter {
@@ -204,27 +212,12 @@ impl Declaration {
         let (name, parameters) = head.trim_end_matches(')').split_once('(').unwrap_or((head, ""));
         let (parameters, variadic) = parameters.strip_suffix("..").map_or((parameters, false), |rest| (rest, true));
         let parameters = parameters.split(", ").filter(|word| !word.is_empty()).map(parameter).collect();
-        Self {
-            name: name.to_string(),
-            parameters,
-            variadic,
-            returns: returns_of(returns),
-            strict: true,
-            behaviour,
-            body,
-            computed: None,
-        }
+        Self { name: name.to_string(), parameters, variadic, returns: returns_of(returns), strict: true, behaviour, body }
     }
 
     /// The body is called for NULL arguments too.
     pub(crate) fn called_on_null(mut self) -> Self {
         self.strict = false;
-        self
-    }
-
-    /// The result type depends on the arguments.
-    pub(crate) fn returning(mut self, computed: Computed) -> Self {
-        self.computed = Some(computed);
         self
     }
 
@@ -270,10 +263,7 @@ impl Declaration {
         Some((total, types))
     }
 
-    fn return_field(&self, arguments: &[SqlType], constants: &[Option<&ScalarValue>]) -> Field {
-        if let Some(computed) = self.computed {
-            return computed(arguments, constants).field(self.name.as_str(), true);
-        }
+    fn return_field(&self, arguments: &[SqlType]) -> Field {
         let resolve = |result: &ResultType| self.resolve(result, arguments);
         match &self.returns {
             Returns::One(result) => resolve(result).field(self.name.as_str(), true),
@@ -341,9 +331,6 @@ fn result_type(word: &str) -> ResultType {
 }
 
 fn sql_type(word: &str) -> SqlType {
-    if word == "numeric" {
-        return SqlType::Numeric { precision: 38, scale: 10 };
-    }
     SqlType::from_tag(word).unwrap_or(SqlType::Unknown)
 }
 
@@ -400,17 +387,21 @@ fn fit_exact(sql_type: &SqlType, argument: &DataType) -> Option<(u32, DataType)>
             DataType::Float32 | DataType::Float16 => cast(1),
             integer if integer.is_integer() => cast(4),
             decimal if is_decimal(decimal) => cast(3),
+            DataType::LargeBinary => kept(3),
             text if is_string(text) => cast(FROM_TEXT),
             _ => None,
         },
-        SqlType::Numeric { .. } => match argument {
+        SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => match argument {
             decimal if is_decimal(decimal) => kept(0),
-            integer if integer.is_integer() => kept(2),
-            text if is_string(text) => cast(FROM_TEXT + 1),
+            DataType::LargeBinary => kept(0),
+            // An integer is rather a double, PostgreSQL's preferred number.
+            integer if integer.is_integer() => kept(5),
+            // Read where the other arguments are brought to their types: the engine has no such cast.
+            text if is_string(text) => kept(FROM_TEXT + 1),
             _ => None,
         },
         SqlType::Bytea => match argument {
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => kept(0),
+            DataType::Binary | DataType::BinaryView | DataType::FixedSizeBinary(_) => kept(0),
             text if is_string(text) => cast(FROM_TEXT),
             _ => None,
         },
@@ -639,6 +630,7 @@ fn convert(parameter: Option<&Parameter>, value: Datum, zone: Zone, context: Opt
         }
         (SqlType::Timestamptz, Datum::Timestamp(local)) => Datum::Timestamptz(time::local_to_utc(zone, local)),
         (SqlType::Reg(kind), Datum::Text(text)) => resolve_object(context, *kind, &text)?,
+        (SqlType::UnconstrainedNumeric, Datum::Text(text)) => Datum::Numeric(Numeric::parse(&text)?),
         (SqlType::Array(element), Datum::Text(text)) => Datum::List(names::parse_array_literal(&text, element)?),
         (_, value) => value,
     })
@@ -685,7 +677,7 @@ impl ScalarUDFImpl for Function {
         let fields: Vec<FieldRef> = arguments.iter().map(|data_type| Arc::new(Field::new("", data_type.clone(), true))).collect();
         let (overload, _) = self.pick(arguments).ok_or_else(|| external(self.undefined(&fields)))?;
         let types: Vec<SqlType> = fields.iter().map(|field| argument_type(field)).collect();
-        Ok(overload.return_field(&types, &[]).data_type().clone())
+        Ok(overload.return_field(&types).data_type().clone())
     }
 
     /// Never fails: DataFusion would turn the error into text. A call that fits nothing fails in `return_field_from_args`.
@@ -697,7 +689,7 @@ impl ScalarUDFImpl for Function {
         let data_types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let (overload, _) = self.pick(&data_types).ok_or_else(|| external(self.undefined(args.arg_fields)))?;
         let types: Vec<SqlType> = args.arg_fields.iter().map(|field| argument_type(field)).collect();
-        Ok(Arc::new(overload.return_field(&types, args.scalar_arguments)))
+        Ok(Arc::new(overload.return_field(&types)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {

@@ -18,6 +18,7 @@ mod context;
 mod databricks;
 pub(crate) mod define;
 pub mod names;
+pub(crate) mod numeric;
 pub mod output;
 pub mod pattern;
 pub mod postgres;

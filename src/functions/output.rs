@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
 use super::time::{self, Civil, Zone};
-use crate::types::datum::{Datum, numeric_text};
+use crate::types::datum::Datum;
 
 /// The value as text; NULL is the empty string. Times with a zone are shown in `zone`.
 pub fn text_of(datum: &Datum, zone: Zone) -> String {
@@ -12,7 +12,7 @@ pub fn text_of(datum: &Datum, zone: Zone) -> String {
         Datum::Bool(value) => if *value { "t" } else { "f" }.to_string(),
         Datum::Int(number) => number.to_string(),
         Datum::Float(number) => float_text(*number),
-        Datum::Numeric(value, scale) => numeric_text(*value, *scale),
+        Datum::Numeric(value) => value.to_string(),
         Datum::Text(text) => text.clone(),
         Datum::Bytes(bytes) => format!("\\x{}", hex::encode(bytes)),
         Datum::Date(days) => date_text(i64::from(*days) * time::MICROS_PER_DAY),

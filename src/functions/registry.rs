@@ -79,6 +79,27 @@ fn allow_list() -> HashMap<(&'static str, &'static str), Verdict> {
 
 /// Other names for functions of the engine.
 const SCALAR_ALIASES: [(&str, &str); 1] = [("len", "character_length")];
+/// Functions of the engine that take values of any type, apart from those over arrays.
+const ANY_VALUES: [&str; 18] = [
+    "cardinality",
+    "coalesce",
+    "element_at",
+    "flatten",
+    "get_field",
+    "greatest",
+    "if",
+    "ifnull",
+    "iff",
+    "least",
+    "map",
+    "named_struct",
+    "nullif",
+    "nvl",
+    "nvl2",
+    "row",
+    "struct",
+    "list_length",
+];
 const AGGREGATE_ALIASES: [(&str, &str); 7] = [
     ("variance", "var_samp"),
     ("every", "bool_and"),
@@ -152,6 +173,13 @@ impl Functions {
         ours.or_else(|| self.scalars.get(name).map(|function| Behaviour::of_engine(function.signature().volatility)))
     }
 
+    /// Whether the scalar function `name` takes numerics with scales of their own: ours do, and those of the engine that take anything.
+    pub fn knows_numerics(&self, name: &str) -> bool {
+        let rounds = self.scalars.get(name).is_some_and(|function| function.inner().is::<Round>());
+        let anything = name.contains("array") || ANY_VALUES.contains(&name);
+        rounds || anything || name == "extract" || self.ours.contains_key(name)
+    }
+
     /// The aggregate function `name`.
     pub fn aggregate(&self, name: &str) -> Option<Arc<AggregateUDF>> {
         self.aggregates.get(name).map(Arc::clone)
@@ -162,6 +190,7 @@ impl Functions {
     pub fn aggregate_over(&self, name: &str, data_type: &DataType) -> Option<Arc<AggregateUDF>> {
         match (name, data_type) {
             ("sum", DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(sum_udaf()),
+            ("sum", DataType::LargeBinary) => Some(super::numeric::aggregate::sum()),
             _ => self.aggregate(name),
         }
     }

@@ -12,6 +12,7 @@
 //! Absent: which operators and functions there are (`functions`, `sql::bind`), and who may see what.
 
 pub mod datum;
+pub mod numeric;
 mod sql_type;
 
 pub use lakehold_values as values;

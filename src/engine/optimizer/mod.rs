@@ -1,4 +1,4 @@
-//! How plans are made: DataFusion's own rules, our settings, and rules of ours: integers do not wrap, functions do not build
+//! How plans are made: DataFusion's own rules, our settings, and rules of ours: values go by their keys, integers do not wrap, functions do not build
 //! values without bound, expressions do not grow without bound, constants fail before there are rows, volatile functions stay where they
 //! are called, operators take turns. Every rule stops when its plan is no longer wanted.
 //!
@@ -8,6 +8,7 @@ mod checked_arithmetic;
 mod failing_constants;
 mod growth;
 mod interruptible;
+mod keys;
 mod null_equal;
 mod output_cap;
 mod single_keys;
@@ -33,6 +34,7 @@ use super::runtime::memory_bounds;
 use failing_constants::FailingConstants;
 use growth::BoundedGrowth;
 use interruptible::interruptible;
+use keys::ByKeys;
 use null_equal::{NullEqualKeys, PlainKeys};
 use single_keys::SingleKeys;
 use turns::TakeTurns;
@@ -62,7 +64,8 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
 }
 
 fn analyzer_rules(options: &EngineOptions) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(WaitingCalls), Arc::new(BoundedGrowth)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(WaitingCalls), Arc::new(BoundedGrowth), Arc::new(ByKeys)];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(OutputCap::new(options.function_output.as_usize())));

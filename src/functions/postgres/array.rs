@@ -88,7 +88,7 @@ fn compare(one: &Datum, two: &Datum) -> Ordering {
         (Datum::Time(one), Datum::Time(two))
         | (Datum::Timestamp(one), Datum::Timestamp(two))
         | (Datum::Timestamptz(one), Datum::Timestamptz(two)) => one.cmp(two),
-        (Datum::Numeric(one, scale), Datum::Numeric(two, other)) if scale == other => one.cmp(two),
+        (Datum::Numeric(one), Datum::Numeric(two)) => one.compare(two),
         (Datum::Interval(one), Datum::Interval(two)) => length_of(one).cmp(&length_of(two)),
         (Datum::List(one), Datum::List(two)) => compare_lists(one, two),
         (Datum::Row(one), Datum::Row(two)) => {

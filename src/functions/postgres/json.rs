@@ -7,7 +7,7 @@ use crate::functions::define::{Call, Declaration, immutable, zoned};
 use crate::functions::output::{float_text, text_of, timestamp_text};
 use crate::functions::time::{self, Zone};
 use crate::types::SqlType;
-use crate::types::datum::{Datum, numeric_text};
+use crate::types::datum::Datum;
 use crate::types::values::{canonical_jsonb, compare_jsonb, jsonb_text, parse_json};
 
 /// The functions of this file.
@@ -52,7 +52,7 @@ pub(crate) fn json_of(datum: &Datum, is_json: bool, zone: Zone) -> String {
         Datum::Bool(value) => value.to_string(),
         Datum::Int(number) => number.to_string(),
         Datum::Float(number) if number.is_finite() => float_text(*number),
-        Datum::Numeric(value, scale) => numeric_text(*value, *scale),
+        Datum::Numeric(value) if value.is_finite() => value.to_string(),
         Datum::Text(text) if is_json => text.clone(),
         Datum::Timestamp(local) => quoted(&timestamp_text(*local, 'T', "")),
         Datum::Timestamptz(utc) => {

@@ -6,9 +6,12 @@ pub mod catalog;
 mod datetime;
 pub mod definition;
 pub mod describe;
+mod float;
+mod integer;
 pub(crate) mod json;
 mod number;
 mod number_template;
+mod numeric;
 pub mod privileges;
 mod rounding;
 pub mod session;
@@ -35,6 +38,9 @@ pub(super) fn declarations() -> Vec<Declaration> {
         datetime::declarations(),
         template::declarations(),
         number::declarations(),
+        integer::declarations(),
+        float::declarations(),
+        numeric::declarations(),
         array::declarations(),
         json::declarations(),
     ]

@@ -1,12 +1,11 @@
 //! PostgreSQL's template language for numbers: `to_char(number, '9,990.99')`, `to_number`.
 
 use datafusion::arrow::datatypes::i256;
-use datafusion::common::ScalarValue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::Call;
-use crate::types::SqlType;
 use crate::types::datum::{Datum, numeric_text, rescale};
+use crate::types::values::numeric::Numeric;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Token {
@@ -76,7 +75,10 @@ fn parse(template: &str) -> Template {
 fn decimal(datum: &Datum) -> Option<(i256, i8)> {
     match datum {
         Datum::Int(number) => Some((i256::from_i128((*number).into()), 0)),
-        Datum::Numeric(value, scale) => Some((*value, *scale)),
+        Datum::Numeric(value) => {
+            let scale = value.scale()?.clamp(0, 60);
+            Some((value.to_i256(scale)?, i8::try_from(scale).ok()?))
+        }
         Datum::Float(number) if number.is_finite() => {
             // Fifteen significant digits, as PostgreSQL prints a double for a template.
             let text = format!("{number:.15}");
@@ -372,26 +374,12 @@ pub(super) fn to_number(call: &Call<'_>) -> Result<Datum> {
             _ => {}
         }
     }
-    if digits.is_empty() || digits.len() > 60 {
+    if digits.is_empty() {
         return Err(invalid());
     }
-    let value = i256::from_string(&digits).ok_or_else(invalid)?;
-    Ok(Datum::Numeric(if negative { -value } else { value }, scale.unwrap_or(0)))
-}
-
-/// As many digits behind the point as a constant template has.
-pub(super) fn to_number_type(_types: &[SqlType], constants: &[Option<&ScalarValue>]) -> SqlType {
-    let template = match constants.get(1) {
-        Some(Some(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)))) => text,
-        _ => return SqlType::Numeric { precision: 38, scale: 10 },
-    };
-    let tokens = parse(template).tokens;
-    let after = tokens
-        .iter()
-        .skip_while(|token| !matches!(token, Token::Point))
-        .filter(|token| matches!(token, Token::Digit { .. }))
-        .count();
-    SqlType::Numeric { precision: 38, scale: i8::try_from(after.min(30)).unwrap_or(0) }
+    let (whole, fraction) = digits.split_at(digits.len() - usize::try_from(scale.unwrap_or(0)).unwrap_or(0));
+    let sign = if negative { "-" } else { "" };
+    Ok(Datum::Numeric(Numeric::parse(&format!("{sign}{whole}.{fraction}"))?))
 }
 
 #[cfg(test)]

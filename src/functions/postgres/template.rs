@@ -34,7 +34,7 @@ pub(crate) fn declarations() -> Vec<Declaration> {
         immutable("to_char(numeric, text) -> text", number_template::to_char),
         immutable("to_char(float8, text) -> text", number_template::to_char),
         immutable("to_char(int8, text) -> text", number_template::to_char),
-        immutable("to_number(text, text) -> numeric", number_template::to_number).returning(number_template::to_number_type),
+        immutable("to_number(text, text) -> numeric", number_template::to_number),
         immutable("to_date(text, text) -> date", |call| Ok(day_of(parse(call.text(0)?, call.text(1)?)?.local))),
         immutable("to_date(text) -> date", |call| {
             let days = parse(call.text(0)?.get(..10).unwrap_or(call.text(0)?), "YYYY-MM-DD")?.local;

@@ -16,9 +16,12 @@ use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
 use super::literal;
+use super::numeric::{converted, numeric_constant};
 use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::numeric::Operation;
+use crate::types::values::numeric::Numeric;
 use crate::types::{RegKind, SqlType};
 
 /// Families within which values compare and convert without being asked.
@@ -45,6 +48,7 @@ pub(super) fn family(sql_type: &SqlType) -> Family {
         | SqlType::Float4
         | SqlType::Float8
         | SqlType::Numeric { .. }
+        | SqlType::UnconstrainedNumeric
         | SqlType::Oid
         | SqlType::Xid
         | SqlType::Reg(_) => Family::Number,
@@ -73,7 +77,7 @@ fn rank(sql_type: &SqlType) -> u8 {
         SqlType::Int4 => 2,
         SqlType::Oid | SqlType::Xid | SqlType::Reg(_) => 3,
         SqlType::Int8 => 4,
-        SqlType::Numeric { .. } => 5,
+        SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => 5,
         SqlType::Float4 => 6,
         SqlType::Float8 => 7,
         SqlType::Date => 1,
@@ -142,36 +146,33 @@ impl Binder<'_> {
             (_, target) if family(target) == Family::String || matches!(target, SqlType::Json | SqlType::Jsonb) => {
                 self.to_text(value, target)
             }
-            (SqlType::Bool, _) if family(target) == Family::Number => {
-                let integer = Typed::new(cast_expr(value.expr, &DataType::Int32), SqlType::Int4, value.nullable);
-                self.cast(integer, target)
+            // Only `integer` and `boolean` know each other.
+            (SqlType::Bool, SqlType::Int4) => {
+                Ok(Typed::new(cast_expr(value.expr, &DataType::Int32), SqlType::Int4, value.nullable))
             }
-            (from, SqlType::Bool) if family(from) == Family::Number => {
-                let expr = value.expr.not_eq(lit(ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)))));
-                Ok(Typed::new(expr, SqlType::Bool, value.nullable))
+            (SqlType::Int4, SqlType::Bool) => {
+                let zero = ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)));
+                Ok(Typed::new(value.expr.not_eq(lit(zero)), SqlType::Bool, value.nullable))
             }
+            (from, to) if from.is_numeric() && *to == SqlType::UnconstrainedNumeric => self.numeric_cast(value, target),
+            // Arrow divides by a power of ten, which is exact for the digits that a double holds.
+            (SqlType::Numeric { precision: 16.., .. }, SqlType::Float8) => self.numeric_cast(value, target),
+            (SqlType::UnconstrainedNumeric, to) if family(to) == Family::Number => self.numeric_cast(value, target),
+            (from, to)
+                if to.is_numeric() && (matches!(from, SqlType::Float4 | SqlType::Float8) || family(from) == Family::String) =>
+            {
+                self.numeric_cast(value, target)
+            }
+            (_, SqlType::UnconstrainedNumeric) => self.numeric_cast(value, target),
             (
                 SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. },
                 SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid,
             ) => Ok(rounded(value, target)),
-            // `x::numeric` without modifiers keeps the digits that are there.
-            (SqlType::Numeric { .. }, SqlType::Numeric { precision: 38, scale: 10 }) => Ok(value),
-            (SqlType::Int2 | SqlType::Int4, SqlType::Numeric { precision: 38, scale: 10 }) => {
-                Ok(plain_cast(value, &SqlType::Numeric { precision: 10, scale: 0 }))
+            (SqlType::Array(from), SqlType::Array(to))
+                if **from == SqlType::UnconstrainedNumeric || **to == SqlType::UnconstrainedNumeric =>
+            {
+                self.numeric_array_cast(value, target)
             }
-            (SqlType::Int8 | SqlType::Oid, SqlType::Numeric { precision: 38, scale: 10 }) => {
-                Ok(plain_cast(value, &SqlType::Numeric { precision: 20, scale: 0 }))
-            }
-            (SqlType::Array(from), SqlType::Array(to)) if **to == SqlType::UNBOUNDED_NUMERIC => Ok(match **from {
-                SqlType::Numeric { .. } => value,
-                SqlType::Int2 | SqlType::Int4 => {
-                    plain_cast(value, &SqlType::Array(Box::new(SqlType::Numeric { precision: 10, scale: 0 })))
-                }
-                SqlType::Int8 | SqlType::Oid => {
-                    plain_cast(value, &SqlType::Array(Box::new(SqlType::Numeric { precision: 20, scale: 0 })))
-                }
-                _ => plain_cast(value, target),
-            }),
             _ => Ok(plain_cast(value, target)),
         }
     }
@@ -244,7 +245,13 @@ impl Binder<'_> {
     /// One value as the common type of several.
     pub(super) fn to_common(&self, value: Typed, common: &SqlType) -> Result<Typed> {
         let arrow = common.arrow_type();
+        if *common == SqlType::UnconstrainedNumeric {
+            return self.unconstrained(value);
+        }
         let value = self.cast(value, common)?;
+        if matches!(common, SqlType::Array(element) if **element == SqlType::UnconstrainedNumeric) {
+            return Ok(self.unconstrained_array(value));
+        }
         let strings = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
         // CASE and UNION want one Arrow type; string representations are made the same here.
         if value.data_type == arrow || !(strings(&value.data_type) && strings(&arrow)) {
@@ -261,11 +268,7 @@ impl Binder<'_> {
             }
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match target {
                 SqlType::Reg(kind) => self.reg_in(lit(text.as_str()), *kind),
-                SqlType::Numeric { precision: 38, scale: 10 } => Ok(narrow_numeric(text)?),
-                SqlType::Array(element) if **element == SqlType::UNBOUNDED_NUMERIC => {
-                    let own = SqlType::Array(Box::new(literal::numeric_of_elements(text)?));
-                    Ok(Typed::constant(literal::parse(text, &own, self.reading())?, own))
-                }
+                SqlType::UnconstrainedNumeric => Ok(numeric_constant(&Numeric::parse(text)?)),
                 _ => Ok(Typed::constant(literal::parse(text, target, self.reading())?, target.clone())),
             },
             Expr::Placeholder(placeholder) => self.type_parameter(placeholder, target),
@@ -372,6 +375,12 @@ pub(super) fn cast_expr(expr: Expr, data_type: &DataType) -> Expr {
 
 /// `TRY_CAST`: NULL instead of an error.
 pub(super) fn try_cast(value: Typed, target: &SqlType) -> Typed {
+    // The engine knows decimals only; what has a scale of its own is read from its text.
+    let target = if *target == SqlType::UnconstrainedNumeric { &SqlType::STORED_NUMERIC } else { target };
+    let value = match value.data_type {
+        DataType::LargeBinary => converted(value, Operation::Text, &SqlType::Text),
+        _ => value,
+    };
     Typed::new(Expr::TryCast(TryCast::new(Box::new(value.expr), target.arrow_type())), target.clone(), true)
 }
 
@@ -398,16 +407,6 @@ fn rounded(value: Typed, target: &SqlType) -> Typed {
     Typed::new(cast_expr(expr, &target.arrow_type()), target.clone(), nullable)
 }
 
-fn narrow_numeric(text: &str) -> Result<Typed> {
-    let constant = literal::Decimal::read(text.trim()).and_then(|decimal| {
-        decimal.narrowest().and_then(|(precision, scale)| Some((decimal.constant(precision, scale)?, precision, scale)))
-    });
-    match constant {
-        Some((value, precision, scale)) => Ok(Typed::constant(value, SqlType::Numeric { precision, scale })),
-        None => Err(literal::not_a_decimal(text)),
-    }
-}
-
 fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
     Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {from} to {to}"))
 }
@@ -415,21 +414,16 @@ fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
 fn convertible(value: &Typed, target: &SqlType) -> bool {
     let (from, to) = (family(&value.sql_type), family(target));
     from == to
+        || matches!((&value.sql_type, target), (SqlType::Bool, SqlType::Int4) | (SqlType::Int4, SqlType::Bool))
         || from == Family::String
         || to == Family::String
-        || matches!(
-            (from, to),
-            (Family::Boolean, Family::Number)
-                | (Family::Number, Family::Boolean)
-                | (Family::DateTime, Family::Time)
-                | (Family::Interval, Family::Time)
-        )
+        || matches!((from, to), (Family::DateTime, Family::Time) | (Family::Interval, Family::Time))
         || (from == Family::Other && to == Family::Other)
         || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb)
 }
 
 fn same_kind(left: &SqlType, right: &SqlType) -> bool {
-    matches!((left, right), (SqlType::Numeric { .. }, SqlType::Numeric { .. }) | (SqlType::Reg(_), SqlType::Oid))
+    left.is_numeric() && right.is_numeric() || matches!((left, right), (SqlType::Reg(_), SqlType::Oid))
 }
 
 /// The wider of two types of one family.
@@ -444,20 +438,22 @@ fn wider(left: &SqlType, right: &SqlType) -> Option<SqlType> {
         return None;
     }
     Some(match (left, right) {
-        (SqlType::Numeric { precision: p1, scale: s1 }, SqlType::Numeric { precision: p2, scale: s2 }) => {
-            numeric_over((*p1, *s1), (*p2, *s2))
+        // Values of one scale keep it; others have theirs each.
+        (SqlType::Numeric { precision: p1, scale: s1 }, SqlType::Numeric { precision: p2, scale: s2 }) if s1 == s2 => {
+            SqlType::Numeric { precision: *p1.max(p2), scale: *s1 }
         }
-        (SqlType::Numeric { precision, scale }, integer) | (integer, SqlType::Numeric { precision, scale })
-            if rank(integer) < rank(&SqlType::Numeric { precision: 1, scale: 0 }) =>
-        {
+        (SqlType::Numeric { precision, scale: 0 }, integer @ (SqlType::Int2 | SqlType::Int4 | SqlType::Int8))
+        | (integer @ (SqlType::Int2 | SqlType::Int4 | SqlType::Int8), SqlType::Numeric { precision, scale: 0 }) => {
             let digits = match integer {
                 SqlType::Int2 => 5,
                 SqlType::Int4 => 10,
-                _ => 20,
+                _ => 19,
             };
-            numeric_over((*precision, *scale), (digits, 0))
+            SqlType::Numeric { precision: digits.max(*precision), scale: 0 }
         }
-        (SqlType::Numeric { .. }, SqlType::Float4) | (SqlType::Float4, SqlType::Numeric { .. }) => SqlType::Float8,
+        (numeric, other) | (other, numeric) if numeric.is_numeric() && rank(other) <= rank(numeric) => {
+            SqlType::UnconstrainedNumeric
+        }
         (SqlType::Varchar(_), SqlType::Varchar(_)) => SqlType::Varchar(None),
         (SqlType::Bpchar(_), SqlType::Bpchar(_)) => SqlType::Bpchar(None),
         (SqlType::Uuid, _) | (_, SqlType::Uuid) => SqlType::Text,
@@ -471,12 +467,4 @@ fn wider(left: &SqlType, right: &SqlType) -> Option<SqlType> {
             }
         }
     })
-}
-
-fn numeric_over((p1, s1): (u8, i8), (p2, s2): (u8, i8)) -> SqlType {
-    let scale = s1.max(s2);
-    let whole = (i16::from(p1) - i16::from(s1)).max(i16::from(p2) - i16::from(s2));
-    let limit: i16 = if p1 > 38 || p2 > 38 { 76 } else { 38 };
-    let precision = (whole + i16::from(scale)).clamp(1, limit);
-    SqlType::Numeric { precision: u8::try_from(precision).unwrap_or(38), scale }
 }

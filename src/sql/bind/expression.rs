@@ -16,15 +16,18 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::coerce::{Family, cast_expr, element_type, family, parameter, try_cast};
 use super::error::{at, folded, name_parts, undefined_column};
-use super::literal::Decimal;
+use super::numeric::{converted, keyed, numeric_constant};
 use super::operator::{BinaryOp, binary_operator};
 use super::range::{Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
 use super::{Binder, kernels, literal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::numeric::Operation;
+use crate::functions::numeric::key::has_key;
 use crate::sql::sql_type_of;
-use crate::sql::type_name::{MOST_DIGITS, without_fraction};
+use crate::sql::type_name::{MOST_DIGITS, wide_numeric, without_fraction};
 use crate::types::SqlType;
+use crate::types::values::numeric::Numeric;
 
 /// The clause that an expression stands in: what may be called there, and how the error names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +112,7 @@ impl Binder<'_> {
                 let (data_type, fraction) = without_fraction(&typed.data_type);
                 let target = sql_type_of(&data_type)?;
                 let constant = self.cast(Typed::unknown(text), &target).map_err(|error| at(error, typed.value.span))?;
-                Ok(Typed { declared: target != SqlType::UNBOUNDED_NUMERIC, ..with_fraction(constant, fraction) })
+                Ok(Typed { declared: target != SqlType::UnconstrainedNumeric, ..with_fraction(constant, fraction) })
             }
             E::Interval(interval) => self.interval(interval, place),
             E::BinaryOp { left, op, right } => self.binary_op(left, op, right, place),
@@ -546,8 +549,10 @@ impl Binder<'_> {
             return self.any_of(operator, &value, elements, all);
         }
         let probe = Typed { expr: array.expr.clone(), ..Typed::new(array.expr.clone(), element.clone(), true) };
-        let (value, _) = self.typed_beside(value, &probe)?;
+        let value = if value.is_unknown() { self.cast(value, &element)? } else { value };
+        self.comparable(value.clone(), probe.clone(), "=")?;
         let (value, array) = self.numbers_alike(value, array, &probe)?;
+        let element = if has_key(&probe.data_type) { element_type(&array.sql_type).unwrap_or(SqlType::Bytea) } else { element };
         let contains = Typed::new(nested::array_has(array.expr.clone(), value.expr.clone()), SqlType::Bool, true);
         match (operator, all) {
             (BinaryOp::Compare(Operator::Eq), false) => Ok(contains),
@@ -568,10 +573,17 @@ impl Binder<'_> {
 
     /// A number and an array of numbers in one type, in which both keep their digits: what looks for an element knows no other way.
     fn numbers_alike(&self, value: Typed, array: Typed, element: &Typed) -> Result<(Typed, Typed)> {
-        if family(&value.sql_type) != Family::Number || value.data_type == element.data_type {
+        if family(&value.sql_type) != Family::Number {
+            return Ok((keyed(value), keyed(array)));
+        }
+        let common = self.common_type(&[&value, element], "ANY/ALL")?;
+        if common == SqlType::UnconstrainedNumeric {
+            return Ok((keyed(self.unconstrained(value)?), keyed(self.unconstrained_array(array))));
+        }
+        if value.data_type == element.data_type {
             return Ok((value, array));
         }
-        let wider = self.common_type(&[&value, element], "ANY/ALL")?.arrow_type();
+        let wider = common.arrow_type();
         let list = DataType::List(Arc::new(Field::new_list_field(wider.clone(), true)));
         let array = Typed { expr: cast_expr(array.expr, &list), data_type: list, ..array };
         Ok((Typed { expr: cast_expr(value.expr, &wider), data_type: wider, ..value }, array))
@@ -603,6 +615,10 @@ impl Binder<'_> {
             return self.array_of(elements, common);
         }
         let value = self.expression(expr, place)?;
+        if let (Some(limits), CastKind::Cast | CastKind::DoubleColon) = (wide_numeric(&data_type), kind) {
+            let value = self.unconstrained(value).map_err(|error| at(error, expr.span()))?;
+            return Ok(converted(value, Operation::Numeric(Some(limits)), &target));
+        }
         match kind {
             CastKind::TryCast | CastKind::SafeCast if !value.is_unknown() || value.literal_text().is_some() => {
                 let value = if value.is_unknown() { Typed { sql_type: SqlType::Text, ..value } } else { value };
@@ -611,7 +627,7 @@ impl Binder<'_> {
             _ => {
                 let cast = self.cast(value, &target).map_err(|error| at(error, expr.span()))?;
                 let cast = with_fraction(cast, fraction);
-                Ok(Typed { declared: cast.declared || target != SqlType::UNBOUNDED_NUMERIC, ..cast })
+                Ok(Typed { declared: cast.declared || target != SqlType::UnconstrainedNumeric, ..cast })
             }
         }
     }
@@ -680,6 +696,10 @@ impl Binder<'_> {
         let array_type = match &element {
             SqlType::Array(_) => element.clone(),
             scalar => SqlType::Array(Box::new(scalar.clone())),
+        };
+        let elements = match &element {
+            SqlType::UnconstrainedNumeric => elements.into_iter().map(|item| self.unconstrained(item)).collect::<Result<_>>()?,
+            _ => elements,
         };
         let constants: Option<Vec<ScalarValue>> = elements
             .iter()
@@ -937,17 +957,11 @@ fn number(text: &str) -> Result<Typed> {
     if let Ok(value) = digits.parse::<i64>() {
         return Ok(integer(value));
     }
-    let decimal = Decimal::read(&digits).ok_or_else(|| Error::new(ErrorKind::Syntax, format!("invalid number \"{text}\"")))?;
-    if let Some((precision, scale)) = decimal.narrowest()
-        && let Some(value) = decimal.constant(precision, scale)
-    {
-        return Ok(Typed::constant(value, SqlType::Numeric { precision, scale }));
-    }
-    let value: f64 = digits.parse().map_err(|_| Error::new(ErrorKind::Syntax, format!("invalid number \"{text}\"")))?;
-    if value.is_infinite() {
-        return Err(Error::new(ErrorKind::NumericOutOfRange, "value overflows numeric format"));
-    }
-    Ok(Typed::constant(ScalarValue::Float64(Some(value)), SqlType::Float8))
+    let syntax = |error: Error| match error.kind() {
+        ErrorKind::InvalidText => Error::new(ErrorKind::Syntax, format!("invalid number \"{text}\"")),
+        _ => error,
+    };
+    Ok(numeric_constant(&Numeric::parse(&digits).map_err(syntax)?))
 }
 
 fn integer(value: i64) -> Typed {

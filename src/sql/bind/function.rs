@@ -9,8 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::functions::core::expr_fn as core;
-use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::function::WindowUDFFieldArgs;
+use datafusion::logical_expr::expr::{NullTreatment, ScalarFunction};
 use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
     AggregateUDF, Case, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, SortExpr, Volatility,
@@ -23,6 +22,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Binder;
+
+use super::aggregate::{AggregateClauses, Over};
 use super::coerce::{cast_expr, element_type};
 use super::error::{at, folded, name_parts, name_span};
 use super::expression::Place;
@@ -321,6 +322,9 @@ impl Binder<'_> {
             "greatest" | "least" => {
                 let nullable = arguments.iter().all(|argument| argument.nullable);
                 let (values, common) = self.unify(arguments, if name == "greatest" { "GREATEST" } else { "LEAST" })?;
+                if common == SqlType::Interval {
+                    return self.extreme_interval(values, if name == "greatest" { Operator::GtEq } else { Operator::LtEq });
+                }
                 let data_type = values.first().map_or_else(|| common.arrow_type(), |value| value.data_type.clone());
                 let values = values.into_iter().map(|value| value.expr).collect();
                 let expr = if name == "greatest" { core::greatest(values) } else { core::least(values) };
@@ -382,6 +386,7 @@ impl Binder<'_> {
     pub(super) fn scalar_call(&self, name: &str, function: &Arc<ScalarUDF>, arguments: Vec<Typed>) -> Result<Typed> {
         let volatility = function.signature().volatility;
         self.admit_call(name)?;
+        let arguments = self.number_arguments(name, arguments)?;
         if volatility != Volatility::Immutable {
             self.world.shared.borrow_mut().of_the_moment = true;
         }
@@ -425,7 +430,7 @@ impl Binder<'_> {
     }
 
     /// Arguments with every untyped one settled by the function's signature, and the fields that the function will get.
-    fn typed_arguments<F: UDFCoercionExt>(
+    pub(super) fn typed_arguments<F: UDFCoercionExt>(
         &self,
         name: &str,
         function: &F,
@@ -528,26 +533,19 @@ impl Binder<'_> {
             return Err(Error::unsupported("WITHIN GROUP with several keys"));
         }
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
-        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
-        let aggregate = narrower.as_ref().unwrap_or(aggregate);
-        let (arguments, fields) =
-            self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
-        let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
-        let result_type = selected_type(name, &arguments, &returns);
-        let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
-            Arc::clone(aggregate),
-            arguments.into_iter().map(|argument| argument.expr).collect(),
-            call.distinct,
-            filter.map(|filter| Box::new(filter.expr)),
-            order_by,
-            call.null_treatment,
-        ));
-        let mut typed = Typed::of_field(expr, &returns);
-        typed.nullable = name != "count";
-        if let Some(sql_type) = result_type {
-            typed.sql_type = sql_type;
+        let clauses = AggregateClauses { filter, order_by, null_treatment: call.null_treatment };
+        if let [value] = arguments.as_slice() {
+            let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, distinct: bool| {
+                let aggregate = self.aggregate_named(name, aggregate, &value)?;
+                self.one_aggregate(name, &aggregate, vec![value], distinct, &clauses)
+            };
+            if let Some(computed) = self.number_aggregate(name, value, call.distinct, &part)? {
+                return Ok(computed);
+            }
         }
-        Ok(in_sql_types(name, typed))
+        let arguments = self.aggregate_numbers(name, arguments)?;
+        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
+        self.one_aggregate(name, narrower.as_ref().unwrap_or(aggregate), arguments, call.distinct, &clauses)
     }
 
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
@@ -595,50 +593,30 @@ impl Binder<'_> {
         }
         let inside = Place { inside: Some("window"), sets: None, ..place };
         let arguments = self.window_arguments(name, call, inside)?;
-        let definition = match definition {
-            WindowFunctionDefinition::AggregateUDF(aggregate) => {
-                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
-                WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate))
-            }
-            window => window,
-        };
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
         let (partition_by, order_by, window_frame) = match call.over {
             Some(over) => self.window(over, inside)?,
             None => return Err(Error::internal("window call without OVER")),
         };
-        let (arguments, returns) = match &definition {
-            WindowFunctionDefinition::AggregateUDF(aggregate) => {
-                let (arguments, fields) =
-                    self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
-                let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
-                (arguments, returns)
+        let over = Over { partition_by, order_by, window_frame, filter, null_treatment: call.null_treatment };
+        if let ([value], WindowFunctionDefinition::AggregateUDF(_)) = (arguments.as_slice(), &definition) {
+            let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, _distinct: bool| {
+                let definition = WindowFunctionDefinition::AggregateUDF(self.aggregate_named(name, aggregate, &value)?);
+                self.one_window(name, definition, vec![value], &over)
+            };
+            if let Some(computed) = self.number_aggregate(name, value, false, &part)? {
+                return Ok(computed);
             }
-            WindowFunctionDefinition::WindowUDF(window) => {
-                let (arguments, fields) = self.typed_arguments(name, window.as_ref(), &|_| true, arguments)?;
-                let returns =
-                    window.field(WindowUDFFieldArgs::new(&fields, name)).map_err(|error| call_error(error, name, &arguments))?;
-                (arguments, returns)
-            }
-        };
-        let result_type = selected_type(name, &arguments, &returns);
-        let expr = Expr::WindowFunction(Box::new(WindowFunction {
-            fun: definition,
-            params: WindowFunctionParams {
-                args: arguments.into_iter().map(|argument| argument.expr).collect(),
-                partition_by,
-                order_by,
-                window_frame,
-                filter: filter.map(|filter| Box::new(filter.expr)),
-                null_treatment: call.null_treatment,
-                distinct: false,
-            },
-        }));
-        let mut typed = Typed::of_field(expr, &returns);
-        if let Some(sql_type) = result_type {
-            typed.sql_type = sql_type;
         }
-        Ok(in_sql_types(name, typed))
+        let (definition, arguments) = match definition {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let arguments = self.aggregate_numbers(name, arguments)?;
+                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
+                (WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate)), arguments)
+            }
+            window => (window, arguments),
+        };
+        self.one_window(name, definition, arguments, &over)
     }
 
     /// Arguments of a window function: offsets are `bigint`, a default takes the value's type.
@@ -654,7 +632,7 @@ impl Binder<'_> {
             .enumerate()
             .map(|(index, argument)| match (name, index, &value_type) {
                 ("ntile", 0, _) | ("lag" | "lead" | "nth_value", 1, _) => as_bigint(self.cast(argument, &SqlType::Int8)?),
-                ("lag" | "lead", 2, Some(value_type)) => self.cast(argument, value_type),
+                ("lag" | "lead", 2, Some(value_type)) => self.to_common(argument, value_type),
                 (_, 0, _) => self.settled(argument),
                 _ => Ok(argument),
             })
@@ -688,7 +666,7 @@ impl Binder<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut order_by = self.sort_keys(&spec.order_by, place)?;
-        let frame = match spec.window_frame {
+        let frame = match spec.window_frame.clone() {
             None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
             Some(frame) => {
                 let frame = WindowFrame::try_from(frame)
@@ -697,6 +675,7 @@ impl Binder<'_> {
                     Error::new(ErrorKind::Windowing, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
                         .with_source(error)
                 })?;
+                self.check_range(&frame, &spec, place)?;
                 frame
             }
         };
@@ -761,7 +740,7 @@ fn merge_windows(base: WindowSpec, spec: &WindowSpec) -> Result<WindowSpec> {
 }
 
 /// The SQL type of a result that is one of the arguments' values, or a collection of them.
-fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
+pub(super) fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
     let value = arguments.first()?;
     if SELECTING.contains(&name) && *returns.data_type() == value.data_type && !value.is_unknown() {
         return Some(value.sql_type.clone());
@@ -787,7 +766,7 @@ fn tagged_elements(value: Typed) -> Typed {
 }
 
 /// Results in types that PostgreSQL has: no unsigned numbers, microseconds.
-fn in_sql_types(name: &str, value: Typed) -> Typed {
+pub(super) fn in_sql_types(name: &str, value: Typed) -> Typed {
     let value = if name == "array_agg" { tagged_elements(value) } else { value };
     let target = match (&value.data_type, &value.sql_type) {
         (DataType::UInt64, _) if matches!(name, "array_length" | "cardinality" | "array_ndims" | "list_length" | "ntile") => {
@@ -841,7 +820,7 @@ pub(super) fn undefined_function(name: &str, arguments: &[Typed]) -> Error {
     let types: Vec<String> = arguments
         .iter()
         .map(|argument| match &argument.sql_type {
-            SqlType::Numeric { .. } => "numeric".to_string(),
+            numeric if numeric.is_numeric() => "numeric".to_string(),
             other => other.display_name(),
         })
         .collect();
@@ -850,7 +829,7 @@ pub(super) fn undefined_function(name: &str, arguments: &[Typed]) -> Error {
 }
 
 /// What a function says about its arguments: its own error if it is one of ours, else 42883.
-fn call_error(error: datafusion::common::DataFusionError, name: &str, arguments: &[Typed]) -> Error {
+pub(super) fn call_error(error: datafusion::common::DataFusionError, name: &str, arguments: &[Typed]) -> Error {
     match error {
         datafusion::common::DataFusionError::External(inner) => match inner.downcast::<Error>() {
             Ok(ours) => *ours,

@@ -1,17 +1,16 @@
 //! Small functions that operators of PostgreSQL need and DataFusion lacks. They have no SQL name: only the binder calls them.
 //!
-//! - integer arithmetic that fails on overflow instead of wrapping around, float division that fails at zero;
+//! - arithmetic on integers and floats that fails on overflow and at zero;
 //! - wall clocks of time zones, with PostgreSQL's answer for the hours that a change of clocks skips or repeats;
-//! - `timestamp - timestamp`, `time - time`, `time + interval`, `interval * number`, and the length by which intervals compare;
+//! - `timestamp - timestamp`, `time - time`, `time + interval`, `interval * number`;
 //! - the one row that a scalar subquery may have.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Datum, Decimal128Array, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Datum, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{
@@ -28,6 +27,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr_common::datum::apply;
 
+use crate::error::{Error, ErrorKind};
+use crate::functions::numeric::label;
 use crate::types::values::calendar::POSTGRES_EPOCH_MICROS;
 
 /// What a kernel computes.
@@ -37,13 +38,15 @@ enum Kernel {
     Subtract,
     Multiply,
     Divide,
+    FloatAdd,
+    FloatSubtract,
+    FloatMultiply,
     Rint,
     AtZone,
     TimestampDifference,
     TimeDifference,
     TimeShift,
     IntervalTimes,
-    IntervalLength,
     RoundFraction,
 }
 
@@ -54,13 +57,15 @@ impl Kernel {
             Kernel::Subtract => "int_subtract",
             Kernel::Multiply => "int_multiply",
             Kernel::Divide => "float_divide",
+            Kernel::FloatAdd => "float_add",
+            Kernel::FloatSubtract => "float_subtract",
+            Kernel::FloatMultiply => "float_multiply",
             Kernel::Rint => "rint",
             Kernel::AtZone => "at_zone",
             Kernel::TimestampDifference => "timestamp_difference",
             Kernel::TimeDifference => "time_difference",
             Kernel::TimeShift => "time_shift",
             Kernel::IntervalTimes => "interval_times",
-            Kernel::IntervalLength => "interval_length",
             Kernel::RoundFraction => "round_fraction",
         }
     }
@@ -75,24 +80,11 @@ struct KernelFunction {
     label: String,
 }
 
-/// Labels up to this size show the arguments.
-const LONGEST_LABEL: usize = 100;
-
 impl KernelFunction {
-    /// The label is made once: DataFusion asks for the name of an expression at every step, and a name that is written anew from the
-    /// names of the arguments, theirs from those of their own, would cost the cube of a sum's length.
     fn new(kernel: Kernel, arguments: &[Expr]) -> Self {
-        let names: Vec<String> = arguments.iter().map(|argument| argument.schema_name().to_string()).collect();
-        let label = format!("{}({})", kernel.name(), names.join(","));
-        let label = if label.len() <= LONGEST_LABEL { label } else { format!("{}#{:016x}", kernel.name(), digest(&label)) };
-        Self { kernel, signature: Signature::any(arguments.len(), Volatility::Immutable), label }
+        let signature = Signature::any(arguments.len(), Volatility::Immutable);
+        Self { kernel, signature, label: label(kernel.name(), arguments) }
     }
-}
-
-fn digest(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl PartialEq for KernelFunction {
@@ -130,7 +122,22 @@ pub(super) fn multiply(left: Expr, right: Expr) -> Expr {
     call(Kernel::Multiply, vec![left, right])
 }
 
-/// `left / right` on one float type; fails at zero.
+/// `left + right` on one float type; fails on overflow.
+pub(super) fn float_add(left: Expr, right: Expr) -> Expr {
+    call(Kernel::FloatAdd, vec![left, right])
+}
+
+/// `left - right` on one float type; fails on overflow.
+pub(super) fn float_subtract(left: Expr, right: Expr) -> Expr {
+    call(Kernel::FloatSubtract, vec![left, right])
+}
+
+/// `left * right` on one float type; fails on overflow and underflow.
+pub(super) fn float_multiply(left: Expr, right: Expr) -> Expr {
+    call(Kernel::FloatMultiply, vec![left, right])
+}
+
+/// `left / right` on one float type; fails at zero, on overflow and underflow.
 pub(super) fn divide(left: Expr, right: Expr) -> Expr {
     call(Kernel::Divide, vec![left, right])
 }
@@ -158,11 +165,6 @@ pub(super) fn time_difference(left: Expr, right: Expr) -> Expr {
 /// A time of day moved by the hours, minutes and seconds of an interval, around the clock.
 pub(super) fn time_shift(time: Expr, interval: Expr) -> Expr {
     call(Kernel::TimeShift, vec![time, interval])
-}
-
-/// What intervals compare by: a month has thirty days, a day twenty-four hours.
-pub(super) fn interval_length(interval: Expr) -> Expr {
-    call(Kernel::IntervalLength, vec![interval])
 }
 
 /// `interval * factor`, where the factor is a double.
@@ -202,6 +204,9 @@ impl ScalarUDFImpl for KernelFunction {
             | Kernel::Subtract
             | Kernel::Multiply
             | Kernel::Divide
+            | Kernel::FloatAdd
+            | Kernel::FloatSubtract
+            | Kernel::FloatMultiply
             | Kernel::Rint
             | Kernel::TimeShift
             | Kernel::RoundFraction => {
@@ -209,7 +214,6 @@ impl ScalarUDFImpl for KernelFunction {
             }
             Kernel::AtZone => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Kernel::TimestampDifference | Kernel::TimeDifference | Kernel::IntervalTimes => INTERVAL,
-            Kernel::IntervalLength => DataType::Decimal128(38, 0),
         })
     }
 
@@ -237,13 +241,15 @@ impl KernelFunction {
             Kernel::Subtract => Some(numeric::sub),
             Kernel::Multiply => Some(numeric::mul),
             Kernel::Divide => Some(float_division),
+            Kernel::FloatAdd => Some(|left, right| in_range(numeric::add(left, right)?, left, right, false)),
+            Kernel::FloatSubtract => Some(|left, right| in_range(numeric::sub(left, right)?, left, right, false)),
+            Kernel::FloatMultiply => Some(|left, right| in_range(numeric::mul(left, right)?, left, right, true)),
             Kernel::Rint
             | Kernel::AtZone
             | Kernel::TimestampDifference
             | Kernel::TimeDifference
             | Kernel::TimeShift
             | Kernel::IntervalTimes
-            | Kernel::IntervalLength
             | Kernel::RoundFraction => None,
         }
     }
@@ -271,10 +277,6 @@ impl KernelFunction {
                 });
                 Ok(Arc::new(moved.collect::<Time64MicrosecondArray>()))
             }
-            (Kernel::IntervalLength, [interval]) => {
-                let lengths = interval.as_primitive::<IntervalMonthDayNanoType>().iter().map(|interval| interval.map(length));
-                Ok(Arc::new(lengths.collect::<Decimal128Array>().with_precision_and_scale(38, 0)?))
-            }
             (Kernel::IntervalTimes, [interval, factor]) => {
                 let (interval, factor) =
                     (interval.as_primitive::<IntervalMonthDayNanoType>(), factor.as_primitive::<Float64Type>());
@@ -290,12 +292,6 @@ impl KernelFunction {
     }
 }
 
-/// Nanoseconds.
-fn length(interval: IntervalMonthDayNano) -> i128 {
-    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
-    days * i128::from(MICROS_A_DAY) * 1000 + i128::from(interval.nanoseconds)
-}
-
 fn float_division(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
     let quotient = numeric::div(left, right)?;
     let (divisors, is_scalar) = right.get();
@@ -305,7 +301,41 @@ fn float_division(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, Arrow
     };
     // NULL / 0 is NULL.
     let failed = (0..quotient.len()).any(|row| is_zero(if is_scalar { 0 } else { row }) && quotient.is_valid(row));
-    if failed { Err(ArrowError::DivideByZero) } else { Ok(quotient) }
+    if failed { Err(ArrowError::DivideByZero) } else { in_range(quotient, left, right, true) }
+}
+
+/// A result that is infinite only because of an operand, and zero only if that is exact: sums are zero exactly.
+fn in_range(result: ArrayRef, left: &dyn Datum, right: &dyn Datum, may_underflow: bool) -> Result<ArrayRef, ArrowError> {
+    let suspicious = match result.data_type() {
+        DataType::Float32 => {
+            result.as_primitive::<Float32Type>().values().iter().any(|x| x.is_infinite() || may_underflow && *x == 0.0)
+        }
+        _ => result.as_primitive::<Float64Type>().values().iter().any(|x| x.is_infinite() || may_underflow && *x == 0.0),
+    };
+    if !suspicious {
+        return Ok(result);
+    }
+    let ((left, left_constant), (right, right_constant)) = (left.get(), right.get());
+    let at = |array: &dyn Array, row: usize| match array.data_type() {
+        DataType::Float32 => f64::from(array.as_primitive::<Float32Type>().value(row)),
+        _ => array.as_primitive::<Float64Type>().value(row),
+    };
+    for row in (0..result.len()).filter(|row| result.is_valid(*row)) {
+        let (value, left) = (at(result.as_ref(), row), at(left, if left_constant { 0 } else { row }));
+        let right = at(right, if right_constant { 0 } else { row });
+        let finite = left.is_finite() && right.is_finite();
+        let out_of_range = |what: &str| {
+            let error = Error::new(ErrorKind::NumericOutOfRange, format!("value out of range: {what}"));
+            Err(ArrowError::ExternalError(Box::new(error)))
+        };
+        if value.is_infinite() && finite {
+            return out_of_range("overflow");
+        }
+        if may_underflow && value == 0.0 && finite && left != 0.0 && right != 0.0 {
+            return out_of_range("underflow");
+        }
+    }
+    Ok(result)
 }
 
 fn rint_array(value: &ArrayRef) -> Result<ArrayRef> {

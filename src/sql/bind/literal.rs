@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, ListArray, new_empty_array};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, i256};
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::FunctionContext;
-use crate::types::SqlType;
+use crate::functions::numeric::{Operation, fold};
+use crate::types::values::numeric::Numeric;
 use crate::types::values::{self, DateStyle, DateTimeInput, IntervalStyle, TimeZone};
+use crate::types::{SqlType, numeric};
 
 /// Whose settings tell how dates and intervals are read.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +73,8 @@ pub(super) fn parse(text: &str, sql_type: &SqlType, reading: Reading<'_>) -> Res
         SqlType::Oid | SqlType::Xid => ScalarValue::UInt32(Some(values::parse_oid(text)?)),
         SqlType::Float4 => ScalarValue::Float32(Some(values::parse_float4(text)?)),
         SqlType::Float8 => ScalarValue::Float64(Some(values::parse_float8(text)?)),
-        SqlType::Numeric { precision, scale } => numeric(text, *precision, *scale)?,
+        SqlType::Numeric { precision, scale } => decimal(text, *precision, *scale)?,
+        SqlType::UnconstrainedNumeric => numeric::constant(Some(&Numeric::parse(text)?)),
         SqlType::Text | SqlType::NodeTree | SqlType::AclItem | SqlType::Unknown => ScalarValue::Utf8(Some(text.to_string())),
         SqlType::Varchar(length) | SqlType::Bpchar(length) => ScalarValue::Utf8(Some(truncated(text, *length))),
         SqlType::Name => ScalarValue::Utf8(Some(truncated_bytes(text, 63))),
@@ -101,103 +104,8 @@ pub(super) fn parse(text: &str, sql_type: &SqlType, reading: Reading<'_>) -> Res
     })
 }
 
-/// Sign, digits without leading zeros, and the number of digits right of the point.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
-    negative: bool,
-    digits: String,
-    scale: i32,
-}
-
-impl Decimal {
-    /// Reads `[+-]digits[.digits][e[+-]digits]`.
-    pub(super) fn read(text: &str) -> Option<Decimal> {
-        let (negative, unsigned) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
-        };
-        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-            None => (unsigned, 0),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all_digits = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !all_digits {
-            return None;
-        }
-        let digits = format!("{whole}{fraction}").trim_start_matches('0').to_string();
-        let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
-        Some(Decimal { negative, digits, scale })
-    }
-
-    /// The narrowest `numeric` that holds it: precision and scale, if 76 digits are enough.
-    pub(super) fn narrowest(&self) -> Option<(u8, i8)> {
-        let scale = self.scale.max(0);
-        let length = i32::try_from(self.digits.len()).ok()?.checked_add((-self.scale).max(0))?;
-        let precision = length.max(scale).max(1);
-        Some((u8::try_from(precision).ok().filter(|precision| *precision <= 76)?, i8::try_from(scale).ok()?))
-    }
-
-    /// The value with `scale` digits right of the point, rounded half away from zero.
-    fn scaled(&self, scale: i8) -> Option<i256> {
-        let shift = i32::from(scale).checked_sub(self.scale)?;
-        let mut digits = self.digits.clone();
-        let mut round_up = false;
-        if shift >= 0 {
-            if !digits.is_empty() {
-                digits.push_str(&"0".repeat(usize::try_from(shift).ok().filter(|zeros| *zeros <= 80)?));
-            }
-        } else {
-            let cut = usize::try_from(-shift).ok()?;
-            if cut > digits.len() {
-                digits.clear();
-            } else {
-                let dropped = digits.split_off(digits.len() - cut);
-                round_up = dropped.as_bytes().first().is_some_and(|first| *first >= b'5');
-            }
-        }
-        if digits.is_empty() {
-            digits.push('0');
-        }
-        let value = i256::from_string(&digits)?;
-        let value = if round_up { value.checked_add(i256::ONE)? } else { value };
-        Some(if self.negative { value.wrapping_neg() } else { value })
-    }
-
-    /// The value as `numeric(precision, scale)`, if it fits.
-    pub(super) fn constant(&self, precision: u8, scale: i8) -> Option<ScalarValue> {
-        let value = self.scaled(scale)?;
-        let mut limit = i256::ONE;
-        for _ in 0..precision {
-            limit = limit.checked_mul(i256::from_i128(10))?;
-        }
-        if value >= limit || value <= limit.wrapping_neg() {
-            return None;
-        }
-        Some(if precision <= 38 {
-            ScalarValue::Decimal128(Some(value.to_i128()?), precision, scale)
-        } else {
-            ScalarValue::Decimal256(Some(value), precision, scale)
-        })
-    }
-}
-
-fn numeric(text: &str, precision: u8, scale: i8) -> Result<ScalarValue> {
-    let overflow = || {
-        Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow").with_detail(format!(
-            "A field with precision {precision}, scale {scale} must round to an absolute value less than 10^{}.",
-            i32::from(precision) - i32::from(scale)
-        ))
-    };
-    match Decimal::read(text.trim()) {
-        Some(decimal) => decimal.constant(precision, scale).ok_or_else(overflow),
-        None => Err(not_a_decimal(text)),
-    }
-}
-
-/// Why `text` is no decimal: it is no number, or one that no decimal holds.
-pub(super) fn not_a_decimal(text: &str) -> Error {
-    values::parse_numeric(text).err().unwrap_or_else(|| Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow"))
+fn decimal(text: &str, precision: u8, scale: i8) -> Result<ScalarValue> {
+    fold(Operation::Decimal(precision, scale), &[ScalarValue::from(text)])
 }
 
 fn interval(text: &str, style: IntervalStyle) -> Result<ScalarValue> {
@@ -248,19 +156,6 @@ fn array(text: &str, element: &SqlType, reading: Reading<'_>) -> Result<ScalarVa
     };
     let items = array.elements.iter().map(value).collect::<Result<Vec<_>>>()?;
     list(&items, &SqlType::Array(Box::new(element.clone())))
-}
-
-/// The `numeric` that holds all elements of an array with the digits they are written with.
-pub(super) fn numeric_of_elements(text: &str) -> Result<SqlType> {
-    let (mut whole, mut scale) = (1, 0);
-    for element in values::parse_array(text)?.elements.iter().flatten() {
-        let number = values::parse_numeric(element)?;
-        (whole, scale) = (number.whole_digits().max(whole), number.scale.max(scale));
-    }
-    match (whole.checked_add(scale), i8::try_from(scale)) {
-        (Some(precision @ ..=38), Ok(scale)) => Ok(SqlType::Numeric { precision, scale }),
-        _ => Ok(SqlType::UNBOUNDED_NUMERIC),
-    }
 }
 
 /// `1 2 3`.
@@ -316,15 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn numerics_keep_their_digits() {
-        let decimal = Decimal::read("-12.345e1").unwrap();
-        assert_eq!(decimal.narrowest(), Some((5, 2)));
-        assert_eq!(decimal.constant(5, 2), Some(ScalarValue::Decimal128(Some(-12_345), 5, 2)));
-        assert_eq!(decimal.constant(4, 0), Some(ScalarValue::Decimal128(Some(-123), 4, 0)));
-        assert_eq!(Decimal::read("0.05").unwrap().narrowest(), Some((2, 2)));
-        assert_eq!(Decimal::read("1e3").unwrap().constant(4, 0), Some(ScalarValue::Decimal128(Some(1000), 4, 0)));
-        assert_eq!(Decimal::read("1e"), None);
+    fn numerics_are_rounded_to_their_scale() {
         assert_eq!(read("123.456", SqlType::Numeric { precision: 5, scale: 2 }), "123.46");
+        assert_eq!(read("123.456", SqlType::Numeric { precision: 4, scale: 2 }), "22003 numeric field overflow");
+        assert_eq!(read("1e", SqlType::UnconstrainedNumeric), "22P02 invalid input syntax for type numeric: \"1e\"");
     }
 
     #[test]

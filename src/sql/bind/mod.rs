@@ -39,6 +39,7 @@ use crate::functions::FunctionContext;
 use crate::lake::AsOf;
 use crate::types::SqlType;
 
+mod aggregate;
 mod coerce;
 mod error;
 mod expression;
@@ -47,6 +48,8 @@ mod hidden;
 mod kernels;
 mod literal;
 pub mod names;
+mod number_aggregate;
+mod numeric;
 mod operator;
 mod output_name;
 mod pattern;

@@ -9,6 +9,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, UnaryOperator};
 
 use super::coerce::{Family, cast_expr, element_type, family};
+use super::numeric::{both_numbers, is_float, keyed};
 use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
@@ -139,12 +140,6 @@ fn symbol_operator(symbol: &str) -> Result<BinaryOp> {
     binary_operator(&op)
 }
 
-/// What an interval compares by.
-fn by_length(interval: Typed) -> Typed {
-    let length = SqlType::Numeric { precision: 38, scale: 0 };
-    Typed::new(kernels::interval_length(interval.expr), length, interval.nullable)
-}
-
 /// The function by which PostgreSQL orders values that the engine compares in another way.
 fn order_function(value: &Typed, operator: Operator) -> Option<&'static str> {
     let ordering = matches!(operator, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
@@ -172,10 +167,7 @@ fn not_unique(left: &Typed, symbol: &str, right: &Typed) -> Error {
 }
 
 fn shown(value: &Typed) -> String {
-    match &value.sql_type {
-        SqlType::Numeric { .. } => "numeric".to_string(),
-        other => other.display_name(),
-    }
+    if value.sql_type.is_numeric() { "numeric".to_string() } else { value.sql_type.display_name() }
 }
 
 impl Binder<'_> {
@@ -194,12 +186,23 @@ impl Binder<'_> {
                 if !is_integer(&left) || !is_integer(&right) {
                     return Err(no_operator(&left, &operator.to_string(), &right));
                 }
-                let (left, right) = self.same_integer(left, right)?;
+                // A shift has the type of what is shifted.
+                let shift = matches!(operator, Operator::BitwiseShiftLeft | Operator::BitwiseShiftRight);
+                let (left, right) = if shift {
+                    let right = self.cast(right, &integer_type(&left))?;
+                    (left, right)
+                } else {
+                    self.same_integer(left, right)?
+                };
                 let sql_type = left.sql_type.clone();
                 Ok(Typed::new(binary_expr(left.expr, *operator, right.expr), sql_type, left.nullable || right.nullable))
             }
             BinaryOp::Power => {
                 let (left, right) = self.typed_pair(left, right, &SqlType::Float8)?;
+                let exact = left.sql_type.is_numeric() || right.sql_type.is_numeric();
+                if exact && !is_float(&left) && !is_float(&right) && both_numbers(&left, &right) {
+                    return self.numeric_arithmetic(op, left, right);
+                }
                 let (left, right) = (self.cast(left, &SqlType::Float8)?, self.cast(right, &SqlType::Float8)?);
                 self.call_builtin("power", vec![left, right])
             }
@@ -237,6 +240,11 @@ impl Binder<'_> {
         let padded = is_padded(&left) && (is_padded(&right) || right.is_unknown())
             || is_padded(&right) && (is_padded(&left) || left.is_unknown());
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
+        if both_numbers(&left, &right)
+            && let Some(compared) = self.compared_with_constant(operator, &left, &right)
+        {
+            return Ok(compared);
+        }
         let (left, right) = self.comparable(left, right, &operator.to_string())?;
         if let Some(order) = order_function(&left, operator) {
             let nullable = left.nullable || right.nullable;
@@ -259,16 +267,24 @@ impl Binder<'_> {
         if from != to || json(&left) || json(&right) {
             return Err(no_operator(&left, symbol, &right));
         }
-        if from == Family::Interval && to == Family::Interval {
-            return Ok((by_length(left), by_length(right)));
+        if from == Family::Number {
+            return self.comparable_numbers(left, right);
+        }
+        if from == Family::Interval {
+            return Ok((keyed(left), keyed(right)));
         }
         if from == Family::DateTime && left.sql_type != right.sql_type {
             let wider = self.common_type(&[&left, &right], "comparison")?;
             return Ok((self.cast(left, &wider)?, self.cast(right, &wider)?));
         }
-        if from == Family::Array && left.data_type != right.data_type {
-            let wider = self.common_type(&[&left, &right], "array")?;
-            return Ok((self.cast(left, &wider)?, self.cast(right, &wider)?));
+        if from == Family::Array {
+            let (left, right) = if left.data_type == right.data_type {
+                (left, right)
+            } else {
+                let wider = self.common_type(&[&left, &right], "array")?;
+                (self.to_common(left, &wider)?, self.to_common(right, &wider)?)
+            };
+            return Ok((keyed(left), keyed(right)));
         }
         Ok((left, right))
     }
@@ -396,16 +412,20 @@ impl Binder<'_> {
             };
             return Ok(Typed::new(expr, sql_type, nullable));
         }
-        let left = if operator == Operator::Divide { widen_dividend(left, &right) } else { left };
-        let data_type = BinaryTypeCoercer::new(&left.data_type, &operator, &right.data_type)
-            .get_result_type()
-            .map_err(|_| no_operator(&left, &operator.to_string(), &right))?;
-        let sql_type = SqlType::of_arrow(&data_type);
-        if operator == Operator::Divide && data_type.is_floating() {
-            let quotient = kernels::divide(cast_expr(left.expr, &data_type), cast_expr(right.expr, &data_type));
-            return Ok(Typed { data_type, ..Typed::new(quotient, sql_type, nullable) });
+        if !is_float(&left) && !is_float(&right) {
+            return self.numeric_arithmetic(&BinaryOp::Arithmetic(operator), left, right);
         }
-        Ok(Typed { data_type, ..Typed::new(binary_expr(left.expr, operator, right.expr), sql_type, nullable) })
+        let single = left.sql_type == SqlType::Float4 && right.sql_type == SqlType::Float4;
+        let sql_type = if single { SqlType::Float4 } else { SqlType::Float8 };
+        let (left, right) = (self.cast(left, &sql_type)?, self.cast(right, &sql_type)?);
+        let expr = match operator {
+            Operator::Plus => kernels::float_add(left.expr, right.expr),
+            Operator::Minus => kernels::float_subtract(left.expr, right.expr),
+            Operator::Multiply => kernels::float_multiply(left.expr, right.expr),
+            Operator::Divide => kernels::divide(left.expr, right.expr),
+            _ => binary_expr(left.expr, operator, right.expr),
+        };
+        Ok(Typed::new(expr, sql_type, nullable))
     }
 
     fn moment_difference(&self, left: Typed, right: Typed) -> Result<Typed> {
@@ -459,14 +479,14 @@ impl Binder<'_> {
                 self.concat(left, right)
             }
             (Some(element), None) => {
-                let right = self.cast(right, &element)?;
+                let (left, right) = self.element_beside(left, &element, right)?;
                 Ok(Typed {
                     data_type: left.data_type.clone(),
                     ..Typed::new(nested::array_append(left.expr, right.expr), left.sql_type, true)
                 })
             }
             (None, Some(element)) => {
-                let left = self.cast(left, &element)?;
+                let (right, left) = self.element_beside(right, &element, left)?;
                 Ok(Typed {
                     data_type: right.data_type.clone(),
                     ..Typed::new(nested::array_prepend(left.expr, right.expr), right.sql_type, true)
@@ -508,6 +528,19 @@ impl Binder<'_> {
         self.call_builtin(of_jsonb, vec![left, right])
     }
 
+    /// An array and a value that is to become one of its elements, in the elements' type or a wider one.
+    fn element_beside(&self, array: Typed, element: &SqlType, value: Typed) -> Result<(Typed, Typed)> {
+        if value.is_unknown() || family(element) != Family::Number {
+            let value = if value.is_unknown() { self.cast(value, element)? } else { value };
+            let value = self.to_common(value, element)?;
+            return Ok((array, value));
+        }
+        let probe = Typed::new(array.expr.clone(), element.clone(), true);
+        let common = self.common_type(&[&probe, &value], "ARRAY")?;
+        let array = if common == *element { array } else { self.to_common(array, &SqlType::Array(Box::new(common.clone())))? };
+        Ok((array, self.to_common(value, &common)?))
+    }
+
     fn array_operator(&self, symbol: &str, function: &str, left: Typed, right: Typed) -> Result<Typed> {
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
         if element_type(&left.sql_type).is_none() || element_type(&right.sql_type).is_none() {
@@ -537,6 +570,7 @@ impl Binder<'_> {
                     return Ok(Typed::constant(negative, value.sql_type));
                 }
                 match family(&value.sql_type) {
+                    _ if value.sql_type == SqlType::UnconstrainedNumeric => Ok(self.numeric_negated(value)),
                     Family::Number if is_integer(&value) => {
                         let zero = ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)));
                         Ok(Typed { expr: kernels::subtract(lit(zero), value.expr.clone()), origin: None, declared: false, ..value })
@@ -548,12 +582,22 @@ impl Binder<'_> {
                 }
             }
             UnaryOperator::BitwiseNot if is_integer(&value) => {
-                let ones = Typed::constant(ScalarValue::Int32(Some(-1)), SqlType::Int4);
+                let ones = match integer_type(&value) {
+                    SqlType::Int2 => Typed::constant(ScalarValue::Int16(Some(-1)), SqlType::Int2),
+                    _ => Typed::constant(ScalarValue::Int32(Some(-1)), SqlType::Int4),
+                };
                 self.binary(&BinaryOp::Bitwise(Operator::BitwiseXor), value, ones)
             }
             UnaryOperator::PGAbs => self.call_builtin("abs", vec![value]),
-            UnaryOperator::PGSquareRoot => self.call_builtin("sqrt", vec![value]),
-            UnaryOperator::PGCubeRoot => self.call_builtin("cbrt", vec![value]),
+            // These two are of doubles only.
+            UnaryOperator::PGSquareRoot => {
+                let value = self.cast(value, &SqlType::Float8)?;
+                self.call_builtin("sqrt", vec![value])
+            }
+            UnaryOperator::PGCubeRoot => {
+                let value = self.cast(value, &SqlType::Float8)?;
+                self.call_builtin("cbrt", vec![value])
+            }
             other => Err(no_unary(&other.to_string(), &value)),
         }
     }
@@ -601,11 +645,17 @@ impl Binder<'_> {
         }
         let nullable = all.iter().any(|value| value.nullable);
         let common = self.common_type(&all.iter().collect::<Vec<_>>(), "IN")?;
+        if family(&common) == Family::Number && !all.iter().all(|value| is_integer(value) || value.is_null_literal()) {
+            let numbers = all.into_iter().map(|value| self.number_beside(value, &common));
+            let mut numbers = numbers.collect::<Result<Vec<_>>>()?.into_iter();
+            let value = numbers.next().ok_or_else(|| Error::internal("IN without a value"))?;
+            return self.number_in_list(value, numbers.collect(), negated);
+        }
         let mut values = all.into_iter().map(|value| -> Result<Typed> {
             // A column keeps its own representation, so that files can be pruned by it.
             let given = value.is_unknown() || family(&common) == Family::DateTime;
             let value = if given { self.cast(value, &common)? } else { value };
-            Ok(if common == SqlType::Interval { by_length(value) } else { value })
+            Ok(keyed(value))
         });
         let value = values.next().transpose()?.ok_or_else(|| Error::internal("IN without a value"))?;
         let list = values.map(|value| value.map(|value| value.expr)).collect::<Result<Vec<_>>>()?;
@@ -622,7 +672,7 @@ pub(super) fn binary_expr(left: Expr, operator: Operator, right: Expr) -> Expr {
 fn literal_target(known: &SqlType) -> SqlType {
     match known {
         SqlType::Varchar(_) | SqlType::Bpchar(_) => SqlType::Text,
-        SqlType::Numeric { .. } => SqlType::Numeric { precision: 38, scale: 10 },
+        SqlType::Numeric { .. } => SqlType::UnconstrainedNumeric,
         SqlType::Reg(kind) => SqlType::Reg(*kind),
         other => other.clone(),
     }
@@ -651,26 +701,4 @@ fn integer_type(value: &Typed) -> SqlType {
         SqlType::Int4 => SqlType::Int4,
         _ => SqlType::Int8,
     }
-}
-
-/// Gives a numeric dividend more digits, because the quotient has only four more than it. At least sixteen digits left of the point
-/// stay free for the computation.
-fn widen_dividend(left: Typed, right: &Typed) -> Typed {
-    let digits = |sql_type: &SqlType| match sql_type {
-        SqlType::Numeric { precision, scale } => Some((i16::from(*precision), i16::from(*scale))),
-        SqlType::Int2 => Some((5, 0)),
-        SqlType::Int4 => Some((10, 0)),
-        SqlType::Int8 | SqlType::Oid => Some((20, 0)),
-        _ => None,
-    };
-    let (Some((precision, scale)), Some((_, divisor_scale))) = (digits(&left.sql_type), digits(&right.sql_type)) else {
-        return left;
-    };
-    let target = (38 - 4 - 16 - divisor_scale).clamp(scale, 12.max(scale));
-    if precision > 38 || target <= scale {
-        return left;
-    }
-    let (Ok(scale), precision) = (i8::try_from(target), (precision - scale + target).min(38)) else { return left };
-    let sql_type = SqlType::Numeric { precision: u8::try_from(precision).unwrap_or(38), scale };
-    Typed::new(cast_expr(left.expr, &sql_type.arrow_type()), sql_type, left.nullable)
 }

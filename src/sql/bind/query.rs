@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{self, OrderByKind, SetExpr, SetOperator, S
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::Binder;
-use super::coerce::family;
+use super::coerce::{Family, family};
 use super::error::{at, folded, plan_error};
 use super::expression::{Clause, Place};
 use super::range::{Cte, Environment, Range};
@@ -286,6 +286,7 @@ impl Binder<'_> {
         }
         let inner = Environment { ctes: &ctes, outer: environment.outer };
         let (static_plan, outputs) = self.set_expression(left, &inner, &[])?;
+        let (static_plan, outputs) = self.with_own_scales(static_plan, outputs)?;
         let columns = renamed(outputs, &cte.alias)?;
         // The working table has the static term's columns, under the names of the recursive query.
         let work_name = self.unique(name);
@@ -319,6 +320,22 @@ impl Binder<'_> {
         Ok(Cte { name: name.to_string(), plan, columns })
     }
 
+    /// Numerics of a static term in a type that has room for whatever the recursive term makes of them.
+    fn with_own_scales(&self, plan: LogicalPlan, outputs: Vec<Output>) -> Result<(LogicalPlan, Vec<Output>)> {
+        let fixed = |output: &Output| matches!(output.value.sql_type, SqlType::Numeric { .. });
+        if !outputs.iter().any(fixed) {
+            return Ok((plan, outputs));
+        }
+        let outputs = outputs
+            .into_iter()
+            .map(|output| match fixed(&output) {
+                true => Ok(Output { value: self.unconstrained(output.value)?, ..output }),
+                false => Ok(output),
+            })
+            .collect::<Result<_>>()?;
+        self.projection(plan, outputs)
+    }
+
     /// The recursive term in the static term's types and names.
     fn recursive_term(
         &self,
@@ -339,7 +356,9 @@ impl Binder<'_> {
             .map(|(index, ((output, column), field))| {
                 let wanted = &column.value.sql_type;
                 let found = output.value.sql_type.clone();
-                if family(&found) != family(wanted) {
+                let overall = self.common_type(&[&column.value, &output.value], "UNION");
+                let another = family(wanted) == Family::Number && !overall.is_ok_and(|overall| overall == *wanted);
+                if family(&found) != family(wanted) || another {
                     return Err(Error::new(
                         ErrorKind::DatatypeMismatch,
                         format!(
@@ -349,7 +368,7 @@ impl Binder<'_> {
                     )
                     .with_hint("Cast the output of the non-recursive term to the correct type."));
                 }
-                let value = self.cast(output.value, wanted)?;
+                let value = self.to_common(output.value, wanted)?;
                 let expr = if value.data_type == *field.data_type() {
                     value.expr
                 } else {
@@ -590,11 +609,6 @@ impl Binder<'_> {
         match target {
             // A text that is too long is the table's error, not cut in silence.
             SqlType::Varchar(Some(_)) | SqlType::Bpchar(Some(_)) => Ok(self.cast(value, &SqlType::Text)?.retyped(target.clone())),
-            SqlType::Numeric { precision, scale } if value.is_unknown() => {
-                let exact = SqlType::Numeric { precision: *precision, scale: *scale };
-                let value = self.cast(value, &exact)?;
-                self.exactly(value, target)
-            }
             _ => {
                 let value = self.cast(value, target)?;
                 self.exactly(value, target)
@@ -605,6 +619,9 @@ impl Binder<'_> {
     /// The value in the type's own Arrow representation.
     fn exactly(&self, value: Typed, target: &SqlType) -> Result<Typed> {
         let arrow = target.arrow_type();
+        if *target == SqlType::UnconstrainedNumeric {
+            return self.unconstrained(value);
+        }
         if value.data_type == arrow || value.data_type.is_string() {
             return Ok(Typed { sql_type: target.clone(), ..value });
         }
