@@ -27,6 +27,7 @@ pub mod numeric;
 mod style;
 mod text;
 mod zone;
+mod zone_abbreviation;
 
 pub use array::{ArrayText, parse_array, write_array_element};
 pub use bytes::{format_bytea, format_char, format_uuid, parse_bool, parse_bytea, parse_char, parse_uuid};
