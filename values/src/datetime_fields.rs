@@ -21,6 +21,21 @@ pub(super) enum Field {
     Special(String),
 }
 
+impl Field {
+    /// What stands in the text.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Field::Date(text)
+            | Field::Time(text)
+            | Field::Number(text)
+            | Field::Zone(text)
+            | Field::Word(text)
+            | Field::Name(text)
+            | Field::Special(text) => text,
+        }
+    }
+}
+
 /// Reads the text's fields.
 struct Scanner<'a> {
     rest: &'a str,
@@ -46,8 +61,10 @@ pub(super) fn split(text: &str) -> Decoding<Vec<Field>> {
     while let Some(first) = scanner.peek() {
         if first.is_ascii_digit() {
             fields.push(digits_field(&mut scanner));
-        } else if first == '.' && scanner.rest[1..].starts_with(|c: char| c.is_ascii_digit()) {
-            fields.push(Field::Number(scanner.take_while(|c| c.is_ascii_digit() || c == '.').to_string()));
+        } else if first == '.' {
+            let digits = scanner.rest[1..].bytes().take_while(u8::is_ascii_digit).count();
+            fields.push(Field::Number(scanner.rest[..=digits].to_string()));
+            scanner.rest = &scanner.rest[digits + 1..];
         } else if first.is_ascii_alphabetic() {
             fields.push(letters_field(&mut scanner));
         } else if matches!(first, '+' | '-') {
