@@ -3,7 +3,7 @@
 
 use super::calendar::{DAY_MICROS, days_from_civil, days_of_month};
 use super::datetime::local_micros;
-use super::datetime_fields::{Field, Word, abbreviation_offset, split};
+use super::datetime_fields::{Field, Word, split};
 use super::datetime_input::DateTimeInput;
 use super::input::{infinite, invalid_datetime};
 use super::{DateOrder, TimeZone};
@@ -309,8 +309,8 @@ impl<'a> Decoder<'a> {
     }
 
     fn word(&mut self, text: &str, next: Option<&Field>) -> Decoding<()> {
-        if let Some(offset) = abbreviation_offset(text) {
-            return self.set_zone(Zone::Offset(offset));
+        if let Some(zone) = TimeZone::abbreviated(text) {
+            return self.set_zone_of(zone);
         }
         match Word::of(text) {
             Some(Word::Month(month)) => self.text_month(month),
@@ -373,7 +373,10 @@ impl<'a> Decoder<'a> {
     }
 
     fn zone_name(&mut self, text: &str, unknown: Fault) -> Decoding<()> {
-        let zone = TimeZone::parse(text).map_err(|_| unknown)?;
+        self.set_zone_of(TimeZone::of_iana_or_posix(text).ok_or(unknown)?)
+    }
+
+    fn set_zone_of(&mut self, zone: TimeZone) -> Decoding<()> {
         match zone.constant_offset() {
             Some(offset) => self.set_zone(Zone::Offset(offset)),
             None => self.set_zone(Zone::Named(zone)),
