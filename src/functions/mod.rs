@@ -17,13 +17,13 @@ mod conditional;
 mod context;
 mod databricks;
 pub(crate) mod define;
+mod moments;
 pub mod names;
 pub mod output;
 pub mod pattern;
 pub mod postgres;
 mod registry;
 pub mod session;
-pub mod time;
 #[cfg(test)]
 pub(crate) mod world;
 

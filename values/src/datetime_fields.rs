@@ -108,9 +108,6 @@ fn digits_field(scanner: &mut Scanner<'_>) -> Field {
                 }
                 return if separator == '.' { Field::Number(taken(scanner)) } else { Field::Date(taken(scanner)) };
             }
-            if separator == '.' && !scanner.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
-                return Field::Number(taken(scanner));
-            }
             scanner.take_while(|c| c.is_ascii_alphanumeric() || c == separator);
             Field::Date(taken(scanner))
         }
@@ -123,8 +120,7 @@ fn letters_field(scanner: &mut Scanner<'_>) -> Field {
     let word = scanner.take_while(|c| c.is_ascii_alphabetic());
     let is_name = match scanner.peek() {
         Some('-' | '/' | '.') => true,
-        Some('+') => true,
-        Some(c) if c.is_ascii_digit() => Word::of(word).is_none(),
+        Some(c) if c == '+' || c.is_ascii_digit() => Word::of(word).is_none(),
         _ => false,
     };
     if is_name {
@@ -158,6 +154,8 @@ pub(super) enum Word {
     MidnightUtc,
     /// `dst` behind a zone: one hour more.
     DaylightSaving,
+    /// A unit that PostgreSQL lists among the words of dates, and that no date has.
+    Unit,
 }
 
 impl Word {
@@ -192,6 +190,7 @@ impl Word {
             "yesterday" => Word::Day(-1),
             "allballs" => Word::MidnightUtc,
             "dst" => Word::DaylightSaving,
+            "y" | "d" | "h" | "m" | "s" | "dow" | "doy" | "isodow" | "isoyear" => Word::Unit,
             _ => return None,
         })
     }

@@ -367,7 +367,6 @@ impl DatetimePart {
             _ => interval,
         }
     }
-
 }
 
 fn unknown(word: &str, of: PartOf) -> Error {
@@ -440,9 +439,15 @@ mod tests {
         assert_eq!(refused("foo", PartOf::Date), "22023 unit \"foo\" not recognized for type date");
         assert_eq!(refused("hour", PartOf::Date), "0A000 unit \"hour\" not supported for type date");
         assert_eq!(refused("dow", PartOf::Time), "0A000 unit \"dow\" not supported for type time without time zone");
-        assert_eq!(refused("timezone", PartOf::Timestamp), "0A000 unit \"timezone\" not supported for type timestamp without time zone");
+        assert_eq!(
+            refused("timezone", PartOf::Timestamp),
+            "0A000 unit \"timezone\" not supported for type timestamp without time zone"
+        );
         assert_eq!(Epoch.require_unit(PartOf::Timestamp, "epoch").unwrap_err().kind(), ErrorKind::InvalidParameter);
-        assert_eq!(Week.require_unit(PartOf::Interval, "week").unwrap_err().detail(), Some("Months usually have fractional weeks."));
+        assert_eq!(
+            Week.require_unit(PartOf::Interval, "week").unwrap_err().detail(),
+            Some("Months usually have fractional weeks.")
+        );
     }
 
     #[test]

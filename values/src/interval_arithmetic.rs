@@ -228,6 +228,73 @@ pub enum IntervalField {
     Second,
 }
 
+/// All fields, in a type's modifier.
+const ALL_FIELDS: i32 = 0x7fff;
+/// All digits, in a type's modifier.
+const ALL_DIGITS: i32 = 0xffff;
+
+/// What an interval type's modifier says: its fields, and the digits of its seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct IntervalModifier {
+    /// The fields; `None` for all.
+    pub fields: Option<IntervalFields>,
+    /// Digits of the seconds behind the point; `None` for all.
+    pub digits: Option<u32>,
+}
+
+impl IntervalModifier {
+    /// `atttypmod`: a bit for each field, and the digits.
+    pub fn typmod(self) -> i32 {
+        let bit = |field: IntervalField| match field {
+            IntervalField::Month => 1 << 1,
+            IntervalField::Year => 1 << 2,
+            IntervalField::Day => 1 << 3,
+            IntervalField::Hour => 1 << 10,
+            IntervalField::Minute => 1 << 11,
+            IntervalField::Second => 1 << 12,
+        };
+        let between = |fields: IntervalFields| {
+            let covered = IntervalField::ALL.into_iter().filter(|field| (fields.first..=fields.last).contains(field));
+            covered.map(bit).fold(0, |all, bit| all | bit)
+        };
+        let digits = self.digits.and_then(|digits| i32::try_from(digits).ok()).unwrap_or(ALL_DIGITS);
+        self.fields.map_or(ALL_FIELDS, between) << 16 | digits
+    }
+
+    /// The modifier behind `atttypmod`.
+    pub fn of_typmod(typmod: i32) -> IntervalModifier {
+        let all = IntervalField::ALL.into_iter();
+        let mut spans =
+            all.clone().flat_map(|first| IntervalField::ALL.into_iter().map(move |last| IntervalFields { first, last }));
+        let bits = typmod >> 16 & ALL_FIELDS;
+        let fields = spans.find(|fields| {
+            fields.first <= fields.last && IntervalModifier { fields: Some(*fields), digits: None }.typmod() >> 16 == bits
+        });
+        let digits = u32::try_from(typmod & ALL_DIGITS).ok().filter(|digits| *digits <= 6);
+        IntervalModifier { fields, digits }
+    }
+
+    /// A value of the type.
+    ///
+    /// # Errors
+    /// 22008 if rounding overflows.
+    pub fn apply(self, interval: IntervalValue) -> Result<IntervalValue> {
+        let limited = self.fields.map_or(interval, |fields| interval.limited(fields));
+        self.digits.map_or(Ok(limited), |digits| limited.rounded(digits))
+    }
+}
+
+impl IntervalField {
+    const ALL: [IntervalField; 6] = [
+        IntervalField::Year,
+        IntervalField::Month,
+        IntervalField::Day,
+        IntervalField::Hour,
+        IntervalField::Minute,
+        IntervalField::Second,
+    ];
+}
+
 /// The fields of an interval type, `day to second`; `first` and `last` are the same for one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IntervalFields {
@@ -271,6 +338,17 @@ mod tests {
         assert_eq!(text(interval("1 mon -1 hour").justified()), "29 days 23:00:00");
         assert_eq!(text(interval("2147483647 days 86400 seconds").justified()), "5965232 years 4 mons 8 days");
         assert_eq!(text(interval("2147483647 days 86400 seconds").justified_hours()), "interval out of range");
+    }
+
+    #[test]
+    fn modifiers_are_postgresqls() {
+        let day_to_second = IntervalFields { first: IntervalField::Day, last: IntervalField::Second };
+        let modifier = IntervalModifier { fields: Some(day_to_second), digits: Some(3) };
+        assert_eq!(modifier.typmod(), 470_286_339);
+        assert_eq!(IntervalModifier::of_typmod(470_286_339), modifier);
+        assert_eq!(IntervalModifier::default().typmod(), 0x7fff_ffff);
+        assert_eq!(IntervalModifier::of_typmod(0x7fff_ffff), IntervalModifier::default());
+        assert_eq!(text(modifier.apply(interval("1 day 00:00:01.23456"))), "1 day 00:00:01.235");
     }
 
     #[test]

@@ -234,6 +234,8 @@ struct Reader {
     sum: Sum,
     /// Unit of the next number; `None` if the type says it.
     unit: Option<Unit>,
+    /// "ago" stands behind the next field, which must be a unit or a time.
+    after_ago: bool,
     /// A unit was read whose number is still to come.
     unit_waits: bool,
     /// Bits of the units that have been given.
@@ -243,7 +245,7 @@ struct Reader {
 impl Reader {
     fn new(style: IntervalStyle, fields: Option<IntervalFields>) -> Reader {
         let sum = Sum::default();
-        Reader { fields, style, all_negative: false, sum, unit: None, unit_waits: false, seen: 0 }
+        Reader { fields, style, all_negative: false, sum, unit: None, after_ago: false, unit_waits: false, seen: 0 }
     }
 
     fn read(mut self, fields: &[Field]) -> Reading<Sum> {
@@ -252,16 +254,21 @@ impl Reader {
         }
         let mut ago = false;
         for (position, field) in fields.iter().enumerate().rev() {
+            let after_ago = std::mem::take(&mut self.after_ago);
             let is_last = position + 1 == fields.len();
             match field {
                 Field::Time(text) => self.clock(text, false)?,
-                Field::Zone(text) if text.contains(':') => self.clock(&text[1..], text.starts_with('-'))?,
+                // A sign and a time; what is none is no number either.
+                Field::Zone(text) if text.contains(':') => {
+                    self.clock(&text[1..], text.starts_with('-')).map_err(|_| Fault::Syntax)?;
+                }
+                Field::Zone(_) | Field::Date(_) | Field::Number(_) | Field::Name(_) if after_ago => return Err(Fault::Syntax),
                 Field::Zone(text) | Field::Date(text) | Field::Number(text) | Field::Name(text) => self.number(text)?,
                 Field::Word(text) | Field::Special(text) => match text.as_str() {
                     _ if self.unit_waits => return Err(Fault::Syntax),
                     "ago" if is_last => {
                         ago = true;
-                        self.unit = None;
+                        self.after_ago = true;
                     }
                     "infinity" | "+infinity" | "-infinity" if is_last && fields.len() == 1 => return Err(Fault::Infinite),
                     word if Word::of(word) == Some(Word::Noise) => self.unit = None,
@@ -289,7 +296,8 @@ impl Reader {
 
     /// `hh:mm[:ss[.fraction]]`, `mm:ss.fraction`, and `mm:ss` of a type of minutes and seconds.
     fn clock(&mut self, text: &str, negative: bool) -> Reading<()> {
-        let minutes_first = self.fields.is_some_and(|fields| fields.first == IntervalField::Minute && fields.last == IntervalField::Second);
+        let minutes_first =
+            self.fields.is_some_and(|fields| fields.first == IntervalField::Minute && fields.last == IntervalField::Second);
         let micros = read_clock(text, minutes_first)?;
         self.claim(CLOCK_BITS)?;
         self.sum.micros = if negative || self.all_negative { -micros } else { micros };
@@ -445,7 +453,8 @@ mod tests {
             (error.kind(), error.message()),
             (ErrorKind::IntervalFieldOverflow, "interval field value out of range: \"9999999999 years\"")
         );
-        for wrong in ["", "abc", "1 fortnight", "1 day 2 days", "day", "1 day day", "1-1-4", "P", "ago", " P1Y", "1 day é", "P1H"] {
+        for wrong in ["", "abc", "1 fortnight", "1 day 2 days", "day", "1 day day", "1-1-4", "P", "ago", " P1Y", "1 day é", "P1H"]
+        {
             let error = parse_interval(wrong, IntervalStyle::Postgres).unwrap_err();
             assert_eq!(
                 (error.kind(), error.message()),

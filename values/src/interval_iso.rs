@@ -76,7 +76,12 @@ impl Cursor<'_> {
     fn number(&mut self) -> Reading<Amount> {
         let sign = usize::from(self.rest.starts_with('-'));
         let numeric = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-        let end = sign + self.rest[sign..].bytes().take_while(numeric).count();
+        let mut end = sign + self.rest[sign..].bytes().take_while(numeric).count();
+        if let Some(exponent) = self.rest[end..].strip_prefix(['e', 'E']) {
+            let sign = usize::from(exponent.starts_with(['+', '-']));
+            let digits = exponent[sign..].bytes().take_while(u8::is_ascii_digit).count();
+            end += if digits == 0 { 0 } else { 1 + sign + digits };
+        }
         let (number, rest) = self.rest.split_at(end);
         let value: f64 = number.parse().map_err(|_| Fault::Syntax)?;
         self.rest = rest;

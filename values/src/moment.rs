@@ -194,6 +194,14 @@ pub fn time_plus(time: i64, interval: IntervalValue) -> i64 {
     (time + interval.micros % DAY_MICROS).rem_euclid(DAY_MICROS)
 }
 
+/// A number of units of `unit` microseconds since 1970.
+///
+/// # Errors
+/// 22008 outside the timestamps.
+pub fn instant_of_units(count: i64, unit: i64) -> Result<i64> {
+    count.checked_mul(unit).and_then(timestamp_in_range).ok_or_else(timestamp_out_of_range)
+}
+
 /// Seconds since 1970, rounded to microseconds: `to_timestamp(double precision)`.
 ///
 /// # Errors
@@ -217,7 +225,10 @@ pub fn instant_of_epoch(seconds: f64) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DateTimeInput, DateStyle, DateOrder, IntervalStyle, format_interval, format_timestamp, format_timestamptz, parse_interval, parse_timestamp, parse_timestamptz};
+    use crate::{
+        DateOrder, DateStyle, DateTimeInput, IntervalStyle, format_interval, format_timestamp, format_timestamptz, parse_interval,
+        parse_timestamp, parse_timestamptz,
+    };
 
     fn berlin() -> TimeZone {
         TimeZone::parse("Europe/Berlin").unwrap()

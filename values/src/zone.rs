@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDateTime, Offset as _, TimeZone as _};
 use chrono_tz::{OffsetName as _, TZ_VARIANTS, Tz};
 
 use super::calendar::{DAY_SECONDS, civil_from_days, days_from_civil};
+use super::datetime_decoder::{Fault, read_offset};
 use super::zone_abbreviation::{Abbreviation, abbreviation};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -19,10 +20,16 @@ pub struct TimeZone {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Rules {
-    Fixed { offset: i32, abbreviation: String },
+    Fixed {
+        offset: i32,
+        abbreviation: String,
+    },
     Named(Tz),
     /// What an abbreviation, in upper case, meant in a zone whose offsets under that name have changed.
-    Abbreviated { zone: Tz, abbreviation: String },
+    Abbreviated {
+        zone: Tz,
+        abbreviation: String,
+    },
 }
 
 /// The daylight saving rules of a zone hold on forever; chrono-tz lists their instants up to about 2100. An instant after that is looked
@@ -87,11 +94,36 @@ impl TimeZone {
             .ok_or_else(|| Error::new(ErrorKind::InvalidParameter, format!("time zone \"{text}\" not recognized")))
     }
 
+    /// Reads the zone argument of `make_timestamptz`: an offset in ISO 8601's sign (`+05:30` is east of Greenwich), or a zone as
+    /// [`TimeZone::lookup`] reads it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidParameter`] for anything else.
+    pub fn of_argument(text: &str) -> Result<TimeZone> {
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(Error::new(
+                ErrorKind::InvalidParameter,
+                format!("invalid input syntax for type numeric time zone: \"{text}\""),
+            )
+            .with_hint("Numeric time zones must have \"-\" or \"+\" as first character."));
+        }
+        if !text.starts_with(['+', '-']) {
+            return TimeZone::lookup(text);
+        }
+        match read_offset(text) {
+            Ok(offset) => Ok(TimeZone::fixed(offset)),
+            Err(Fault::ZoneOverflow) => {
+                Err(Error::new(ErrorKind::InvalidParameter, format!("numeric time zone \"{text}\" out of range")))
+            }
+            Err(_) => TimeZone::lookup(text),
+        }
+    }
+
     /// The meaning of an abbreviation of PostgreSQL's default set, in any case.
     pub fn abbreviated(word: &str) -> Option<TimeZone> {
         let upper = word.to_ascii_uppercase();
         let rules = match abbreviation(word)? {
-            Abbreviation::Fixed(offset) => Rules::Fixed { offset, abbreviation: upper.clone() },
+            Abbreviation::Fixed(offset, _) => Rules::Fixed { offset, abbreviation: upper.clone() },
             Abbreviation::InZone(zone) => Rules::Abbreviated { zone, abbreviation: upper.clone() },
         };
         Some(TimeZone { rules, name: upper })
@@ -200,12 +232,9 @@ fn zone_offset_at_local(zone: Tz, local_seconds: i64) -> i32 {
 /// The offset under which the zone used an abbreviation last before an instant, or first after it.
 fn abbreviated_offset(zone: Tz, abbreviation: &str, utc_seconds: i64) -> Option<i32> {
     let uses = |seconds: i64| zone_abbreviation(zone, seconds) == abbreviation;
-    let before = (0..).map(|step| utc_seconds - step * ABBREVIATION_STEP).take_while(|seconds| *seconds > YEAR_1700);
-    let after = (1..).map(|step| utc_seconds + step * ABBREVIATION_STEP).take_while(|seconds| *seconds < YEAR_2090);
-    let near = utc_seconds.clamp(YEAR_1700, YEAR_2090) == utc_seconds;
-    if !near {
-        return uses(utc_seconds).then(|| zone_offset(zone, utc_seconds));
-    }
+    let listed = utc_seconds.clamp(YEAR_1700, YEAR_2090);
+    let before = (0..).map(|step| listed - step * ABBREVIATION_STEP).take_while(|seconds| *seconds >= YEAR_1700);
+    let after = (1..).map(|step| listed + step * ABBREVIATION_STEP).take_while(|seconds| *seconds <= YEAR_2090);
     before.chain(after).find(|seconds| uses(*seconds)).map(|seconds| zone_offset(zone, seconds))
 }
 

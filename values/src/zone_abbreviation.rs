@@ -8,8 +8,8 @@ use chrono_tz::Tz;
 /// What an abbreviation means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Abbreviation {
-    /// Seconds east of Greenwich.
-    Fixed(i32),
+    /// Seconds east of Greenwich, and whether it is daylight saving time.
+    Fixed(i32, bool),
     /// What the zone's clocks meant by it.
     InZone(Tz),
 }
@@ -18,8 +18,9 @@ pub(super) enum Abbreviation {
 pub(super) fn abbreviation(word: &str) -> Option<Abbreviation> {
     let lines = include_str!("zone_abbreviations.tsv").lines();
     let meaning = lines.filter_map(|line| line.split_once('\t')).find(|(name, _)| name.eq_ignore_ascii_case(word))?.1;
+    let (meaning, is_daylight_saving) = meaning.split_once('\t').map_or((meaning, false), |(meaning, _)| (meaning, true));
     match meaning.parse() {
-        Ok(offset) => Some(Abbreviation::Fixed(offset)),
+        Ok(offset) => Some(Abbreviation::Fixed(offset, is_daylight_saving)),
         Err(_) => meaning.parse().ok().map(Abbreviation::InZone),
     }
 }
@@ -34,7 +35,7 @@ mod tests {
         for name in lines.filter_map(|line| line.split('\t').next()) {
             assert!(abbreviation(&name.to_lowercase()).is_some(), "{name}");
         }
-        assert_eq!(abbreviation("est"), Some(Abbreviation::Fixed(-18_000)));
+        assert_eq!(abbreviation("est"), Some(Abbreviation::Fixed(-18_000, false)));
         assert_eq!(abbreviation("MSK"), Some(Abbreviation::InZone(Tz::Europe__Moscow)));
         assert_eq!(abbreviation("foo"), None);
     }

@@ -7,6 +7,7 @@ mod datetime;
 pub mod definition;
 pub mod describe;
 pub(crate) mod json;
+mod moment_operators;
 mod number;
 mod number_template;
 pub mod privileges;
@@ -15,10 +16,12 @@ pub mod session;
 pub mod sleep;
 mod template;
 mod text;
+mod zone;
 
-pub(crate) use datetime::{Extract, zone_rows};
+pub(crate) use datetime::Extract;
 pub(crate) use rounding::Round;
 pub(crate) use text::quote_literal;
+pub(crate) use zone::zone_rows;
 
 use super::define::Declaration;
 
@@ -31,6 +34,8 @@ pub(super) fn declarations() -> Vec<Declaration> {
         definition::declarations(),
         text::declarations(),
         datetime::declarations(),
+        moment_operators::declarations(),
+        zone::declarations(),
         template::declarations(),
         number::declarations(),
         array::declarations(),
