@@ -20,10 +20,10 @@ use datafusion::logical_expr::{
 
 use super::define::external;
 use super::postgres::json::{is_json, json_of};
-use super::time::Zone;
 use crate::error::{Error, ErrorKind};
 use crate::types::SqlType;
 use crate::types::datum;
+use crate::types::values::TimeZone;
 use crate::types::values::canonical_jsonb;
 
 /// The aggregates of this file.
@@ -250,7 +250,7 @@ impl Accumulator for JsonAccumulator {
         }
         let datum::Datum::List(items) = value else { return Ok(ScalarValue::Utf8(None)) };
         let separator = if items.iter().any(|item| matches!(item, datum::Datum::Row(_))) { ", \n " } else { ", " };
-        let items: Vec<String> = items.iter().map(|item| json_of(item, self.is_json, Zone::Utc)).collect();
+        let items: Vec<String> = items.iter().map(|item| json_of(item, self.is_json, &TimeZone::utc())).collect();
         document(self.name, format!("[{}]", items.join(separator)))
     }
 }
@@ -471,8 +471,8 @@ impl Accumulator for ObjectAccumulator {
                 return Err(external(Error::new(ErrorKind::InvalidParameter, "field name must not be null")));
             }
             let value = datum::read(values, row).map_err(external)?;
-            let key = super::postgres::json::quoted(&super::output::text_of(&key, Zone::Utc));
-            self.fields.push(format!("{key} : {}", json_of(&value, self.is_json, Zone::Utc)));
+            let key = super::postgres::json::quoted(&super::output::text_of(&key, &TimeZone::utc()));
+            self.fields.push(format!("{key} : {}", json_of(&value, self.is_json, &TimeZone::utc())));
         }
         Ok(())
     }
@@ -541,7 +541,7 @@ mod tests {
         let mut results = Vec::new();
         for batch in frame.collect().await.unwrap() {
             let column = batch.column_by_name("result").unwrap();
-            results.extend((0..batch.num_rows()).map(|row| text_of(&datum::read(column, row).unwrap(), Zone::Utc)));
+            results.extend((0..batch.num_rows()).map(|row| text_of(&datum::read(column, row).unwrap(), &TimeZone::utc())));
         }
         results
     }

@@ -23,17 +23,17 @@ use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArg
 use super::behaviour::Behaviour;
 use super::context::FunctionContext;
 use super::names;
-use super::time::{self, Zone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::datum::{self, Datum};
 use crate::types::values::numeric::Numeric;
+use crate::types::values::{TimeZone, moment};
 use crate::types::{RegKind, SqlType};
 
 /// One call of a row-wise body.
 pub(crate) struct Call<'a> {
     context: Option<&'a FunctionContext>,
     /// The session's zone; UTC for functions declared `immutable`.
-    pub(crate) zone: Zone,
+    pub(crate) zone: &'a TimeZone,
     /// Arguments, converted to the declared parameter types.
     pub(crate) arguments: &'a [Datum],
     /// SQL types of the arguments as they were passed.
@@ -106,7 +106,7 @@ fn wrong_argument(index: usize) -> Error {
 /// One call of a body that works on whole arrays.
 pub(crate) struct ArrayCall<'a> {
     /// The session's zone; UTC for functions declared `immutable`.
-    pub(crate) zone: Zone,
+    pub(crate) zone: &'a TimeZone,
     /// Arguments, with the Arrow types that [`Parameter`] admits.
     pub(crate) arguments: &'a [ColumnarValue],
     /// Number of rows.
@@ -509,7 +509,8 @@ pub(crate) struct Function {
     name: String,
     overloads: Arc<[Declaration]>,
     context: Option<Arc<FunctionContext>>,
-    zone: Option<Zone>,
+    /// The session's, for functions that depend on it; else UTC.
+    zone: TimeZone,
     signature: Signature,
 }
 
@@ -521,7 +522,11 @@ impl Function {
             name: name.to_string(),
             overloads: Arc::clone(overloads),
             context: (behaviour >= Behaviour::Moment).then(|| Arc::clone(context)),
-            zone: (behaviour >= Behaviour::Zoned).then(|| Zone::parse(&context.time_zone).unwrap_or(Zone::Utc)),
+            zone: if behaviour >= Behaviour::Zoned {
+                TimeZone::parse(&context.time_zone).unwrap_or_default()
+            } else {
+                TimeZone::utc()
+            },
             signature: Signature::user_defined(behaviour.volatility()),
         }
     }
@@ -540,7 +545,7 @@ impl Function {
         let data_types: Vec<DataType> = args.args.iter().map(ColumnarValue::data_type).collect();
         let Some((overload, _)) = self.pick(&data_types) else { return Err(self.undefined(&args.arg_fields)) };
         let returns = args.return_field.data_type();
-        let zone = self.zone.unwrap_or(Zone::Utc);
+        let zone = &self.zone;
         let body = match overload.body {
             Body::Arrays(body) => {
                 return body(&ArrayCall { zone, arguments: &args.args, rows: args.number_rows, returns });
@@ -621,14 +626,12 @@ impl Input {
 }
 
 /// Brings a value to its parameter's type where the Arrow types were left as they came.
-fn convert(parameter: Option<&Parameter>, value: Datum, zone: Zone, context: Option<&FunctionContext>) -> Result<Datum> {
+fn convert(parameter: Option<&Parameter>, value: Datum, zone: &TimeZone, context: Option<&FunctionContext>) -> Result<Datum> {
     let Some(Parameter::Exact(sql_type)) = parameter else { return Ok(value) };
     Ok(match (sql_type, value) {
-        (SqlType::Timestamp, Datum::Date(days)) => Datum::Timestamp(i64::from(days) * time::MICROS_PER_DAY),
-        (SqlType::Timestamptz, Datum::Date(days)) => {
-            Datum::Timestamptz(time::local_to_utc(zone, i64::from(days) * time::MICROS_PER_DAY))
-        }
-        (SqlType::Timestamptz, Datum::Timestamp(local)) => Datum::Timestamptz(time::local_to_utc(zone, local)),
+        (SqlType::Timestamp, Datum::Date(days)) => Datum::Timestamp(moment::midnight(days)?),
+        (SqlType::Timestamptz, Datum::Date(days)) => Datum::Timestamptz(moment::instant_of_local(moment::midnight(days)?, zone)?),
+        (SqlType::Timestamptz, Datum::Timestamp(local)) => Datum::Timestamptz(moment::instant_of_local(local, zone)?),
         (SqlType::Reg(kind), Datum::Text(text)) => resolve_object(context, *kind, &text)?,
         (SqlType::UnconstrainedNumeric, Datum::Text(text)) => Datum::Numeric(Numeric::parse(&text)?),
         (SqlType::Array(element), Datum::Text(text)) => Datum::List(names::parse_array_literal(&text, element)?),

@@ -17,6 +17,7 @@ mod conditional;
 mod context;
 mod databricks;
 pub(crate) mod define;
+mod moments;
 pub mod names;
 pub(crate) mod numeric;
 pub mod output;
@@ -25,7 +26,6 @@ pub mod postgres;
 pub mod regex;
 mod registry;
 pub mod session;
-pub mod time;
 #[cfg(test)]
 pub(crate) mod world;
 

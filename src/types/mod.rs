@@ -12,8 +12,10 @@
 //! Absent: which operators and functions there are (`functions`, `sql::bind`), and who may see what.
 
 pub mod datum;
+mod interval;
 pub mod numeric;
 mod sql_type;
 
+pub use interval::{from_arrow_interval, to_arrow_interval};
 pub use lakehold_values as values;
 pub use sql_type::{RegKind, SQL_TYPE_KEY, SqlType};

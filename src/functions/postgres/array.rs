@@ -6,8 +6,10 @@ use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::{Call, Declaration, immutable, zoned};
-use crate::functions::time::{self, MICROS_PER_DAY, Zone};
 use crate::types::datum::Datum;
+use crate::types::from_arrow_interval;
+use crate::types::values::calendar::DAY_MICROS;
+use crate::types::values::{IntervalValue, TimeZone, moment};
 
 /// Most rows that one call of a set-returning function may give: they are made in memory.
 const MAX_ROWS: usize = 4 << 20;
@@ -113,7 +115,7 @@ fn compare_lists(one: &[Datum], two: &[Datum]) -> Ordering {
 /// Nanoseconds, where a month has thirty days.
 fn length_of(interval: &IntervalMonthDayNano) -> i128 {
     let days = i128::from(interval.months) * 30 + i128::from(interval.days);
-    days * i128::from(MICROS_PER_DAY) * 1000 + i128::from(interval.nanoseconds)
+    days * i128::from(DAY_MICROS) * 1000 + i128::from(interval.nanoseconds)
 }
 
 /// Whether two elements are the same, NULL and NULL as well.
@@ -247,7 +249,7 @@ fn zero_step() -> Error {
 }
 
 /// Values from `start` to `stop`, both included, each made by `next` from the last.
-fn walk(start: i64, stop: i64, forward: bool, next: impl Fn(i64) -> Option<i64>, wrap: fn(i64) -> Datum) -> Result<Datum> {
+fn walk(start: i64, stop: i64, forward: bool, next: impl Fn(i64) -> Result<Option<i64>>, wrap: fn(i64) -> Datum) -> Result<Datum> {
     let mut values = Vec::new();
     let mut current = Some(start);
     while let Some(value) = current.filter(|value| if forward { *value <= stop } else { *value >= stop }) {
@@ -255,7 +257,7 @@ fn walk(start: i64, stop: i64, forward: bool, next: impl Fn(i64) -> Option<i64>,
             return Err(too_many());
         }
         values.push(wrap(value));
-        current = next(value);
+        current = next(value)?;
     }
     Ok(Datum::List(values))
 }
@@ -265,22 +267,34 @@ fn integers(call: &Call<'_>) -> Result<Datum> {
     if step == 0 {
         return Err(zero_step());
     }
-    walk(call.int(0)?, call.int(1)?, step > 0, |value| value.checked_add(step), Datum::Int)
+    walk(call.int(0)?, call.int(1)?, step > 0, |value| Ok(value.checked_add(step)), Datum::Int)
 }
 
-/// A series of times; the step is calendar arithmetic in `zone`.
-fn times(start: i64, stop: i64, step: IntervalMonthDayNano, zone: Zone, wrap: fn(i64) -> Datum) -> Result<Datum> {
-    let span = i128::from(step.months) * 30 * i128::from(MICROS_PER_DAY)
-        + i128::from(step.days) * i128::from(MICROS_PER_DAY)
-        + i128::from(step.nanoseconds / 1000);
+/// A series of timestamps, or of instants in a zone.
+fn times(start: i64, stop: i64, step: IntervalValue, zone: Option<&TimeZone>, wrap: fn(i64) -> Datum) -> Result<Datum> {
+    let days = i128::from(step.months) * 30 + i128::from(step.days);
+    let span = days * i128::from(DAY_MICROS) + i128::from(step.micros);
     if span == 0 {
         return Err(zero_step());
     }
     let next = |value| {
-        let moved = time::local_to_utc(zone, time::add_interval(time::utc_to_local(zone, value), step));
-        (moved != value).then_some(moved)
+        let moved = match zone {
+            Some(zone) => moment::instant_plus(value, step, zone)?,
+            None => moment::timestamp_plus(value, step)?,
+        };
+        Ok((moved != value).then_some(moved))
     };
     walk(start, stop, span > 0, next, wrap)
+}
+
+/// `generate_series` of instants in a zone.
+fn instants(call: &Call<'_>, zone: &TimeZone) -> Result<Datum> {
+    match (call.get(0), call.get(1), call.get(2)) {
+        (Datum::Timestamptz(start), Datum::Timestamptz(stop), Datum::Interval(step)) => {
+            times(*start, *stop, from_arrow_interval(*step), Some(zone), Datum::Timestamptz)
+        }
+        _ => Ok(Datum::Null),
+    }
 }
 
 fn series() -> Vec<Declaration> {
@@ -294,18 +308,14 @@ fn series() -> Vec<Declaration> {
         immutable("generate_series(timestamp, timestamp, interval) -> setof timestamp", |call| {
             match (call.get(0), call.get(1), call.get(2)) {
                 (Datum::Timestamp(start), Datum::Timestamp(stop), Datum::Interval(step)) => {
-                    times(*start, *stop, *step, Zone::Utc, Datum::Timestamp)
+                    times(*start, *stop, from_arrow_interval(*step), None, Datum::Timestamp)
                 }
                 _ => Ok(Datum::Null),
             }
         }),
-        zoned("generate_series(timestamptz, timestamptz, interval) -> setof timestamptz", |call| {
-            match (call.get(0), call.get(1), call.get(2)) {
-                (Datum::Timestamptz(start), Datum::Timestamptz(stop), Datum::Interval(step)) => {
-                    times(*start, *stop, *step, call.zone, Datum::Timestamptz)
-                }
-                _ => Ok(Datum::Null),
-            }
+        zoned("generate_series(timestamptz, timestamptz, interval) -> setof timestamptz", |call| instants(call, call.zone)),
+        zoned("generate_series(timestamptz, timestamptz, interval, text) -> setof timestamptz", |call| {
+            instants(call, &TimeZone::lookup(call.text(3)?)?)
         }),
     ]
 }
@@ -316,19 +326,19 @@ mod tests {
 
     #[test]
     fn series_stop_at_their_end_and_at_the_limit() {
-        let step = |value: i64| value.checked_add(2);
+        let step = |value: i64| Ok(value.checked_add(2));
         assert_eq!(walk(1, 6, true, step, Datum::Int).unwrap(), Datum::from(vec![1_i64, 3, 5]));
         assert_eq!(walk(1, 0, true, step, Datum::Int).unwrap(), Datum::List(vec![]));
-        assert!(walk(1, i64::MAX, true, |value| value.checked_add(1), Datum::Int).is_err());
-        assert!(times(0, 10, IntervalMonthDayNano::ZERO, Zone::Utc, Datum::Timestamp).is_err());
+        assert!(walk(1, i64::MAX, true, |value| Ok(value.checked_add(1)), Datum::Int).is_err());
+        assert!(times(0, 10, IntervalValue::default(), None, Datum::Timestamp).is_err());
     }
 
     #[test]
     fn months_step_by_the_calendar() {
-        let month = IntervalMonthDayNano::new(1, 0, 0);
-        let start = time::days_from_civil(2024, 1, 1) * MICROS_PER_DAY;
-        let stop = time::days_from_civil(2024, 3, 15) * MICROS_PER_DAY;
-        let Datum::List(found) = times(start, stop, month, Zone::Utc, Datum::Timestamp).unwrap() else { panic!("a list") };
+        let month = IntervalValue { months: 1, ..IntervalValue::default() };
+        let start = 19_723 * DAY_MICROS;
+        let stop = 19_797 * DAY_MICROS;
+        let Datum::List(found) = times(start, stop, month, None, Datum::Timestamp).unwrap() else { panic!("a list") };
         assert_eq!(found.len(), 3);
     }
 

@@ -4,11 +4,13 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::{Call, Declaration, immutable, zoned};
-use crate::functions::output::{float_text, text_of, timestamp_text};
-use crate::functions::time::{self, Zone};
+use crate::functions::output::{float_text, text_of};
 use crate::types::SqlType;
 use crate::types::datum::Datum;
-use crate::types::values::{canonical_jsonb, compare_jsonb, jsonb_text, parse_json};
+use crate::types::values::{
+    DateFormat, DateOrder, DateStyle, TimeZone, canonical_jsonb, compare_jsonb, format_timestamp, format_timestamptz, jsonb_text,
+    parse_json,
+};
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
@@ -45,8 +47,11 @@ pub(crate) fn quoted(text: &str) -> String {
     Value::String(text.to_string()).to_string()
 }
 
+/// How JSON shows moments, whatever the session's style.
+const XSD: DateStyle = DateStyle { format: DateFormat::Xsd, order: DateOrder::Mdy };
+
 /// A value as JSON text. Strings of the types json and jsonb are JSON already.
-pub(crate) fn json_of(datum: &Datum, is_json: bool, zone: Zone) -> String {
+pub(crate) fn json_of(datum: &Datum, is_json: bool, zone: &TimeZone) -> String {
     match datum {
         Datum::Null => "null".to_string(),
         Datum::Bool(value) => value.to_string(),
@@ -54,12 +59,8 @@ pub(crate) fn json_of(datum: &Datum, is_json: bool, zone: Zone) -> String {
         Datum::Float(number) if number.is_finite() => float_text(*number),
         Datum::Numeric(value) if value.is_finite() => value.to_string(),
         Datum::Text(text) if is_json => text.clone(),
-        Datum::Timestamp(local) => quoted(&timestamp_text(*local, 'T', "")),
-        Datum::Timestamptz(utc) => {
-            let offset = zone.offset_at(*utc);
-            let minutes = format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 3600, offset.abs() / 60 % 60);
-            quoted(&timestamp_text(time::utc_to_local(zone, *utc), 'T', &minutes))
-        }
+        Datum::Timestamp(local) => quoted(format_timestamp(*local, XSD).as_str()),
+        Datum::Timestamptz(utc) => quoted(format_timestamptz(*utc, XSD, zone).as_str()),
         Datum::List(items) => {
             let inner: Vec<String> = items.iter().map(|item| json_of(item, is_json, zone)).collect();
             format!("[{}]", inner.join(","))
@@ -356,9 +357,9 @@ mod tests {
     #[test]
     fn values_become_json() {
         let row = Datum::Row(vec![("a".into(), Datum::Int(1)), ("b".into(), Datum::from("x\"y")), ("c".into(), Datum::Null)]);
-        assert_eq!(json_of(&row, false, Zone::Utc), r#"{"a":1,"b":"x\"y","c":null}"#);
-        assert_eq!(json_of(&Datum::Timestamptz(0), false, Zone::Fixed(5400)), r#""1970-01-01T01:30:00+01:30""#);
-        assert_eq!(json_of(&Datum::from("{}"), true, Zone::Utc), "{}");
+        assert_eq!(json_of(&row, false, &TimeZone::utc()), r#"{"a":1,"b":"x\"y","c":null}"#);
+        assert_eq!(json_of(&Datum::Timestamptz(0), false, &TimeZone::fixed(5400)), r#""1970-01-01T01:30:00+01:30""#);
+        assert_eq!(json_of(&Datum::from("{}"), true, &TimeZone::utc()), "{}");
     }
 
     #[test]

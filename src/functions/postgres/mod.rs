@@ -9,6 +9,7 @@ pub mod describe;
 mod float;
 mod integer;
 pub(crate) mod json;
+mod moment_operators;
 mod number;
 mod number_template;
 mod numeric;
@@ -18,10 +19,12 @@ pub mod session;
 pub mod sleep;
 mod template;
 mod text;
+mod zone;
 
-pub(crate) use datetime::{Extract, zone_rows};
+pub(crate) use datetime::Extract;
 pub(crate) use rounding::Round;
 pub(crate) use text::quote_literal;
+pub(crate) use zone::zone_rows;
 
 use super::define::Declaration;
 
@@ -36,6 +39,8 @@ pub(super) fn declarations() -> Vec<Declaration> {
         super::regex::declarations(),
         super::pattern::declarations(),
         datetime::declarations(),
+        moment_operators::declarations(),
+        zone::declarations(),
         template::declarations(),
         number::declarations(),
         integer::declarations(),

@@ -7,8 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::{Call, Declaration, immutable, zoned};
 use crate::functions::names;
 use crate::functions::output::text_of;
-use crate::functions::time::Zone;
 use crate::types::datum::Datum;
+use crate::types::values::TimeZone;
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
@@ -67,7 +67,7 @@ pub(crate) fn quote_literal(text: &str) -> String {
 }
 
 /// `format()`: `%s`, `%I`, `%L`, `%%`, with `n$` positions and widths.
-fn format(template: &str, arguments: &[Datum], zone: Zone) -> Result<String> {
+fn format(template: &str, arguments: &[Datum], zone: &TimeZone) -> Result<String> {
     let bad = |message: &str| Error::new(ErrorKind::InvalidParameter, message);
     let mut result = String::with_capacity(template.len());
     let mut characters = template.chars().peekable();
@@ -362,10 +362,10 @@ mod tests {
     #[test]
     fn format_fills_its_template() {
         let arguments = [Datum::from("a b"), Datum::from("it's"), Datum::Int(5)];
-        assert_eq!(format("%s %I %L %3$s %%", &arguments, Zone::Utc).unwrap(), "a b \"it's\" '5' 5 %");
-        assert_eq!(format("%1$L|%2$-6s|", &arguments, Zone::Utc).unwrap(), "'a b'|it's  |");
-        assert!(format("%s %s %s %s", &arguments, Zone::Utc).is_err());
-        assert!(format("%x", &arguments, Zone::Utc).is_err());
+        assert_eq!(format("%s %I %L %3$s %%", &arguments, &TimeZone::utc()).unwrap(), "a b \"it's\" '5' 5 %");
+        assert_eq!(format("%1$L|%2$-6s|", &arguments, &TimeZone::utc()).unwrap(), "'a b'|it's  |");
+        assert!(format("%s %s %s %s", &arguments, &TimeZone::utc()).is_err());
+        assert!(format("%x", &arguments, &TimeZone::utc()).is_err());
     }
 
     #[test]

@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::functions::datetime;
 use datafusion::functions::unicode::expr_fn as unicode;
-use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
 use super::literal;
@@ -132,14 +131,16 @@ impl Binder<'_> {
             return Err(cannot_cast(&value.sql_type, target));
         }
         match (&value.sql_type, target) {
-            (SqlType::Timestamp, SqlType::Timestamptz) => Ok(self.local_to_zoned(value)),
+            (SqlType::Timestamp, SqlType::Timestamptz) | (SqlType::Timestamptz, SqlType::Timestamp) => self.through_zone(value),
+            (SqlType::Date, SqlType::Timestamp) => self.midnight(value),
+            (SqlType::Interval, SqlType::Time) => self.call_builtin("time", vec![value]),
+            (SqlType::Time, SqlType::Interval) => self.call_builtin("interval", vec![value]),
             (SqlType::Date, SqlType::Timestamptz) => {
                 let local = self.cast(value, &SqlType::Timestamp)?;
-                Ok(self.local_to_zoned(local))
+                self.through_zone(local)
             }
-            (SqlType::Timestamptz, SqlType::Timestamp) => Ok(self.zoned_to_local(value)),
             (SqlType::Timestamptz, SqlType::Date | SqlType::Time) => {
-                let local = self.zoned_to_local(value);
+                let local = self.through_zone(value)?;
                 self.cast(local, target)
             }
             (from, _) if family(from) == Family::String && family(target) == Family::DateTime => self.text_to_moment(value, target),
@@ -292,15 +293,10 @@ impl Binder<'_> {
         if settled == *target { Ok(typed) } else { self.cast(typed, target) }
     }
 
-    /// `timestamp` to `timestamptz`: the wall clock of the session's zone.
-    fn local_to_zoned(&self, value: Typed) -> Typed {
-        let expr = kernels::at_zone(value.expr, self.time_zone());
-        Typed::new(expr, SqlType::Timestamptz, value.nullable)
-    }
-
-    /// `timestamptz` to `timestamp`: what the session's wall clock shows.
-    fn zoned_to_local(&self, value: Typed) -> Typed {
-        Typed::new(wall_clock(value.expr, self.time_zone()), SqlType::Timestamp, value.nullable)
+    /// Between `timestamp` and `timestamptz`, on the clocks of the session's zone.
+    fn through_zone(&self, value: Typed) -> Result<Typed> {
+        let nullable = value.nullable;
+        Ok(Typed { nullable, ..self.call_builtin("timezone", vec![value])? })
     }
 
     fn text_to_moment(&self, value: Typed, target: &SqlType) -> Result<Typed> {
@@ -354,12 +350,6 @@ impl Binder<'_> {
         let text = self.call_builtin(&format!("{}out", kind.name()), vec![Typed::new(oid, SqlType::Oid, true)])?;
         Ok(text.retyped(target.clone()))
     }
-}
-
-/// The wall clock of `zone` at a zoned moment.
-pub(super) fn wall_clock(expr: Expr, zone: &str) -> Expr {
-    let zoned = cast_expr(expr, &DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into())));
-    Expr::ScalarFunction(ScalarFunction::new_udf(datetime::to_local_time(), vec![zoned]))
 }
 
 /// A typed `$n`.
@@ -417,7 +407,10 @@ fn convertible(value: &Typed, target: &SqlType) -> bool {
         || matches!((&value.sql_type, target), (SqlType::Bool, SqlType::Int4) | (SqlType::Int4, SqlType::Bool))
         || from == Family::String
         || to == Family::String
-        || matches!((from, to), (Family::DateTime, Family::Time) | (Family::Interval, Family::Time))
+        || matches!(
+            (from, to),
+            (Family::DateTime, Family::Time) | (Family::Interval, Family::Time) | (Family::Time, Family::Interval)
+        )
         || (from == Family::Other && to == Family::Other)
         || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb)
 }

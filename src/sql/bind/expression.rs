@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::coerce::{Family, cast_expr, element_type, family, parameter, try_cast};
 use super::error::{at, folded, name_parts, undefined_column};
+use super::interval_type::interval_modifier;
 use super::numeric::{converted, keyed, numeric_constant};
 use super::operator::{BinaryOp, binary_operator};
 use super::range::{Environment, Presence, Range, RangeTable};
@@ -24,8 +25,9 @@ use super::{Binder, kernels, literal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::numeric::Operation;
 use crate::functions::numeric::key::has_key;
+use crate::sql::rewrite::is_local_zone;
 use crate::sql::sql_type_of;
-use crate::sql::type_name::{MOST_DIGITS, wide_numeric, without_fraction};
+use crate::sql::type_name::{wide_numeric, without_fraction};
 use crate::types::SqlType;
 use crate::types::values::numeric::Numeric;
 
@@ -109,6 +111,9 @@ impl Binder<'_> {
             E::Value(value) => self.value(&value.value).map_err(|error| at(error, value.span)),
             E::TypedString(typed) => {
                 let text = typed.value.value.clone().into_string().unwrap_or_default();
+                if let Some(modifier) = interval_modifier(&typed.data_type)? {
+                    return self.interval_constant(&text, modifier).map_err(|error| at(error, typed.value.span));
+                }
                 let (data_type, fraction) = without_fraction(&typed.data_type);
                 let target = sql_type_of(&data_type)?;
                 let constant = self.cast(Typed::unknown(text), &target).map_err(|error| at(error, typed.value.span))?;
@@ -354,28 +359,10 @@ impl Binder<'_> {
         }
     }
 
-    fn interval(&self, interval: &ast::Interval, place: Place<'_>) -> Result<Typed> {
-        let value = self.expression(&interval.value, place)?;
-        let text = match (value.literal_text(), &value.expr) {
-            (Some(text), _) => text.to_string(),
-            (None, Expr::Literal(scalar, _)) if !scalar.is_null() => scalar.to_string(),
-            _ => return Err(Error::unsupported("INTERVAL of an expression").with_hint("Multiply: n * interval '1 day'.")),
-        };
-        let is_number = text.trim().parse::<f64>().is_ok();
-        let text = match (&interval.leading_field, is_number) {
-            (Some(field), true) => format!("{} {}", text.trim(), field.to_string().to_lowercase()),
-            _ => text,
-        };
-        let parsed = literal::parse(&text, &SqlType::Interval, self.reading()).map_err(|error| at(error, interval.value.span()))?;
-        let digits = match interval.leading_field {
-            Some(ast::DateTimeField::Second) => interval.leading_precision,
-            _ => interval.fractional_seconds_precision,
-        };
-        let digits = digits.and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits < MOST_DIGITS);
-        Ok(with_fraction(Typed::constant(parsed, SqlType::Interval), digits))
-    }
-
     fn binary_op(&self, left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        if *op == ast::BinaryOperator::Overlaps {
+            return self.overlaps(left, right, place).map_err(|error| at(error, operator_span(left, right)));
+        }
         let operator = binary_operator(op)?;
         if let (Some(left), Some(right)) = (row(left), row(right)) {
             return self.row_comparison(&operator, &left, &right, place);
@@ -596,6 +583,10 @@ impl Binder<'_> {
     }
 
     fn explicit_cast(&self, kind: &CastKind, expr: &ast::Expr, data_type: &ast::DataType, place: Place<'_>) -> Result<Typed> {
+        if let Some(modifier) = interval_modifier(data_type)? {
+            let value = self.expression(expr, place)?;
+            return self.cast_to_interval(value, modifier).map_err(|error| at(error, expr.span()));
+        }
         let (data_type, fraction) = without_fraction(data_type);
         let target = sql_type_of(&data_type).map_err(|error| at(error, expr.span()))?;
         // ARRAY[]::int[]
@@ -805,6 +796,9 @@ impl Binder<'_> {
             SqlType::Date => self.cast(value, &SqlType::Timestamptz)?,
             _ => value,
         };
+        if is_local_zone(zone) {
+            return self.call_builtin("timezone", vec![value]).map_err(|error| at(error, timestamp.span()));
+        }
         let zone_value = self.expression(zone, place)?;
         let zone_value = self.settled(zone_value)?;
         let zone_value = if zone_value.sql_type == SqlType::Interval { zone_value } else { self.text(zone_value)? };

@@ -1,21 +1,17 @@
 //! Small functions that operators of PostgreSQL need and DataFusion lacks. They have no SQL name: only the binder calls them.
 //!
 //! - arithmetic on integers and floats that fails on overflow and at zero;
-//! - wall clocks of time zones, with PostgreSQL's answer for the hours that a change of clocks skips or repeats;
-//! - `timestamp - timestamp`, `time - time`, `time + interval`, `interval * number`;
+//! - fewer digits of seconds;
 //! - the one row that a scalar subquery may have.
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone};
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Datum, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray, TimestampMicrosecondArray,
-};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Datum, Int64Array};
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{
-    DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
-    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+    DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    Time64MicrosecondType, TimestampMicrosecondType,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
@@ -42,11 +38,6 @@ enum Kernel {
     FloatSubtract,
     FloatMultiply,
     Rint,
-    AtZone,
-    TimestampDifference,
-    TimeDifference,
-    TimeShift,
-    IntervalTimes,
     RoundFraction,
 }
 
@@ -61,11 +52,6 @@ impl Kernel {
             Kernel::FloatSubtract => "float_subtract",
             Kernel::FloatMultiply => "float_multiply",
             Kernel::Rint => "rint",
-            Kernel::AtZone => "at_zone",
-            Kernel::TimestampDifference => "timestamp_difference",
-            Kernel::TimeDifference => "time_difference",
-            Kernel::TimeShift => "time_shift",
-            Kernel::IntervalTimes => "interval_times",
             Kernel::RoundFraction => "round_fraction",
         }
     }
@@ -147,31 +133,6 @@ pub(super) fn rint(value: Expr) -> Expr {
     call(Kernel::Rint, vec![value])
 }
 
-/// The moment at which the clock of `zone` shows the timestamp `value`.
-pub(super) fn at_zone(value: Expr, zone: &str) -> Expr {
-    call(Kernel::AtZone, vec![value, lit(zone)])
-}
-
-/// `left - right` of two timestamps, in days and time of day.
-pub(super) fn timestamp_difference(left: Expr, right: Expr) -> Expr {
-    call(Kernel::TimestampDifference, vec![left, right])
-}
-
-/// `left - right` of two times of day.
-pub(super) fn time_difference(left: Expr, right: Expr) -> Expr {
-    call(Kernel::TimeDifference, vec![left, right])
-}
-
-/// A time of day moved by the hours, minutes and seconds of an interval, around the clock.
-pub(super) fn time_shift(time: Expr, interval: Expr) -> Expr {
-    call(Kernel::TimeShift, vec![time, interval])
-}
-
-/// `interval * factor`, where the factor is a double.
-pub(super) fn interval_times(interval: Expr, factor: Expr) -> Expr {
-    call(Kernel::IntervalTimes, vec![interval, factor])
-}
-
 /// A moment, a time of day or an interval with at most `digits` digits of its seconds behind the point.
 pub(super) fn round_fraction(value: Expr, digits: u32) -> Expr {
     let unit = 10_i64.pow(6_u32.saturating_sub(digits));
@@ -182,8 +143,6 @@ pub(super) fn round_fraction(value: Expr, digits: u32) -> Expr {
 pub(super) fn single_value(column: Expr) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(Arc::clone(&SINGLE_VALUE), vec![column], false, None, vec![], None))
 }
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 impl ScalarUDFImpl for KernelFunction {
     fn name(&self) -> &str {
@@ -208,12 +167,9 @@ impl ScalarUDFImpl for KernelFunction {
             | Kernel::FloatSubtract
             | Kernel::FloatMultiply
             | Kernel::Rint
-            | Kernel::TimeShift
             | Kernel::RoundFraction => {
                 arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("kernel without arguments".into()))?
             }
-            Kernel::AtZone => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Kernel::TimestampDifference | Kernel::TimeDifference | Kernel::IntervalTimes => INTERVAL,
         })
     }
 
@@ -244,44 +200,13 @@ impl KernelFunction {
             Kernel::FloatAdd => Some(|left, right| in_range(numeric::add(left, right)?, left, right, false)),
             Kernel::FloatSubtract => Some(|left, right| in_range(numeric::sub(left, right)?, left, right, false)),
             Kernel::FloatMultiply => Some(|left, right| in_range(numeric::mul(left, right)?, left, right, true)),
-            Kernel::Rint
-            | Kernel::AtZone
-            | Kernel::TimestampDifference
-            | Kernel::TimeDifference
-            | Kernel::TimeShift
-            | Kernel::IntervalTimes
-            | Kernel::RoundFraction => None,
+            Kernel::Rint | Kernel::RoundFraction => None,
         }
     }
 
     fn compute(&self, arguments: &[ArrayRef]) -> Result<ArrayRef> {
         match (self.kernel, arguments) {
             (Kernel::Rint, [value]) => rint_array(value),
-            (Kernel::AtZone, [value, zone]) => at_zone_array(value, zone),
-            (Kernel::TimestampDifference, [left, right]) => {
-                let (left, right) =
-                    (left.as_primitive::<TimestampMicrosecondType>(), right.as_primitive::<TimestampMicrosecondType>());
-                Ok(Arc::new(zip_map(left.iter(), right.iter(), difference)?))
-            }
-            (Kernel::TimeDifference, [left, right]) => {
-                let (left, right) = (left.as_primitive::<Time64MicrosecondType>(), right.as_primitive::<Time64MicrosecondType>());
-                let apart = |left: i64, right: i64| Some(IntervalMonthDayNano::new(0, 0, (left - right) * 1000));
-                Ok(Arc::new(zip_map(left.iter(), right.iter(), apart)?))
-            }
-            (Kernel::TimeShift, [time, interval]) => {
-                let times = time.as_primitive::<Time64MicrosecondType>();
-                let intervals = interval.as_primitive::<IntervalMonthDayNanoType>();
-                let moved = times.iter().zip(intervals.iter()).map(|pair| match pair {
-                    (Some(time), Some(interval)) => Some((time + interval.nanoseconds / 1000).rem_euclid(MICROS_A_DAY)),
-                    _ => None,
-                });
-                Ok(Arc::new(moved.collect::<Time64MicrosecondArray>()))
-            }
-            (Kernel::IntervalTimes, [interval, factor]) => {
-                let (interval, factor) =
-                    (interval.as_primitive::<IntervalMonthDayNanoType>(), factor.as_primitive::<Float64Type>());
-                Ok(Arc::new(zip_map(interval.iter(), factor.iter(), scaled)?))
-            }
             (Kernel::RoundFraction, [value, unit]) => {
                 // A constant, the same in each row.
                 let unit = unit.as_primitive::<Int64Type>().values().first().copied().unwrap_or(1);
@@ -367,104 +292,6 @@ fn rounded_fractions(value: &ArrayRef, unit: i64) -> Result<ArrayRef> {
     })
 }
 
-fn zip_map<A, B>(
-    left: impl Iterator<Item = Option<A>>,
-    right: impl Iterator<Item = Option<B>>,
-    combine: impl Fn(A, B) -> Option<IntervalMonthDayNano>,
-) -> Result<IntervalMonthDayNanoArray> {
-    left.zip(right)
-        .map(|pair| match pair {
-            (Some(left), Some(right)) => {
-                combine(left, right).map(Some).ok_or_else(|| DataFusionError::Execution("interval out of range".into()))
-            }
-            _ => Ok(None),
-        })
-        .collect()
-}
-
-const MICROS_A_DAY: i64 = 86_400_000_000;
-
-/// Days and time of day between two moments, both of one sign.
-fn difference(left: i64, right: i64) -> Option<IntervalMonthDayNano> {
-    let micros = left.checked_sub(right)?;
-    let days = i32::try_from(micros / MICROS_A_DAY).ok()?;
-    Some(IntervalMonthDayNano::new(0, days, (micros % MICROS_A_DAY) * 1000))
-}
-
-/// PostgreSQL's `interval_mul`: fractions of months spill into days of thirty a month, fractions of days into time.
-fn scaled(interval: IntervalMonthDayNano, factor: f64) -> Option<IntervalMonthDayNano> {
-    let months = f64::from(interval.months) * factor;
-    let days = f64::from(interval.days) * factor;
-    let whole_months = months.trunc();
-    let spilled_days = ((months - whole_months) * 30.0 * 1e6).round() / 1e6;
-    let whole_days = days.trunc() + spilled_days.trunc();
-    let rest_seconds = ((days - days.trunc() + spilled_days - spilled_days.trunc()) * 86_400.0 * 1e6).round() / 1e6;
-    let micros = (interval.nanoseconds as f64 / 1000.0 * factor + rest_seconds * 1e6).round();
-    let fits = |value: f64, limit: f64| value.is_finite() && value.abs() < limit;
-    if !fits(whole_months, 2_147_483_647.0) || !fits(whole_days, 2_147_483_647.0) || !fits(micros, 9.2e15) {
-        return None;
-    }
-    Some(IntervalMonthDayNano::new(whole_months as i32, whole_days as i32, micros as i64 * 1000))
-}
-
-fn at_zone_array(value: &ArrayRef, zone: &ArrayRef) -> Result<ArrayRef> {
-    let zones = zone.as_string_opt::<i32>().ok_or_else(|| DataFusionError::Internal("time zone is not text".into()))?;
-    let local = value.as_primitive::<TimestampMicrosecondType>();
-    let mut parsed: Option<(String, Zone)> = None;
-    let mut moments = TimestampMicrosecondArray::builder(local.len());
-    for row in 0..local.len() {
-        if local.is_null(row) || zones.is_null(row) {
-            moments.append_null();
-            continue;
-        }
-        let name = zones.value(row);
-        let known = parsed.as_ref().is_some_and(|(last, _)| last == name);
-        if !known {
-            parsed = Some((name.to_string(), Zone::parse(name)?));
-        }
-        let micros = parsed.as_ref().and_then(|(_, zone)| zone.moment(local.value(row)));
-        moments.append_value(micros.ok_or_else(|| DataFusionError::Execution("timestamp out of range".into()))?);
-    }
-    Ok(Arc::new(moments.finish().with_timezone("UTC")))
-}
-
-/// A named zone or a fixed offset in seconds east of Greenwich.
-enum Zone {
-    Named(chrono_tz::Tz),
-    Fixed(i64),
-}
-
-impl Zone {
-    fn parse(name: &str) -> Result<Zone> {
-        if let Ok(zone) = name.parse() {
-            return Ok(Zone::Named(zone));
-        }
-        let fixed = name.strip_prefix(['+', '-']).and_then(|digits| {
-            let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
-            let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
-            Some(if name.starts_with('-') { -seconds } else { seconds })
-        });
-        fixed.map(Zone::Fixed).ok_or_else(|| DataFusionError::Execution(format!("time zone \"{name}\" not recognized")))
-    }
-
-    /// The moment at which this zone's clock shows `local`.
-    fn moment(&self, local: i64) -> Option<i64> {
-        let zone = match self {
-            Zone::Fixed(seconds) => return local.checked_sub(seconds * 1_000_000),
-            Zone::Named(zone) => zone,
-        };
-        let shown: NaiveDateTime = DateTime::from_timestamp_micros(local)?.naive_utc();
-        match zone.from_local_datetime(&shown) {
-            LocalResult::Single(moment) => Some(moment.timestamp_micros()),
-            LocalResult::Ambiguous(_, standard) => Some(standard.timestamp_micros()),
-            LocalResult::None => {
-                let before = zone.from_local_datetime(&(shown - TimeDelta::hours(1))).latest()?;
-                Some((before + TimeDelta::hours(1)).timestamp_micros())
-            }
-        }
-    }
-}
-
 /// The aggregate behind a correlated scalar subquery that may have more than one row.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct SingleValue {
@@ -538,33 +365,5 @@ impl Accumulator for SingleValueAccumulator {
         let [values, rows] = states else { return exec_err!("single_value has two state columns") };
         let rows: &Int64Array = rows.as_primitive();
         (0..values.len()).try_for_each(|row| self.seen(values, row, rows.value(row)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_scale_as_in_postgresql() {
-        let month = IntervalMonthDayNano::new(1, 0, 0);
-        assert_eq!(scaled(month, 1.5), Some(IntervalMonthDayNano::new(1, 15, 0)));
-        assert_eq!(scaled(IntervalMonthDayNano::new(0, 1, 0), 0.5), Some(IntervalMonthDayNano::new(0, 0, 43_200_000_000_000)));
-        assert_eq!(scaled(month, f64::NAN), None);
-    }
-
-    #[test]
-    fn differences_are_days_and_time() {
-        assert_eq!(difference(MICROS_A_DAY + 1, 0), Some(IntervalMonthDayNano::new(0, 1, 1000)));
-        assert_eq!(difference(0, MICROS_A_DAY + 1), Some(IntervalMonthDayNano::new(0, -1, -1000)));
-    }
-
-    #[test]
-    fn skipped_and_repeated_hours_have_one_moment() {
-        let berlin = Zone::parse("Europe/Berlin").unwrap();
-        let micros = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc().timestamp_micros();
-        assert_eq!(berlin.moment(micros("2024-03-31 02:30")), Some(micros("2024-03-31 01:30")));
-        assert_eq!(berlin.moment(micros("2024-10-27 02:30")), Some(micros("2024-10-27 01:30")));
-        assert_eq!(Zone::parse("+02:00").unwrap().moment(0), Some(-7_200_000_000));
     }
 }

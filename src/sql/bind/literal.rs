@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, ListArray, new_empty_array};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::functions::FunctionContext;
 use crate::functions::numeric::{Operation, fold};
 use crate::types::values::numeric::Numeric;
-use crate::types::values::{self, DateStyle, DateTimeInput, IntervalStyle, TimeZone};
-use crate::types::{SqlType, numeric};
+use crate::types::values::{self, DateStyle, DateTimeInput, IntervalModifier, IntervalStyle, TimeZone};
+use crate::types::{SqlType, numeric, to_arrow_interval};
 
 /// Whose settings tell how dates and intervals are read.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +95,7 @@ pub(super) fn parse(text: &str, sql_type: &SqlType, reading: Reading<'_>) -> Res
             let micros = values::parse_timestamptz(text, &reading.styles()?.date_time())?;
             ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))
         }
-        SqlType::Interval => interval(text, reading.styles()?.interval_style)?,
+        SqlType::Interval => interval_of(text, IntervalModifier::default(), reading)?,
         SqlType::Array(element) => array(text, element, reading)?,
         SqlType::Int2Vector => vector(text, &SqlType::Int2, sql_type, reading)?,
         SqlType::OidVector => vector(text, &SqlType::Oid, sql_type, reading)?,
@@ -108,11 +108,13 @@ fn decimal(text: &str, precision: u8, scale: i8) -> Result<ScalarValue> {
     fold(Operation::Decimal(precision, scale), &[ScalarValue::from(text)])
 }
 
-fn interval(text: &str, style: IntervalStyle) -> Result<ScalarValue> {
-    let value = values::parse_interval(text, style)?;
-    let nanoseconds =
-        value.micros.checked_mul(1000).ok_or_else(|| Error::new(ErrorKind::DatetimeOutOfRange, "interval out of range"))?;
-    Ok(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(value.months, value.days, nanoseconds))))
+/// A constant interval of a type with fields and digits, from its text form.
+///
+/// # Errors
+/// 22007, 22008, 22015.
+pub(super) fn interval_of(text: &str, modifier: IntervalModifier, reading: Reading<'_>) -> Result<ScalarValue> {
+    let value = values::parse_interval_of(text, reading.styles()?.interval_style, modifier.fields)?;
+    Ok(ScalarValue::IntervalMonthDayNano(Some(to_arrow_interval(modifier.apply(value)?)?)))
 }
 
 fn truncated(text: &str, length: Option<u32>) -> String {

@@ -1,6 +1,5 @@
 //! Operators, resolved as PostgreSQL resolves them: an untyped literal takes the other side's type, families do not mix.
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions_nested::expr_fn as nested;
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
@@ -8,7 +7,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, UnaryOperator};
 
-use super::coerce::{Family, cast_expr, element_type, family};
+use super::coerce::{Family, element_type, family};
 use super::numeric::{both_numbers, is_float, keyed};
 use super::typed::Typed;
 use super::{Binder, kernels};
@@ -156,7 +155,7 @@ fn is_padded(value: &Typed) -> bool {
     matches!(value.sql_type, SqlType::Bpchar(_))
 }
 
-fn no_operator(left: &Typed, symbol: &str, right: &Typed) -> Error {
+pub(super) fn no_operator(left: &Typed, symbol: &str, right: &Typed) -> Error {
     Error::new(ErrorKind::UndefinedFunction, format!("operator does not exist: {} {symbol} {}", shown(left), shown(right)))
         .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
 }
@@ -314,59 +313,13 @@ impl Binder<'_> {
         Ok((self.cast(left, &wider)?, self.cast(right, &wider)?))
     }
 
-    fn arithmetic(&self, operator: Operator, left: Typed, right: Typed) -> Result<Typed> {
+    pub(super) fn arithmetic(&self, operator: Operator, left: Typed, right: Typed) -> Result<Typed> {
         let symbol = operator.to_string();
         let (left, right) = self.arithmetic_pair(operator, left, right)?;
-        let nullable = left.nullable || right.nullable;
         match (family(&left.sql_type), family(&right.sql_type)) {
             (Family::Number, Family::Number) => self.number_arithmetic(operator, left, right),
-            (Family::DateTime, Family::Number) if left.sql_type == SqlType::Date && is_integer(&right) && is_additive(operator) => {
-                let days = cast_expr(left.expr, &DataType::Int32);
-                let shift = self.cast(right, &SqlType::Int4)?.expr;
-                let moved = if operator == Operator::Plus { kernels::add(days, shift) } else { kernels::subtract(days, shift) };
-                Ok(Typed::new(cast_expr(moved, &DataType::Date32), SqlType::Date, nullable))
-            }
-            (Family::Number, Family::DateTime)
-                if right.sql_type == SqlType::Date && operator == Operator::Plus && is_integer(&left) =>
-            {
-                self.arithmetic(operator, right, left)
-            }
-            (Family::DateTime, Family::DateTime) if operator == Operator::Minus => self.moment_difference(left, right),
-            (Family::DateTime, Family::Interval) if is_additive(operator) => {
-                let moment = if left.sql_type == SqlType::Date { self.cast(left, &SqlType::Timestamp)? } else { left };
-                self.moment_shift(operator, moment, right)
-            }
-            (Family::Interval, Family::DateTime) if operator == Operator::Plus => self.arithmetic(operator, right, left),
-            (Family::DateTime, Family::Time) if left.sql_type == SqlType::Date && operator == Operator::Plus => {
-                let micros = |value: Expr| cast_expr(value, &DataType::Int64);
-                let day = self.cast(left, &SqlType::Timestamp)?;
-                let day = cast_expr(day.expr, &SqlType::Timestamp.arrow_type());
-                let moment = cast_expr(kernels::add(micros(day), micros(right.expr)), &SqlType::Timestamp.arrow_type());
-                Ok(Typed::new(moment, SqlType::Timestamp, nullable))
-            }
-            (Family::Time, Family::DateTime) if right.sql_type == SqlType::Date && operator == Operator::Plus => {
-                self.arithmetic(operator, right, left)
-            }
-            (Family::Interval, Family::Interval) if is_additive(operator) => {
-                Ok(Typed::new(binary_expr(left.expr, operator, right.expr), SqlType::Interval, nullable))
-            }
-            (Family::Interval, Family::Number) if operator == Operator::Multiply => {
-                let factor = self.cast(right, &SqlType::Float8)?;
-                Ok(Typed::new(kernels::interval_times(left.expr, factor.expr), SqlType::Interval, nullable))
-            }
-            (Family::Number, Family::Interval) if operator == Operator::Multiply => self.arithmetic(operator, right, left),
-            (Family::Interval, Family::Number) if operator == Operator::Divide => {
-                let divisor = self.cast(right, &SqlType::Float8)?;
-                let factor = kernels::divide(lit(1.0_f64), divisor.expr);
-                Ok(Typed::new(kernels::interval_times(left.expr, factor), SqlType::Interval, nullable))
-            }
-            (Family::Time, Family::Interval) if is_additive(operator) => {
-                let interval = if operator == Operator::Plus { right.expr } else { Expr::Negative(Box::new(right.expr)) };
-                Ok(Typed::new(kernels::time_shift(left.expr, interval), SqlType::Time, nullable))
-            }
-            (Family::Interval, Family::Time) if operator == Operator::Plus => self.arithmetic(operator, right, left),
-            (Family::Time, Family::Time) if operator == Operator::Minus => {
-                Ok(Typed::new(kernels::time_difference(left.expr, right.expr), SqlType::Interval, nullable))
+            (Family::Number, _) | (_, Family::Number) | (Family::DateTime | Family::Time | Family::Interval, _) => {
+                self.moment_arithmetic(operator, left, right)
             }
             _ => Err(no_operator(&left, &symbol, &right)),
         }
@@ -426,36 +379,6 @@ impl Binder<'_> {
             _ => binary_expr(left.expr, operator, right.expr),
         };
         Ok(Typed::new(expr, sql_type, nullable))
-    }
-
-    fn moment_difference(&self, left: Typed, right: Typed) -> Result<Typed> {
-        let nullable = left.nullable || right.nullable;
-        if left.sql_type == SqlType::Date && right.sql_type == SqlType::Date {
-            let (left, right) = (cast_expr(left.expr, &DataType::Int32), cast_expr(right.expr, &DataType::Int32));
-            return Ok(Typed::new(kernels::subtract(left, right), SqlType::Int4, nullable));
-        }
-        let wider = match (&left.sql_type, &right.sql_type) {
-            (SqlType::Timestamptz, _) | (_, SqlType::Timestamptz) => SqlType::Timestamptz,
-            _ => SqlType::Timestamp,
-        };
-        let micros = wider.arrow_type();
-        let side = |value: Typed| -> Result<Expr> {
-            let value = self.cast(value, &wider)?;
-            Ok(if value.data_type == micros { value.expr } else { cast_expr(value.expr, &micros) })
-        };
-        Ok(Typed::new(kernels::timestamp_difference(side(left)?, side(right)?), SqlType::Interval, nullable))
-    }
-
-    /// A moment moved by an interval; a zoned one moves on the session's wall clock, so that a day is a day.
-    fn moment_shift(&self, operator: Operator, moment: Typed, interval: Typed) -> Result<Typed> {
-        let nullable = moment.nullable || interval.nullable;
-        if moment.sql_type == SqlType::Timestamptz {
-            let local = self.cast(moment, &SqlType::Timestamp)?;
-            let moved = Typed::new(binary_expr(local.expr, operator, interval.expr), SqlType::Timestamp, nullable);
-            return self.cast(moved, &SqlType::Timestamptz);
-        }
-        let data_type = moment.data_type.clone();
-        Ok(Typed { data_type, ..Typed::new(binary_expr(moment.expr, operator, interval.expr), SqlType::Timestamp, nullable) })
     }
 
     fn concat(&self, left: Typed, right: Typed) -> Result<Typed> {
@@ -565,6 +488,7 @@ impl Binder<'_> {
             UnaryOperator::Minus => {
                 let value = if value.is_unknown() { self.cast(value, &SqlType::Float8)? } else { value };
                 if let Expr::Literal(scalar, None) = &value.expr
+                    && value.sql_type != SqlType::Interval
                     && let Ok(negative) = scalar.arithmetic_negate()
                 {
                     return Ok(Typed::constant(negative, value.sql_type));
@@ -575,7 +499,8 @@ impl Binder<'_> {
                         let zero = ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)));
                         Ok(Typed { expr: kernels::subtract(lit(zero), value.expr.clone()), origin: None, declared: false, ..value })
                     }
-                    Family::Number | Family::Interval => {
+                    Family::Interval => self.call_builtin("interval_um", vec![value]),
+                    Family::Number => {
                         Ok(Typed { expr: Expr::Negative(Box::new(value.expr.clone())), origin: None, declared: false, ..value })
                     }
                     _ => Err(no_unary("-", &value)),
@@ -676,10 +601,6 @@ fn literal_target(known: &SqlType) -> SqlType {
         SqlType::Reg(kind) => SqlType::Reg(*kind),
         other => other.clone(),
     }
-}
-
-fn is_additive(operator: Operator) -> bool {
-    matches!(operator, Operator::Plus | Operator::Minus)
 }
 
 pub(super) fn is_integer(value: &Typed) -> bool {
