@@ -14,6 +14,7 @@ mod append;
 mod conform;
 mod deletion;
 mod files;
+mod footers;
 mod history;
 mod kernel;
 mod options;
