@@ -147,6 +147,9 @@ struct OpenFile {
 
 impl<'a> TableWriter<'a> {
     fn new(snapshot: &'a TableSnapshot, plan: WritePlan, options: &'a LakeOptions, io: &Handle) -> Result<Self> {
+        if let Some(variant) = snapshot.loaded.columns.stored.iter().find(|stored| stored.is_variant) {
+            return Err(Error::unsupported(format!("writing to column \"{}\" of type variant", variant.name)));
+        }
         let schema = snapshot.schema();
         let partition = snapshot
             .partition_columns()

@@ -257,10 +257,10 @@ mod tests {
     use datafusion::parquet::file::statistics::{Statistics, ValueStatistics};
     use serde_json::{Value, json};
 
-    use crate::catalog::types::SqlType;
     use crate::error::ErrorKind;
     use crate::lake::testing::{Foreign, TestLake, schema};
     use crate::lake::{AsOf, TableRef};
+    use crate::types::SqlType;
 
     fn of_rows(rows: usize) -> WriterProperties {
         WriterProperties::builder()

@@ -15,8 +15,11 @@ mod conform;
 mod deletion;
 mod files;
 mod footers;
+#[cfg(test)]
+mod foreign;
 mod history;
 mod kernel;
+mod legacy_calendar;
 mod options;
 mod resident;
 mod row_counts;
@@ -25,6 +28,7 @@ mod slices;
 mod snapshot;
 mod staged;
 mod statistics;
+mod stored_types;
 #[cfg(test)]
 mod testing;
 
