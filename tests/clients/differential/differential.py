@@ -1,0 +1,106 @@
+"""Random statements to Lakehold and to a PostgreSQL: the same columns, types and rows, or an error of the same class.
+
+    differential.py [--kind expressions|queries|texts ..] [--seed N] [--first N] [--count N] [--all] [--out FILE]
+
+A seed says which statements come: case N of a seed is the same whenever the two catalogs are the same. Every difference that no line of
+explained.toml covers is made smaller and shown, at most a few of each form; `--all` shows all. The exit status is 1 if one of them is an
+answer that is wrong without an error, or an internal error.
+"""
+
+import argparse
+import collections
+import re
+import sys
+import time
+
+from outcomes import FAULTS, SILENT, Count, Explained, outcome
+from servers import sessions
+from trees import minimise
+
+SHOWN = 2
+
+
+def form(sql):
+    """A statement without its values, to tell kinds from repetitions."""
+    words = re.findall(r"::\s*\"?\w+|[a-z_]+(?=\()|[A-Z]{2,}|[-+*/<>=~!@#%^&|?]+", re.sub(r"'(?:[^']|'')*'", "''", sql))
+    return " ".join(dict.fromkeys(words))[:160]
+
+
+def families():
+    from expressions import Expressions
+    from queries import Queries
+    from texts import Texts
+
+    return {"expressions": (Expressions, 450), "queries": (Queries, 350), "texts": (Texts, 300)}
+
+
+def run(kind, family, count, first, show_all, explained, out):
+    ours, theirs = family.ours, family.theirs
+    total = Count(explained)
+    shown, hidden = collections.Counter(), collections.Counter()
+    started = time.monotonic()
+    for number in range(first, first + count):
+        for tree in family.cases(number):
+            sql = str(tree)
+            expected, found = theirs.run(sql), ours.run(sql)
+            word = outcome(found, expected, tree.order())
+            if not total.add(word, sql, found, expected):
+                continue
+
+            def fails(smaller):
+                other = theirs.run(str(smaller))
+                if other.failed and word not in ("accepted", "code", "internal", "lost"):
+                    return False
+                mine = ours.run(str(smaller))
+                return outcome(mine, other, smaller.order()) == word and mine.sqlstate == found.sqlstate and explained.reason(word, str(smaller), mine, other) is None
+
+            if word in FAULTS + ("failed",):
+                tree = minimise(tree, fails, getattr(family, "constant", None), 80 if word in FAULTS else 20)
+                sql = str(tree)
+                expected, found = theirs.run(sql), ours.run(sql)
+            total.fault(word)
+            key = (word, form(sql) if word in FAULTS else found.message[:40])
+            shown[key] += 1
+            if show_all or shown[key] <= SHOWN:
+                print(f"-- {word} {kind} {number}: {sql}\n   PostgreSQL {expected}\n   Lakehold   {found}", file=out, flush=True)
+            else:
+                hidden[key] += 1
+            if expected.sqlstate == "LOST":
+                raise SystemExit("PostgreSQL itself was lost: leave this function out")
+    for (word, key), times in hidden.most_common(20):
+        print(f"-- {word}: {times} more of {key}", file=out)
+    print(f"{kind}: {total}; {time.monotonic() - started:.0f} s", file=out, flush=True)
+    return total
+
+
+def main():
+    available = families()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kind", action="append", choices=list(available))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--out", type=argparse.FileType("w"), default=sys.stdout)
+    options = parser.parse_args()
+    explained = Explained()
+    print(f"seed {options.seed}")
+    faults = []
+    for kind in options.kind or available:
+        make, short = available[kind]
+        ours, theirs = sessions("differential")
+        family = make(ours, theirs, options.seed)
+        total = run(kind, family, options.count or short, options.first, options.all, explained, options.out)
+        faults += total.faults
+        if options.out is not sys.stdout:
+            print(f"{kind}: {total}")
+        ours.close(), theirs.close()
+    for reason, times in explained.met.most_common():
+        print(f"   {times:5} {reason}")
+    if faults:
+        print(f"{len(faults)} unexplained: {dict(collections.Counter(faults))}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

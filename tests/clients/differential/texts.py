@@ -1,0 +1,1 @@
+class Texts: pass
