@@ -50,21 +50,16 @@ class Session:
             if answer.failed:
                 raise SystemExit(f"{self.name} refuses {statement}: {answer}")
 
-    def run(self, sql):
+    def run(self, sql, data=None):
+        """The answer; `data` is what COPY FROM STDIN reads."""
         if self.raw is None or self.raw.status != pq.ConnStatus.OK:
             self.open()
-        return self._run(sql)
+        return self._run(sql, data)
 
-    def _run(self, sql):
-        return self._answer(self.raw.exec_(sql.encode()))
+    def _run(self, sql, data=None):
+        return self._answer(self.raw.exec_(sql.encode()), data)
 
-    def extended(self, sql):
-        """The same by the extended protocol, values as text."""
-        if self.raw is None or self.raw.status != pq.ConnStatus.OK:
-            self.open()
-        return self._answer(self.raw.exec_params(sql.encode(), []))
-
-    def _answer(self, result):
+    def _answer(self, result, data=None):
         if result.status == pq.ExecStatus.TUPLES_OK:
             columns = range(result.nfields)
             rows = [tuple(text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
@@ -72,16 +67,18 @@ class Session:
         if result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY):
             return Answer()
         if result.status in (pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_IN):
-            return self._copied(result.status)
+            return self._copied(result.status, data)
         state = result.error_field(pq.DiagnosticField.SQLSTATE)
         if state is None:
             return Answer(sqlstate="LOST", message=text(result.error_message or b"").strip())
         return Answer(sqlstate=text(state), message=text(result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""))
 
-    def _copied(self, status):
+    def _copied(self, status, data):
         rows = []
         if status == pq.ExecStatus.COPY_IN:
-            self.raw.put_copy_end(b"no data")
+            if data:
+                self.raw.put_copy_data(data.encode())
+            self.raw.put_copy_end(None if data is not None else b"no data")
         else:
             while True:
                 length, data = self.raw.get_copy_data(0)
