@@ -31,7 +31,7 @@ union case join select aggregates random portals arrays groupingsets misc_functi
 jsonpath_encoding jsonb_jsonpath prepare rangefuncs polymorphism rowtypes with temp transactions guc create_view""".split()
 # Statements that say more of plans than of answers, or that disturb the server.
 LEFT_OUT = re.compile(r"\s*(explain|vacuum|analyze|reindex|cluster|checkpoint|load|create\s+extension|alter\s+(system|database)|select\s+pg_sleep|create\s+(unique\s+)?index)\b", re.I)
-WORDS = ("equal", "rows", "scale", "digits", "types", "names", "accepted", "refused", "failed", "code", "internal", "lost")
+WORDS = ("equal", "dependent", "rows", "scale", "digits", "types", "names", "accepted", "refused", "failed", "code", "internal", "lost")
 
 
 class Pair:
@@ -47,9 +47,46 @@ class Pair:
         self.ours.close(), self.theirs.close()
 
 
-def scratch():
+def copied(sql, data, files):
+    """COPY of a file in the folder reads standard input instead."""
+    match = re.match(r"\s*copy\s+(\w+)\s+from\s+'([^']+)'\s*$", sql, re.I)
+    if match and (path := files / "data" / pathlib.Path(match[2]).name).exists():
+        return f"COPY {match[1]} FROM STDIN", path.read_text()
+    return sql, data
+
+
+def word_of(found, expected):
+    """As `outcome`, but SQLSTATEs must be the same, and what fails because of a statement before is told apart."""
+    word = outcome(found, expected)
+    if word == "equal" and expected.sqlstate != found.sqlstate and expected.sqlstate not in ("57014", "54001"):
+        word = "code"
+    if found.sqlstate == "25P02" != expected.sqlstate or found.sqlstate == "42P01" != expected.sqlstate:
+        return "dependent"
+    return word
+
+
+class Reasons:
+    def __init__(self):
+        self.kinds = tomllib.loads((HERE / "reasons.toml").read_text())["kind"]
+        self.count = collections.Counter()
+
+    def add(self, word, sql, found):
+        texts = {"outcome": word, "statement": sql, "ours": str(found)}
+        for kind in self.kinds:
+            if all(re.search(kind[name], value, re.I | re.S) for name, value in texts.items() if name in kind):
+                self.count[kind["name"]] += 1
+                return kind["name"]
+        self.count["no kind"] += 1
+        return "no kind"
+
+
+def scratch(files):
+    """An empty schema, and none of those that the files make and may leave."""
+    texts = [(files / "sql" / f"{name}.sql").read_bytes().decode(errors="replace") for name in FILES if (files / "sql" / f"{name}.sql").exists()]
+    made = sorted({name for text in texts for name in re.findall(r"create\s+schema\s+(?:if\s+not\s+exists\s+)?(\w+)", text, re.I)} - {"if"})
     for session in sessions(None):
-        session.run("DROP SCHEMA IF EXISTS regression CASCADE")
+        for name in ("regression", *made):
+            session.run(f"DROP SCHEMA IF EXISTS {name} CASCADE")
         session.must("CREATE SCHEMA regression")
         session.close()
 
@@ -62,12 +99,7 @@ def setup(files):
     for _, sql, _, _ in script.statements():
         if LEFT_OUT.match(sql) or re.match(r"\s*(grant|set|create\s+(tablespace|function))\b", sql, re.I):
             continue
-        data = None
-        if match := re.match(r"\s*copy\s+(\w+)\s+from\s+(\S+)", sql, re.I):
-            path = match[2].strip("'")
-            if path.startswith(":"):
-                path = script.variables.get("filename", "")
-            sql, data = f"COPY {match[1]} FROM STDIN", (files / "data" / pathlib.Path(path).name).read_text()
+        sql, data = copied(sql, None, files)
         expected, found = pair.theirs.run(sql, data), pair.ours.run(sql, data)
         if found.failed and not expected.failed:
             refused.append(f"{sql[:60]}: {found}")
@@ -75,7 +107,7 @@ def setup(files):
     return refused
 
 
-def run(files, name, listed):
+def run(files, name, listed, reasons):
     """The count of outcomes of a file."""
     pair, count = Pair(SETTINGS), collections.Counter()
     text = (files / "sql" / f"{name}.sql").read_text(encoding="utf-8", errors="replace")
@@ -83,13 +115,12 @@ def run(files, name, listed):
     for line, sql, data, (end, arguments) in script.statements():
         if LEFT_OUT.match(sql):
             continue
+        sql, data = copied(sql, data, files)
         expected, found = pair.theirs.run(sql, data), pair.ours.run(sql, data)
-        word = outcome(found, expected)
-        if word == "equal" and expected.sqlstate != found.sqlstate and expected.sqlstate not in ("57014",):
-            word = "code"
+        word = word_of(found, expected)
         count[word] += 1
         if word != "equal":
-            print(f"-- {word} {name}:{line}: {' '.join(sql.split())[:1500]}\n   PostgreSQL {str(expected)[:600]}\n   Lakehold   {str(found)[:600]}", file=listed)
+            print(f"-- {reasons.add(word, sql, found)}\n-- {word} {name}:{line}: {' '.join(sql.split())[:1500]}\n   PostgreSQL {str(expected)[:600]}\n   Lakehold   {str(found)[:600]}", file=listed)
         if end == "gset" and not expected.failed and expected.rows:
             script.variables.update({arguments + column: value or "" for column, value in zip(expected.names, expected.rows[0])})
         if end == "gexec" and not expected.failed:
@@ -112,15 +143,15 @@ def main():
     listed = options.list or open(folder / "regression.txt", "w")
     accepted = HERE / "score.toml"
     before = tomllib.loads(accepted.read_text()).get("files", {}) if accepted.exists() else {}
-    scratch()
+    scratch(files)
     for line in setup(files):
         print(f"setup: {line}")
-    scores, fewer = {}, []
+    scores, fewer, reasons = {}, [], Reasons()
     for name in FILES:
         if options.files and name not in options.files or not (files / "sql" / f"{name}.sql").exists():
             continue
         started = time.monotonic()
-        count = run(files, name, listed)
+        count = run(files, name, listed, reasons)
         total = sum(count.values())
         scores[name] = {"equal": count["equal"], "of": total}
         others = ", ".join(f"{count[word]} {word}" for word in WORDS[1:] if count[word])
@@ -130,6 +161,8 @@ def main():
             fewer.append(name)
     equal, total = (sum(score[key] for score in scores.values()) for key in ("equal", "of"))
     print(f"{'all':20} {equal:5} of {total:5} {100 * equal / max(total, 1):5.1f} %; what differs: {listed.name}")
+    for kind, times in reasons.count.most_common():
+        print(f"   {times:5} {kind}")
     if options.accept:
         kept = {**before, **scores}
         lines = ["# How many statements of PostgreSQL's regression files answer the same, of how many. `regression.py --accept` writes the numbers."]
