@@ -15,7 +15,7 @@ import time
 
 from outcomes import FAULTS, SILENT, Count, Explained, outcome
 from servers import sessions
-from trees import minimise
+from trees import minimise, rendered
 
 SHOWN = 2
 
@@ -41,28 +41,29 @@ def run(kind, family, count, first, show_all, explained, out):
     started = time.monotonic()
     for number in range(first, first + count):
         for tree in family.cases(number):
-            sql = str(tree)
-            expected, found = theirs.run(sql), ours.run(sql)
+            sql, parameters = rendered(tree)
+            expected, found = theirs.run(sql, parameters), ours.run(sql, parameters)
             word = outcome(found, expected, tree.order())
             if not total.add(word, sql, found, expected):
                 continue
 
             def fails(smaller):
-                other = theirs.run(str(smaller))
+                statement = rendered(smaller)
+                other = theirs.run(*statement)
                 if other.failed and word not in ("accepted", "code", "internal", "lost"):
                     return False
-                mine = ours.run(str(smaller))
-                return outcome(mine, other, smaller.order()) == word and mine.sqlstate == found.sqlstate and explained.reason(word, str(smaller), mine, other) is None
+                mine = ours.run(*statement)
+                return outcome(mine, other, smaller.order()) == word and mine.sqlstate == found.sqlstate and explained.reason(word, statement[0], mine, other, False) is None
 
             if word in FAULTS + ("failed",):
                 tree = minimise(tree, fails, getattr(family, "constant", None), 80 if word in FAULTS else 20)
-                sql = str(tree)
-                expected, found = theirs.run(sql), ours.run(sql)
+                sql, parameters = rendered(tree)
+                expected, found = theirs.run(sql, parameters), ours.run(sql, parameters)
             total.fault(word)
             key = (word, form(sql) if word in FAULTS else found.message[:40])
             shown[key] += 1
             if show_all or shown[key] <= SHOWN:
-                print(f"-- {word} {kind} {number}: {sql}\n   PostgreSQL {expected}\n   Lakehold   {found}", file=out, flush=True)
+                print(f"-- {word} {kind} {number}: {sql}{f' with {parameters}' if parameters else ''}\n   PostgreSQL {expected}\n   Lakehold   {found}", file=out, flush=True)
             else:
                 hidden[key] += 1
             if expected.sqlstate == "LOST":

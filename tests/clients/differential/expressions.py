@@ -8,7 +8,7 @@ import random
 import re
 
 import values
-from trees import List, Node
+from trees import List, Node, Parameter
 from values import ARRAY_OF, ARRAYS, BOOL, DATE, FLOAT8, INT4, INT8, INTERVAL, JSONB, NUMERIC, TEXT, TIME, TIMESTAMP, TIMESTAMPTZ, TYPES
 
 ANY, ANYARRAY, ANYELEMENT, ANYNONARRAY, RECORD = 2276, 2277, 2283, 2776, 2249
@@ -35,6 +35,9 @@ BEHIND = "SELECT oprcode::text FROM pg_operator UNION SELECT typsend::text FROM 
 CASTS = "SELECT castsource, casttarget FROM pg_cast"
 
 
+SORTED = (set(TYPES) | set(ARRAYS)) - {values.JSON, values.UUID, values.CHAR, 3807, 2951}
+
+
 class Slot(Node):
     """A column of the table; `constant` gives its value in a row instead."""
 
@@ -43,12 +46,14 @@ class Slot(Node):
         self.cells, self.name = cells, name
 
 
-def constant(tree, row):
-    """The tree with the values of the row instead of columns."""
+def constant(tree, row, given=False):
+    """The tree with the values of the row instead of columns, or with parameters that are given them."""
     if isinstance(tree, Slot):
+        if given:
+            return Parameter(tree.kind, tree.cells[row], tree.name)
         return Node(tree.kind, "(" + values.literal(tree.cells[row], tree.name) + ")")
     new = tree.copy()
-    new.parts = [constant(part, row) if isinstance(part, Node) else part for part in new.parts]
+    new.parts = [constant(part, row, given) if isinstance(part, Node) else part for part in new.parts]
     return new
 
 
@@ -327,20 +332,38 @@ class Expressions:
               f"{len(self.table.refused)} values are not stored")
 
     def cases(self, number):
-        """The statements of a case: an aggregate, or an expression as a constant and over the column; over one row if another row fails."""
+        """The statements of a case: an aggregate, or an expression as a constant or of parameters, over the columns (of one row if another
+        row fails), and as what filters, sorts or groups the rows."""
         chance = random.Random(f"{self.seed} expressions {number}")
         if chance.random() < 0.12:
             yield ordered(self.grammar.aggregate(chance))
             return
         root = self.grammar.root(chance)
         row = chance.randrange(self.table.ROWS)
-        yield ordered(Node("statement", "SELECT ", constant(root, row)))
-        if str(constant(root, row)) == str(root):
+        given = chance.random() < 0.25
+        yield ordered(Node("statement", "SELECT ", constant(root, row, given)))
+        if not any(isinstance(node, Slot) for node in [root, *root.below()]):
             return
         all_rows = Node("statement", "SELECT id, ", root, " FROM vals ORDER BY id")
         if self.theirs.run(str(all_rows)).failed:
             all_rows = Node("statement", "SELECT ", root, f" FROM vals WHERE id = {row}")
+            yield ordered(all_rows)
+            return
         yield ordered(all_rows)
+        if root.kind == BOOL:
+            yield ordered(Node("statement", "SELECT id FROM vals WHERE ", root, " ORDER BY id"))
+        elif root.kind in SORTED:
+            place = chance.choice(["order", "group", "window", "distinct", "max"])
+            if place == "order":
+                yield ordered(Node("statement", "SELECT id FROM vals ORDER BY ", root, chance.choice(["", " DESC", " NULLS FIRST"]), ", id"))
+            elif place == "group":
+                yield Node("statement", "SELECT ", root, ", count(*), min(id) FROM vals GROUP BY 1")
+            elif place == "window":
+                yield ordered(Node("statement", "SELECT id, rank() OVER (ORDER BY ", root, chance.choice(["", " DESC"]), ") FROM vals ORDER BY id"))
+            elif place == "distinct":
+                yield Node("statement", "SELECT DISTINCT ", root, " FROM vals")
+            else:
+                yield ordered(Node("statement", "SELECT count(*), count(DISTINCT ", root, ") FROM vals"))
 
     def constant(self, node):
         """The value of a node without columns as a constant, for smaller statements."""

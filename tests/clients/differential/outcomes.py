@@ -106,11 +106,11 @@ class Explained:
                 raise SystemExit(f"{path}: a kind has a reason, and no {unknown}")
         self.met = collections.Counter()
 
-    def reason(self, word, sql, ours, theirs):
+    def reason(self, word, sql, ours, theirs, counted=True):
         texts = {"outcome": word, "statement": sql, "ours": str(ours), "theirs": str(theirs)}
         for kind in self.kinds:
             if all(re.search(kind[name], value, re.I | re.S) for name, value in texts.items() if name in kind):
-                self.met[kind["reason"]] += 1
+                self.met[kind["reason"]] += counted
                 return kind["reason"]
         return None
 

@@ -311,15 +311,15 @@ class Queries:
                 continue
             text, kind, total = chance.choice(fitting)
             frame = chance.choice(FRAMES) if "lag" not in text and "lead" not in text and "(" in text and "()" not in text and "ntile" not in text else ""
-            partition = f"PARTITION BY {chance.choice(scope.columns)[0]}" if chance.random() < 0.5 else ""
+            partition = Node("clause", f"PARTITION BY {chance.choice(scope.columns)[0]}", optional=True) if chance.random() < 0.5 else ""
             if total or "ROWS" in frame or "GROUPS" in frame or chance.random() < 0.3:
-                order = f"ORDER BY {every}"
+                # Fewer keys would leave the order open, so a smaller statement keeps all of them or none of the window.
+                order = Node("clause", " ORDER BY ", every)
             else:
-                order = f"ORDER BY {chance.choice(scope.columns)[0]}" if chance.random() < 0.8 else ""
+                order = Node("clause", f" ORDER BY {chance.choice(scope.columns)[0]}", optional=True) if chance.random() < 0.8 else ""
                 frame = frame if order else ""
-            over = " ".join(part for part in (partition, order) if part)
             call = self.filled(text, kind, scope, 0)
-            expressions.append(Node(kind, call, f" OVER ({over}{frame})"))
+            expressions.append(Node(kind, call, " OVER (", partition, order, frame, ")"))
             kinds.append(kind)
         items, columns = self.items(expressions, kinds)
         return Node("body", "SELECT ", items, " FROM ", source, where), columns

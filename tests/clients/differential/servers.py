@@ -1,6 +1,6 @@
 """Two sessions, and what a statement answers in each.
 
-A statement runs by the simple protocol, so that every value comes as text; `Answer` holds what a client sees of it. A session that is
+Every value comes as text, by the simple protocol or by the extended one; `Answer` holds what a client sees of it. A session that is
 lost comes back with its settings, and the answer says that it was lost.
 """
 
@@ -50,14 +50,16 @@ class Session:
             if answer.failed:
                 raise SystemExit(f"{self.name} refuses {statement}: {answer}")
 
-    def run(self, sql, data=None):
-        """The answer; `data` is what COPY FROM STDIN reads."""
+    def run(self, sql, parameters=None, data=None):
+        """The answer; `data` is what COPY FROM STDIN reads. With parameters, which are texts or None, the protocol is the extended one."""
         if self.raw is None or self.raw.status != pq.ConnStatus.OK:
             self.open()
-        return self._run(sql, data)
+        return self._run(sql, parameters, data)
 
-    def _run(self, sql, data=None):
-        return self._answer(self.raw.exec_(sql.encode()), data)
+    def _run(self, sql, parameters=None, data=None):
+        if parameters is None:
+            return self._answer(self.raw.exec_(sql.encode()), data)
+        return self._answer(self.raw.exec_params(sql.encode(), [value if value is None else value.encode() for value in parameters]))
 
     def _answer(self, result, data=None):
         if result.status == pq.ExecStatus.TUPLES_OK:

@@ -44,6 +44,25 @@ class List(Node):
         return self.separator.join(str(part) for part in self.parts)
 
 
+class Parameter(Node):
+    """A value that the statement is given by the extended protocol. `rendered` numbers it."""
+
+    def __init__(self, kind, value, name):
+        super().__init__(kind)
+        self.value, self.name, self.number = value, name, 0
+
+    def __str__(self):
+        return f"${self.number}::{self.name}"
+
+
+def rendered(tree):
+    """The statement and the values of its parameters; None without any, for then the simple protocol will do."""
+    parameters = [node for node in tree.below() if isinstance(node, Parameter)]
+    for number, node in enumerate(parameters):
+        node.number = number + 1
+    return str(tree), [node.value for node in parameters] or None
+
+
 class Nothing(Node):
     def __init__(self):
         super().__init__("nothing")
@@ -87,10 +106,10 @@ def smaller(root, value=None):
 
 def minimise(root, fails, value=None, budget=120):
     """The smallest tree found within `budget` trials for which `fails` holds, too."""
-    tried = {str(root)}
+    tried = {rendered(root)[0]}
     while budget > 0:
         for tree in smaller(root, value):
-            shown = str(tree)
+            shown = rendered(tree)[0]
             if shown in tried or len(shown) > len(str(root)) + 20:
                 continue
             tried.add(shown)

@@ -100,7 +100,7 @@ def setup(files):
         if LEFT_OUT.match(sql) or re.match(r"\s*(grant|set|create\s+(tablespace|function))\b", sql, re.I):
             continue
         sql, data = copied(sql, None, files)
-        expected, found = pair.theirs.run(sql, data), pair.ours.run(sql, data)
+        expected, found = pair.theirs.run(sql, data=data), pair.ours.run(sql, data=data)
         if found.failed and not expected.failed:
             refused.append(f"{sql[:60]}: {found}")
     pair.close()
@@ -116,7 +116,7 @@ def run(files, name, listed, reasons):
         if LEFT_OUT.match(sql):
             continue
         sql, data = copied(sql, data, files)
-        expected, found = pair.theirs.run(sql, data), pair.ours.run(sql, data)
+        expected, found = pair.theirs.run(sql, data=data), pair.ours.run(sql, data=data)
         word = word_of(found, expected)
         count[word] += 1
         if word != "equal":
@@ -139,7 +139,7 @@ def main():
     parser.add_argument("files", nargs="*")
     options = parser.parse_args()
     files = pathlib.Path(os.environ["REGRESSION_FILES"])
-    folder = pathlib.Path(os.environ.get("CLIENTS_DATA", "/tmp"))
+    folder = pathlib.Path(os.environ["CLIENTS_CACHE"])
     listed = options.list or open(folder / "regression.txt", "w")
     accepted = HERE / "score.toml"
     before = tomllib.loads(accepted.read_text()).get("files", {}) if accepted.exists() else {}
