@@ -26,7 +26,7 @@ class Script:
         buffer, first, depth = "", None, 0
         while self.at < len(self.text):
             char = self.text[self.at]
-            if first is None and not char.isspace():
+            if first is None and not char.isspace() and not self.text.startswith("--", self.at):
                 first = self.line()
             if char == "'" or char == '"':
                 buffer += self.quoted(char, buffer)
