@@ -3,8 +3,8 @@
     differential.py [--kind expressions|queries|texts ..] [--seed N] [--first N] [--count N] [--all] [--out FILE]
 
 A seed says which statements come: case N of a seed is the same whenever the two catalogs are the same. Every difference that no line of
-explained.toml covers is made smaller and shown, at most a few of each form; `--all` shows all. The exit status is 1 if one of them is an
-answer that is wrong without an error, or an internal error.
+explained.toml covers is made smaller and shown unless open.toml has it, at most a few of each form; `--all` shows all. The exit status is 1
+if one of them is an answer that is wrong without an error, or an internal error.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def families():
     return {"expressions": (Expressions, 450), "queries": (Queries, 350), "texts": (Texts, 300)}
 
 
-def run(kind, family, count, first, show_all, explained, out):
+def run(kind, family, count, first, show_all, explained, opened, out):
     ours, theirs = family.ours, family.theirs
     total = Count(explained)
     shown, hidden = collections.Counter(), collections.Counter()
@@ -47,18 +47,27 @@ def run(kind, family, count, first, show_all, explained, out):
             if not total.add(word, sql, found, expected):
                 continue
 
+            already = opened.reason(word, sql, found, expected, False) is not None
+
             def fails(smaller):
                 statement = rendered(smaller)
                 other = theirs.run(*statement)
                 if other.failed and word not in ("accepted", "code", "internal", "lost"):
                     return False
                 mine = ours.run(*statement)
-                return outcome(mine, other, smaller.order()) == word and mine.sqlstate == found.sqlstate and explained.reason(word, statement[0], mine, other, False) is None
+                if outcome(mine, other, smaller.order()) != word or mine.sqlstate != found.sqlstate:
+                    return False
+                # A new difference must not become one that is known.
+                known = (explained,) if already else (explained, opened)
+                return all(kinds.reason(word, statement[0], mine, other, False) is None for kinds in known)
 
             if word in FAULTS + ("failed",):
                 tree = minimise(tree, fails, getattr(family, "constant", None), 80 if word in FAULTS else 20)
                 sql, parameters = rendered(tree)
                 expected, found = theirs.run(sql, parameters), ours.run(sql, parameters)
+            if opened.reason(word, sql, found, expected):
+                total.open_words[word] += 1
+                continue
             total.fault(word)
             key = (word, form(sql) if word in FAULTS else found.message[:40])
             shown[key] += 1
@@ -84,20 +93,25 @@ def main():
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--out", type=argparse.FileType("w"), default=sys.stdout)
     options = parser.parse_args()
-    explained = Explained()
+    explained, opened = Explained("explained.toml"), Explained("open.toml")
     print(f"seed {options.seed}")
     faults = []
     for kind in options.kind or available:
         make, short = available[kind]
         ours, theirs = sessions("differential")
         family = make(ours, theirs, options.seed)
-        total = run(kind, family, options.count or short, options.first, options.all, explained, options.out)
+        total = run(kind, family, options.count or short, options.first, options.all, explained, opened, options.out)
         faults += total.faults
         if options.out is not sys.stdout:
             print(f"{kind}: {total}")
         ours.close(), theirs.close()
-    for reason, times in explained.met.most_common():
-        print(f"   {times:5} {reason}")
+    for kinds in (explained, opened):
+        for reason, times in kinds.met.most_common():
+            print(f"   {times:5} {reason}")
+    as_in_ci = not options.kind and options.count is None and (options.seed, options.first) == (1, 0)
+    if as_in_ci and (mended := opened.unmet()):
+        print("mended, so take it off open.toml: " + "; ".join(mended), file=sys.stderr)
+        sys.exit(1)
     if faults:
         print(f"{len(faults)} unexplained: {dict(collections.Counter(faults))}", file=sys.stderr)
         sys.exit(1)

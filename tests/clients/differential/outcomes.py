@@ -10,7 +10,7 @@
     code             both fail, with SQLSTATEs of two classes
     internal, lost   XX000, or no session any more
 
-A kind of `explained.toml` is one line of reason for regular expressions over the statement, our answer and PostgreSQL's.
+A kind of `explained.toml` or `open.toml` is one line of reason for regular expressions over the statement, our answer and PostgreSQL's.
 """
 
 import collections
@@ -96,10 +96,11 @@ def near(ours, theirs, tolerance):
 
 
 class Explained:
-    """The checked-in kinds, and how often each of them was met."""
+    """The kinds of a checked-in file, and how often each of them was met."""
 
-    def __init__(self, path=pathlib.Path(__file__).parent / "explained.toml"):
-        self.kinds = tomllib.loads(path.read_text()).get("kind", []) if path.exists() else []
+    def __init__(self, name):
+        path = pathlib.Path(__file__).parent / name
+        self.kinds = tomllib.loads(path.read_text()).get("kind", [])
         for kind in self.kinds:
             unknown = set(kind) - {"outcome", "statement", "ours", "theirs", "reason"}
             if unknown or "reason" not in kind:
@@ -114,12 +115,16 @@ class Explained:
                 return kind["reason"]
         return None
 
+    def unmet(self):
+        return [kind["reason"] for kind in self.kinds if not self.met[kind["reason"]]]
+
 
 class Count:
     """Counts outcomes, keeps what is not explained, and says whether the run is a success."""
 
     def __init__(self, explained):
-        self.explained, self.words, self.explained_words, self.faults = explained, collections.Counter(), collections.Counter(), []
+        self.explained, self.faults = explained, []
+        self.words, self.explained_words, self.open_words = collections.Counter(), collections.Counter(), collections.Counter()
 
     def add(self, word, sql, ours, theirs):
         """Whether the difference wants to be shown."""
@@ -137,5 +142,9 @@ class Count:
 
     def __str__(self):
         total = sum(self.words.values())
-        parts = [f"{self.words[word]} {word}" + (f" ({self.explained_words[word]} explained)" if self.explained_words[word] else "") for word in ORDER if self.words[word]]
+        parts = []
+        for word in ORDER:
+            known = [f"{count[word]} {what}" for count, what in ((self.explained_words, "explained"), (self.open_words, "open")) if count[word]]
+            if self.words[word]:
+                parts.append(f"{self.words[word]} {word}" + (f" ({', '.join(known)})" if known else ""))
         return f"{total} statements: " + ", ".join(parts)
