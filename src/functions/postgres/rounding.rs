@@ -220,6 +220,10 @@ impl ScalarUDFImpl for Round {
         };
         Ok(match arguments {
             [value] => vec![number(value, false)],
+            // A constant stays one: the digits that it keeps are part of the result's type, in every stage of a plan.
+            [value, digits @ (DataType::Int16 | DataType::Int32)] if self.takes_digits() => {
+                vec![number(value, true), digits.clone()]
+            }
             [value, _] if self.takes_digits() => vec![number(value, true), DataType::Int64],
             other => other.to_vec(),
         })
@@ -240,6 +244,7 @@ impl ScalarUDFImpl for Round {
         let kept = match args.scalar_arguments.get(1) {
             None => 0,
             Some(Some(ScalarValue::Int64(Some(digits)))) => i8::try_from((*digits).clamp(0, 37)).unwrap_or(0),
+            Some(Some(ScalarValue::Int16(Some(digits)))) => i8::try_from((*digits).clamp(0, 37)).unwrap_or(0),
             Some(Some(ScalarValue::Int32(Some(digits)))) => i8::try_from((*digits).clamp(0, 37)).unwrap_or(0),
             Some(_) => scale.max(0),
         };

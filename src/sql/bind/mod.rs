@@ -40,13 +40,16 @@ use crate::lake::AsOf;
 use crate::types::SqlType;
 
 mod coerce;
+mod distinct_names;
 mod error;
 mod expression;
 mod function;
 mod hidden;
+mod in_list;
 mod kernels;
 mod literal;
 pub mod names;
+mod numeric_order;
 mod operator;
 mod output_name;
 mod policy;

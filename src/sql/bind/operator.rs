@@ -4,13 +4,13 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions_nested::expr_fn as nested;
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
-use datafusion::logical_expr::expr::{InList, Like};
+use datafusion::logical_expr::expr::Like;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, UnaryOperator};
 
 use super::coerce::{Family, cast_expr, element_type, family};
 use super::typed::Typed;
-use super::{Binder, kernels};
+use super::{Binder, kernels, numeric_order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::pattern::{escaped_pattern, single_escape};
 use crate::types::SqlType;
@@ -141,16 +141,20 @@ fn symbol_operator(symbol: &str) -> Result<BinaryOp> {
 }
 
 /// What an interval compares by.
-fn by_length(interval: Typed) -> Typed {
+pub(super) fn by_length(interval: Typed) -> Typed {
     let length = SqlType::Numeric { precision: 38, scale: 0 };
     Typed::new(kernels::interval_length(interval.expr), length, interval.nullable)
+}
+
+fn is_float(value: &Typed) -> bool {
+    matches!(value.sql_type, SqlType::Float4 | SqlType::Float8)
 }
 
 fn is_padded(value: &Typed) -> bool {
     matches!(value.sql_type, SqlType::Bpchar(_))
 }
 
-fn no_operator(left: &Typed, symbol: &str, right: &Typed) -> Error {
+pub(super) fn no_operator(left: &Typed, symbol: &str, right: &Typed) -> Error {
     Error::new(ErrorKind::UndefinedFunction, format!("operator does not exist: {} {symbol} {}", shown(left), shown(right)))
         .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
 }
@@ -229,7 +233,9 @@ impl Binder<'_> {
         let (left, right) = if padded { (self.unpadded(left)?, self.unpadded(right)?) } else { (left, right) };
         let nullable =
             !matches!(operator, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) && (left.nullable || right.nullable);
-        Ok(Typed::new(binary_expr(left.expr, operator, right.expr), SqlType::Bool, nullable))
+        let by_parts = numeric_order::exceeds(&left.data_type, &right.data_type);
+        let build = if by_parts { numeric_order::compare } else { binary_expr };
+        Ok(Typed::new(build(left.expr, operator, right.expr), SqlType::Bool, nullable))
     }
 
     /// Both sides in types that DataFusion compares as PostgreSQL does.
@@ -244,6 +250,10 @@ impl Binder<'_> {
         }
         if from == Family::Interval && to == Family::Interval {
             return Ok((by_length(left), by_length(right)));
+        }
+        // A double that is infinite has no decimal.
+        if from == Family::Number && is_float(&left) != is_float(&right) {
+            return Ok((self.cast(left, &SqlType::Float8)?, self.cast(right, &SqlType::Float8)?));
         }
         if from == Family::DateTime && left.sql_type != right.sql_type {
             let wider = self.common_type(&[&left, &right], "comparison")?;
@@ -573,60 +583,6 @@ impl Binder<'_> {
             UnaryOperator::PGCubeRoot => self.call_builtin("cbrt", vec![value]),
             other => Err(no_unary(&other.to_string(), &value)),
         }
-    }
-
-    /// `value = ANY (elements)` and the like over constants: any operator, spelled out.
-    pub(super) fn any_of(&self, op: &BinaryOp, value: &Typed, elements: Vec<Typed>, all: bool) -> Result<Typed> {
-        if *op == BinaryOp::Compare(Operator::Eq) && !all && !elements.is_empty() {
-            return self.in_list(value.clone(), elements, false);
-        }
-        if *op == BinaryOp::Compare(Operator::NotEq) && all && !elements.is_empty() {
-            return self.in_list(value.clone(), elements, true);
-        }
-        let connect = if all { BinaryOp::And } else { BinaryOp::Or };
-        let compare = |element| self.binary(op, self.copied(value)?, element);
-        let result = self.balanced(&connect, elements.into_iter().map(compare).collect::<Result<_>>()?)?;
-        Ok(result.unwrap_or_else(|| Typed::constant(ScalarValue::Boolean(Some(all)), SqlType::Bool)))
-    }
-
-    /// Many conditions as a balanced tree: a list of thousands must not become a tree as deep. None if there are none.
-    pub(super) fn balanced(&self, connect: &BinaryOp, mut conditions: Vec<Typed>) -> Result<Option<Typed>> {
-        while conditions.len() > 1 {
-            let mut rest = conditions.into_iter();
-            let mut pairs = Vec::new();
-            while let Some(left) = rest.next() {
-                pairs.push(match rest.next() {
-                    Some(right) => self.binary(connect, left, right)?,
-                    None => left,
-                });
-            }
-            conditions = pairs;
-        }
-        Ok(conditions.pop())
-    }
-
-    /// `value [NOT] IN (list)`.
-    pub(super) fn in_list(&self, value: Typed, list: Vec<Typed>, negated: bool) -> Result<Typed> {
-        let mut all = vec![value];
-        all.extend(list);
-        let symbol = if negated { "<>" } else { "=" };
-        let known: Vec<&Typed> = all.iter().filter(|value| !value.is_unknown()).collect();
-        for other in known.iter().skip(1) {
-            if family(&other.sql_type) != family(&known[0].sql_type) {
-                return Err(no_operator(known[0], symbol, other));
-            }
-        }
-        let nullable = all.iter().any(|value| value.nullable);
-        let common = self.common_type(&all.iter().collect::<Vec<_>>(), "IN")?;
-        let mut values = all.into_iter().map(|value| -> Result<Typed> {
-            // A column keeps its own representation, so that files can be pruned by it.
-            let given = value.is_unknown() || family(&common) == Family::DateTime;
-            let value = if given { self.cast(value, &common)? } else { value };
-            Ok(if common == SqlType::Interval { by_length(value) } else { value })
-        });
-        let value = values.next().transpose()?.ok_or_else(|| Error::internal("IN without a value"))?;
-        let list = values.map(|value| value.map(|value| value.expr)).collect::<Result<Vec<_>>>()?;
-        Ok(Typed::new(Expr::InList(InList::new(Box::new(value.expr), list, negated)), SqlType::Bool, nullable))
     }
 }
 

@@ -1,0 +1,224 @@
+//! What stands behind a guard is evaluated for the rows that the guard lets through, and for no others.
+//!
+//! ```text
+//!   WHERE y <> 0 AND x / y > 1      ─▶  y <> 0 AND CASE WHEN y <> 0 THEN x / y > 1 ELSE false END
+//!   SELECT y <> 0 AND x / y > 1     ─▶  CASE y <> 0 WHEN false THEN false WHEN true THEN x / y > 1 ELSE NULL AND x / y > 1 END
+//!   sum(x / y) FILTER (WHERE y <> 0) ─▶  sum(CASE WHEN y <> 0 THEN x / y END) FILTER (WHERE y <> 0)
+//! ```
+//! PostgreSQL tests in written order and stops when the answer is known; its users write `y <> 0 AND x / y > 1` and get an answer. DataFusion evaluates
+//! both sides of AND and OR over whole batches (apache/datafusion#8927), and the arguments of an aggregate for rows that its FILTER leaves
+//! out. Only CASE evaluates its branches for the rows that come to them. So where a right side can fail (`failing`), AND and OR become
+//! CASE; where it cannot, they stay as they are, which is faster.
+//!
+//! This is done last, over the optimised plan: what rules have merged, moved and taken apart until then is in the order that it will be run in.
+//! A condition that guards itself may be moved on by physical rules, alone or with others. In a filter the guards stand before it
+//! as well, since scans look at them to leave out files.
+//!
+//! Not here: conditions over different tables, which are tested where their tables are read, as in PostgreSQL; subqueries without columns of the
+//! outer query, which are run first; calls of functions that read tables.
+
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{BinaryExpr, Case, Expr, Filter, LogicalPlan, Operator, and, binary_expr, lit};
+
+use super::failing::fails;
+
+/// The plan, with guards that hold.
+pub(super) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let guarded = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Filter(filter) => {
+            let before = filter.predicate.clone();
+            let predicate = filter_condition(filter.predicate)?;
+            let changed = predicate != before;
+            let filter = LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?);
+            Ok(if changed { Transformed::yes(filter) } else { Transformed::no(filter) })
+        }
+        LogicalPlan::Join(_) => in_expressions(node, Place::Test),
+        // What a scan is told of filters it uses to leave out files.
+        LogicalPlan::TableScan(_) => Ok(Transformed::no(node)),
+        other => in_expressions(other, Place::Value),
+    })?;
+    Ok(guarded.data)
+}
+
+/// A condition that is asked of rows apart from any plan.
+pub(in crate::engine) fn guarded_condition(predicate: Expr) -> Result<Expr> {
+    filter_condition(predicate)
+}
+
+fn in_expressions(node: LogicalPlan, place: Place) -> Result<Transformed<LogicalPlan>> {
+    let mut needed = false;
+    node.apply_expressions(|expr| {
+        needed = needed || has_guard(expr)?;
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    })?;
+    if !needed {
+        return Ok(Transformed::no(node));
+    }
+    let names = NamePreserver::new(&node);
+    node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        Ok(Transformed::yes(name.restore(lowered(expr, place)?)))
+    })
+}
+
+/// Whether anything in it could be a guard: most expressions have none, and are not copied.
+fn has_guard(expr: &Expr) -> Result<bool> {
+    expr.exists(|node| {
+        Ok(match node {
+            Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => true,
+            Expr::AggregateFunction(call) => call.params.filter.is_some(),
+            Expr::WindowFunction(call) => call.params.filter.is_some(),
+            _ => false,
+        })
+    })
+}
+
+/// What a truth value is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Rows are kept for which it is true: NULL counts as false.
+    Test,
+    Value,
+}
+
+/// The condition of a filter: what cannot fail, then what can, for the rows that are left.
+fn filter_condition(predicate: Expr) -> Result<Expr> {
+    if !fails(&predicate)? {
+        return Ok(predicate);
+    }
+    // A volatile condition is asked once a row, where it stands.
+    let is_volatile = predicate.is_volatile();
+    let mut steady = vec![];
+    let mut shaky = vec![];
+    for condition in split_conjunction_owned(predicate) {
+        let condition = lowered(condition, Place::Test)?;
+        if is_volatile || fails(&condition)? { shaky.push(condition) } else { steady.push(condition) }
+    }
+    let (steady, shaky) = (conjunction(steady), chain(shaky, Operator::And)?);
+    Ok(match (steady, shaky) {
+        (Some(steady), Some(shaky)) => {
+            let guarded = behind(steady.clone(), shaky, Operator::And);
+            and(steady, guarded)
+        }
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => lit(true),
+    })
+}
+
+/// Conditions joined by AND or OR, for a test: each is asked only where those before it have not decided.
+fn chain(conditions: Vec<Expr>, operator: Operator) -> Result<Option<Expr>> {
+    let mut rest: Option<(Expr, bool)> = None;
+    for condition in conditions.into_iter().rev() {
+        let condition_fails = fails(&condition)?;
+        rest = Some(match rest {
+            None => (condition, condition_fails),
+            Some((rest, true)) => (behind(condition, rest, operator), true),
+            Some((rest, false)) => (binary_expr(condition, operator, rest), condition_fails),
+        });
+    }
+    Ok(rest.map(|(expr, _)| expr))
+}
+
+/// `guard AND behind` or `guard OR behind`, for a test.
+fn behind(guard: Expr, behind: Expr, operator: Operator) -> Expr {
+    let (then, otherwise) = if operator == Operator::And { (behind, lit(false)) } else { (lit(true), behind) };
+    Expr::Case(Case { expr: None, when_then_expr: vec![(Box::new(guard), Box::new(then))], else_expr: Some(Box::new(otherwise)) })
+}
+
+/// `guard AND behind` or `guard OR behind` with all of its three values.
+fn behind_value(guard: Expr, behind: Expr, operator: Operator) -> Expr {
+    let decisive = operator == Operator::Or;
+    let unknown = binary_expr(lit(ScalarValue::Boolean(None)), operator, behind.clone());
+    Expr::Case(Case {
+        expr: Some(Box::new(guard)),
+        when_then_expr: vec![(Box::new(lit(decisive)), Box::new(lit(decisive))), (Box::new(lit(!decisive)), Box::new(behind))],
+        else_expr: Some(Box::new(unknown)),
+    })
+}
+
+/// The expression, with guards that hold.
+#[recursive::recursive]
+fn lowered(expr: Expr, place: Place) -> Result<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: operator @ (Operator::And | Operator::Or), right }) => {
+            let mut conditions = vec![];
+            operands(*left, operator, &mut conditions);
+            operands(*right, operator, &mut conditions);
+            let conditions = conditions.into_iter().map(|part| lowered(part, place)).collect::<Result<Vec<_>>>()?;
+            joined(conditions, operator, place)
+        }
+        Expr::Case(Case { expr: None, when_then_expr, else_expr }) => {
+            let branches = when_then_expr
+                .into_iter()
+                .map(|(when, then)| Ok((Box::new(lowered(*when, Place::Test)?), Box::new(lowered(*then, place)?))));
+            let when_then_expr = branches.collect::<Result<Vec<_>>>()?;
+            let else_expr = else_expr.map(|otherwise| lowered(*otherwise, place).map(Box::new)).transpose()?;
+            Ok(Expr::Case(Case { expr: None, when_then_expr, else_expr }))
+        }
+        Expr::IsTrue(inner) => Ok(Expr::IsTrue(Box::new(lowered(*inner, Place::Test)?))),
+        Expr::IsNotTrue(inner) => Ok(Expr::IsNotTrue(Box::new(lowered(*inner, Place::Test)?))),
+        Expr::Alias(mut alias) => {
+            alias.expr = Box::new(lowered(*alias.expr, place)?);
+            Ok(Expr::Alias(alias))
+        }
+        Expr::AggregateFunction(AggregateFunction { func, mut params }) => {
+            filtered(&mut params.filter, &mut params.args)?;
+            Ok(Expr::AggregateFunction(AggregateFunction { func, params }))
+        }
+        Expr::WindowFunction(call) => {
+            let WindowFunction { fun, mut params } = *call;
+            filtered(&mut params.filter, &mut params.args)?;
+            Ok(Expr::WindowFunction(Box::new(WindowFunction { fun, params })))
+        }
+        other => Ok(other.map_children(|child| Ok(Transformed::yes(lowered(child, Place::Value)?)))?.data),
+    }
+}
+
+/// The operands of nested ANDs or ORs, in order.
+#[recursive::recursive]
+fn operands(expr: Expr, operator: Operator, into: &mut Vec<Expr>) {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op == operator => {
+            operands(*left, operator, into);
+            operands(*right, operator, into);
+        }
+        other => into.push(other),
+    }
+}
+
+fn joined(conditions: Vec<Expr>, operator: Operator, place: Place) -> Result<Expr> {
+    if place == Place::Test {
+        return Ok(chain(conditions, operator)?.unwrap_or_else(|| lit(operator == Operator::And)));
+    }
+    let mut conditions = conditions.into_iter();
+    let mut all = conditions.next().unwrap_or_else(|| lit(operator == Operator::And));
+    for condition in conditions {
+        all = if fails(&condition)? { behind_value(all, condition, operator) } else { binary_expr(all, operator, condition) };
+    }
+    Ok(all)
+}
+
+/// An aggregate's arguments are computed for the rows that its FILTER lets through.
+fn filtered(filter: &mut Option<Box<Expr>>, args: &mut [Expr]) -> Result<()> {
+    for arg in args.iter_mut() {
+        *arg = lowered(arg.clone(), Place::Value)?;
+    }
+    let Some(condition) = filter.take() else { return Ok(()) };
+    let condition = lowered(*condition, Place::Test)?;
+    for arg in args.iter_mut() {
+        if fails(arg)? {
+            *arg = Expr::Case(Case {
+                expr: None,
+                when_then_expr: vec![(Box::new(condition.clone()), Box::new(arg.clone()))],
+                else_expr: None,
+            });
+        }
+    }
+    *filter = Some(Box::new(condition));
+    Ok(())
+}
