@@ -14,6 +14,7 @@
 mod admission;
 mod condition;
 mod explain;
+mod fences;
 mod memory;
 mod optimizer;
 mod options;

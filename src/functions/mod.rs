@@ -24,6 +24,7 @@ pub mod postgres;
 mod registry;
 pub mod session;
 pub mod time;
+mod variance;
 #[cfg(test)]
 pub(crate) mod world;
 

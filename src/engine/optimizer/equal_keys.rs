@@ -1,27 +1,29 @@
-//! What compares as equal is one key: 0 and -0, all NaNs, intervals of one length.
+//! Floats that compare as equal are one key: 0 and -0, all NaNs.
 //!
-//! DataFusion sorts, numbers and counts floats by their bits and intervals by their parts, and refuses to number rows by intervals at all
-//! (apache/datafusion#24915): `rank()` makes two of 0 and -0, `ORDER BY f, id` puts all of -0 before all of 0, `count(DISTINCT i)` tells a day from
-//! 24 hours. So a key of these types is sorted, partitioned and counted by a value that is the same for what is equal in PostgreSQL. What is
-//! handed out is the value as it was.
+//! DataFusion sorts, numbers, counts and joins floats by their bits: `rank()` makes two of 0 and -0, `ORDER BY f, id` puts all of -0 before all of 0,
+//! `f IN (SELECT '-0'::float8)` finds no 0. So a key is sorted, partitioned, joined and counted by a value that is the same for what is equal in
+//! PostgreSQL. What is handed out is the value as it was.
 //!
-//! Equality, joins and GROUP BY of floats need nothing: they are right.
+//! Comparisons and GROUP BY of floats need nothing: they are right. Lists of floats are looked up by bits: 0 among them brings -0 along.
+//!
+//! Not here: floats within arrays.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array, Float32Array, Float64Array};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit};
+use datafusion::arrow::array::{ArrayRef, AsArray, Float32Array, Float64Array};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, internal_err};
+use datafusion::common::{DFSchema, ScalarValue, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    SortExpr, Volatility, WindowFrame, WindowFrameBound,
+    ColumnarValue, Expr, ExprSchemable, Join, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, SortExpr, Volatility, WindowFrame, WindowFrameBound, lit,
 };
-use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
 /// The analyser rule, before types are coerced.
 #[derive(Debug)]
@@ -42,12 +44,29 @@ impl AnalyzerRule for EqualKeys {
             }
             LogicalPlan::Window(_) | LogicalPlan::Aggregate(_) => {
                 let schema = merge_schema(&node.inputs());
-                node.map_expressions(|expr| expr.transform_up(|inner| keyed_call(inner, &schema)))
+                let names = NamePreserver::new(&node);
+                node.map_expressions(|expr| {
+                    let name = names.save(&expr);
+                    Ok(expr.transform_up(|inner| keyed_call(inner, &schema))?.update_data(|expr| name.restore(expr)))
+                })
             }
             other => Ok(Transformed::no(other)),
         })?;
         Ok(keyed.data)
     }
+}
+
+/// A join whose keys are floats, by what is the same for equal ones. Joins are made by many rules, so this is done last.
+pub(super) fn keyed_join(mut join: Join) -> Result<Transformed<LogicalPlan>> {
+    let mut changed = false;
+    for (left, right) in &mut join.on {
+        if let (Some(left_key), Some(right_key)) = (key(left, join.left.schema())?, key(right, join.right.schema())?) {
+            (*left, *right) = (left_key, right_key);
+            changed = true;
+        }
+    }
+    let join = LogicalPlan::Join(join);
+    Ok(if changed { Transformed::yes(join) } else { Transformed::no(join) })
 }
 
 fn keyed_call(node: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -104,10 +123,45 @@ fn keyed_all(exprs: &mut [Expr], schema: &DFSchema) -> Result<bool> {
     Ok(changed)
 }
 
+/// 0 and -0 where either stands in a list.
+#[derive(Debug)]
+pub(super) struct BothZeros;
+
+impl OptimizerRule for BothZeros {
+    fn name(&self) -> &str {
+        "both_zeros"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        plan.map_expressions(|expr| expr.transform_up(|node| Ok(with_both_zeros(node))))
+    }
+}
+
+fn with_both_zeros(node: Expr) -> Transformed<Expr> {
+    let Expr::InList(mut list) = node else { return Transformed::no(node) };
+    let missing: Vec<Expr> = list
+        .list
+        .iter()
+        .filter_map(|element| match element {
+            Expr::Literal(ScalarValue::Float64(Some(zero)), _) if *zero == 0.0 => Some(lit(-*zero)),
+            Expr::Literal(ScalarValue::Float32(Some(zero)), _) if *zero == 0.0 => Some(lit(-*zero)),
+            _ => None,
+        })
+        .filter(|other| !list.list.contains(other))
+        .collect();
+    let changed = !missing.is_empty();
+    list.list.extend(missing);
+    if changed { Transformed::yes(Expr::InList(list)) } else { Transformed::no(Expr::InList(list)) }
+}
+
 /// What an expression is told apart by, if that is another value.
 fn key(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
     let Ok(data_type) = expr.get_type(schema) else { return Ok(None) };
-    if key_type(&data_type).is_none() || is_key(expr) {
+    if !data_type.is_floating() || is_key(expr) {
         return Ok(None);
     }
     let function = EqualKey { signature: Signature::any(1, Volatility::Immutable) };
@@ -117,16 +171,6 @@ fn key(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
 
 fn is_key(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.func.inner().is::<EqualKey>())
-}
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
-
-fn key_type(data_type: &DataType) -> Option<DataType> {
-    match data_type {
-        DataType::Float32 | DataType::Float64 => Some(data_type.clone()),
-        other if *other == INTERVAL => Some(DataType::Decimal128(38, 0)),
-        _ => None,
-    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -139,24 +183,12 @@ impl ScalarUDFImpl for EqualKey {
         "equal_key"
     }
 
-    fn display_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.iter().map(Expr::to_string).collect())
-    }
-
-    /// The name of the value, since other nodes refer to the column by it.
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect())
-    }
-
     fn signature(&self) -> &Signature {
         &self.signature
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        match arg_types.first().and_then(key_type) {
-            Some(data_type) => Ok(data_type),
-            None => internal_err!("no key of {arg_types:?}"),
-        }
+        Ok(arg_types.first().cloned().unwrap_or(DataType::Null))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
@@ -168,29 +200,20 @@ impl ScalarUDFImpl for EqualKey {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [value] = args.args.as_slice() else { return internal_err!("a key has one value") };
         let array = value.to_array(args.number_rows)?;
-        let keys: ArrayRef =
-            match array.data_type() {
-                // Adding 0 makes 0 of -0, and of every NaN the one that is greater than all numbers.
-                DataType::Float32 => Arc::new(
-                    array
-                        .as_primitive::<Float32Type>()
-                        .unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { value + 0.0 }),
-                ) as Arc<Float32Array>,
-                DataType::Float64 => Arc::new(
-                    array
-                        .as_primitive::<Float64Type>()
-                        .unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value + 0.0 }),
-                ) as Arc<Float64Array>,
-                other if *other == INTERVAL => {
-                    let lengths: Decimal128Array = array.as_primitive::<IntervalMonthDayNanoType>().unary(|interval| {
-                        const DAY_NANOS: i128 = 86_400_000_000_000;
-                        (i128::from(interval.months) * 30 + i128::from(interval.days)) * DAY_NANOS
-                            + i128::from(interval.nanoseconds)
-                    });
-                    Arc::new(lengths.with_precision_and_scale(38, 0)?)
-                }
-                other => return internal_err!("no key of {other}"),
-            };
+        let keys: ArrayRef = match array.data_type() {
+            // Adding 0 makes 0 of -0, and of every NaN the one that is greater than all numbers.
+            DataType::Float32 => Arc::new(
+                array
+                    .as_primitive::<Float32Type>()
+                    .unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { value + 0.0 }),
+            ) as Arc<Float32Array>,
+            DataType::Float64 => Arc::new(
+                array
+                    .as_primitive::<Float64Type>()
+                    .unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value + 0.0 }),
+            ) as Arc<Float64Array>,
+            other => return internal_err!("no key of {other}"),
+        };
         Ok(ColumnarValue::Array(keys))
     }
 }

@@ -1,7 +1,7 @@
 //! What stands behind a guard is evaluated for the rows that the guard lets through, and for no others.
 //!
 //! ```text
-//!   WHERE y <> 0 AND x / y > 1      ─▶  y <> 0 AND CASE WHEN y <> 0 THEN x / y > 1 ELSE false END
+//!   WHERE y <> 0 AND x / y > 1      ─▶  y <> 0 AND CASE WHEN y <> 0 IS NOT TRUE THEN false ELSE x / y > 1 END
 //!   SELECT y <> 0 AND x / y > 1     ─▶  CASE y <> 0 WHEN false THEN false WHEN true THEN x / y > 1 ELSE NULL AND x / y > 1 END
 //!   sum(x / y) FILTER (WHERE y <> 0) ─▶  sum(CASE WHEN y <> 0 THEN x / y END) FILTER (WHERE y <> 0)
 //! ```
@@ -37,10 +37,16 @@ pub(super) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
             let filter = LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?);
             Ok(if changed { Transformed::yes(filter) } else { Transformed::no(filter) })
         }
-        LogicalPlan::Join(_) => in_expressions(node, Place::Test),
+        LogicalPlan::Join(mut join) => {
+            let Some(filter) = join.filter.take() else { return in_expressions(LogicalPlan::Join(join)) };
+            let changed = fails(&filter)?;
+            join.filter = Some(if changed { lowered(filter, Place::Test)? } else { filter });
+            let node = LogicalPlan::Join(join);
+            Ok(if changed { Transformed::yes(node) } else { Transformed::no(node) })
+        }
         // What a scan is told of filters it uses to leave out files.
         LogicalPlan::TableScan(_) => Ok(Transformed::no(node)),
-        other => in_expressions(other, Place::Value),
+        other => in_expressions(other),
     })?;
     Ok(guarded.data)
 }
@@ -50,10 +56,10 @@ pub(in crate::engine) fn guarded_condition(predicate: Expr) -> Result<Expr> {
     filter_condition(predicate)
 }
 
-fn in_expressions(node: LogicalPlan, place: Place) -> Result<Transformed<LogicalPlan>> {
+fn in_expressions(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut needed = false;
     node.apply_expressions(|expr| {
-        needed = needed || has_guard(expr)?;
+        needed = needed || (has_guard(expr)? && fails(expr)?);
         Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
     })?;
     if !needed {
@@ -62,7 +68,7 @@ fn in_expressions(node: LogicalPlan, place: Place) -> Result<Transformed<Logical
     let names = NamePreserver::new(&node);
     node.map_expressions(|expr| {
         let name = names.save(&expr);
-        Ok(Transformed::yes(name.restore(lowered(expr, place)?)))
+        Ok(Transformed::yes(name.restore(lowered(expr, Place::Value)?)))
     })
 }
 
@@ -102,7 +108,7 @@ fn filter_condition(predicate: Expr) -> Result<Expr> {
     let (steady, shaky) = (conjunction(steady), chain(shaky, Operator::And)?);
     Ok(match (steady, shaky) {
         (Some(steady), Some(shaky)) => {
-            let guarded = behind(steady.clone(), shaky, Operator::And);
+            let guarded = test_behind(vec![steady.clone()], shaky, Operator::And);
             and(steady, guarded)
         }
         (Some(only), None) | (None, Some(only)) => only,
@@ -110,24 +116,39 @@ fn filter_condition(predicate: Expr) -> Result<Expr> {
     })
 }
 
-/// Conditions joined by AND or OR, for a test: each is asked only where those before it have not decided.
+/// Conditions joined by AND or OR, for a test: each is asked only where those before it have not decided. One CASE for all of them, so that many
+/// conditions are no deep tree.
 fn chain(conditions: Vec<Expr>, operator: Operator) -> Result<Option<Expr>> {
-    let mut rest: Option<(Expr, bool)> = None;
-    for condition in conditions.into_iter().rev() {
-        let condition_fails = fails(&condition)?;
-        rest = Some(match rest {
-            None => (condition, condition_fails),
-            Some((rest, true)) => (behind(condition, rest, operator), true),
-            Some((rest, false)) => (binary_expr(condition, operator, rest), condition_fails),
-        });
+    let failing = conditions.iter().map(fails).collect::<Result<Vec<_>>>()?;
+    let join = |left: Expr, right: Expr| binary_expr(left, operator, right);
+    let Some(last) = failing.iter().rposition(|fails| *fails).filter(|last| *last > 0) else {
+        return Ok(conditions.into_iter().reduce(join));
+    };
+    let mut guards: Vec<Expr> = vec![];
+    let mut behind = vec![];
+    let mut joinable = false;
+    for (index, (condition, fails)) in conditions.into_iter().zip(failing).enumerate() {
+        match guards.pop() {
+            _ if index >= last => behind.push(condition),
+            // What cannot fail is asked at once.
+            Some(before) if joinable && !fails => guards.push(join(before, condition)),
+            Some(before) => guards.extend([before, condition]),
+            None => guards.push(condition),
+        }
+        joinable = !fails;
     }
-    Ok(rest.map(|(expr, _)| expr))
+    let Some(behind) = behind.into_iter().reduce(join) else { return Ok(None) };
+    Ok(Some(test_behind(guards, behind, operator)))
 }
 
-/// `guard AND behind` or `guard OR behind`, for a test.
-fn behind(guard: Expr, behind: Expr, operator: Operator) -> Expr {
-    let (then, otherwise) = if operator == Operator::And { (behind, lit(false)) } else { (lit(true), behind) };
-    Expr::Case(Case { expr: None, when_then_expr: vec![(Box::new(guard), Box::new(then))], else_expr: Some(Box::new(otherwise)) })
+/// `guards AND behind` or `guards OR behind`, for a test.
+fn test_behind(guards: Vec<Expr>, behind: Expr, operator: Operator) -> Expr {
+    let decided = |guard: Expr| match operator {
+        Operator::And => (Box::new(Expr::IsNotTrue(Box::new(guard))), Box::new(lit(false))),
+        _ => (Box::new(guard), Box::new(lit(true))),
+    };
+    let when_then_expr = guards.into_iter().map(decided).collect();
+    Expr::Case(Case { expr: None, when_then_expr, else_expr: Some(Box::new(behind)) })
 }
 
 /// `guard AND behind` or `guard OR behind` with all of its three values.

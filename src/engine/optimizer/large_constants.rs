@@ -12,6 +12,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -30,9 +31,14 @@ impl AnalyzerRule for LargeConstants {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan
-            .transform_up_with_subqueries(|node| node.map_expressions(|expr| expr.transform_up(|node| Ok(postponed(node)))))?
-            .data)
+        let postponed = plan.transform_up_with_subqueries(|node| {
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                Ok(expr.transform_up(|node| Ok(postponed(node)))?.update_data(|expr| name.restore(expr)))
+            })
+        })?;
+        Ok(postponed.data)
     }
 }
 
@@ -92,14 +98,6 @@ impl ScalarUDFImpl for Held {
         "held"
     }
 
-    fn display_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.iter().map(Expr::to_string).collect())
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect())
-    }
-
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -119,6 +117,27 @@ impl ScalarUDFImpl for Held {
         match args.args.into_iter().next() {
             Some(value) => Ok(value),
             None => internal_err!("one constant is held"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::functions::expr_fn::{lower, repeat};
+    use datafusion::logical_expr::lit;
+
+    use super::*;
+
+    #[test]
+    fn only_what_takes_long_is_kept_from_planning() {
+        for (call, is_kept) in [
+            (lower(lit("A")), false),
+            (lower(lit("A".repeat(LARGE))), false),
+            (lower(lit("A".repeat(LARGE + 1))), true),
+            (repeat(lit("A"), lit(10_i64)), false),
+            (repeat(lit("A"), lit(1_000_000_i64)), true),
+        ] {
+            assert_eq!(postponed(call.clone()).data.is_volatile(), is_kept);
         }
     }
 }

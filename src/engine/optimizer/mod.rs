@@ -38,7 +38,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
 use super::runtime::memory_bounds;
-use equal_keys::EqualKeys;
+use equal_keys::{BothZeros, EqualKeys};
 use failing_constants::FailingConstants;
 use growth::BoundedGrowth;
 use in_lists::SeparateLists;
@@ -98,6 +98,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules.insert(1, Arc::new(PostponedCalls));
     rules.insert(2, Arc::new(SeparateLists));
     rules.push(Arc::new(SingleKeys));
+    rules.push(Arc::new(BothZeros));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 

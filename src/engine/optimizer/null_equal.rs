@@ -22,6 +22,7 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerContext, Optim
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 
+use super::equal_keys::keyed_join;
 use super::guards::guarded;
 use crate::governance::GovernedCalls;
 
@@ -57,7 +58,11 @@ pub(super) struct NullEqualKeys;
 impl QueryPlanner for NullEqualKeys {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(GovernedCalls)]);
-        let plan = guarded(plan.clone())?;
+        let plan = guarded(plan.clone())?.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Join(join) => keyed_join(join),
+            other => Ok(Transformed::no(other)),
+        })?;
+        let plan = plan.data;
         if !has_null_equal_test(&plan)? {
             return planner.create_physical_plan(&plan, session).await;
         }

@@ -10,8 +10,8 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 /// The rule that makes run-time filters, before which this has to be done.
 pub(super) const BEFORE: &str = "FilterPushdown(Post)";
@@ -32,7 +32,7 @@ impl PhysicalOptimizerRule for WholeGroups {
                 return Ok(Transformed::no(node));
             }
             match unlimited(aggregate.input())? {
-                Some(input) => Ok(Transformed::yes(node.with_new_children(vec![input])?)),
+                Some(input) => Ok(Transformed::yes(replace_children_if_necessary(node, vec![input])?)),
                 None => Ok(Transformed::no(node)),
             }
         })?;
@@ -54,7 +54,7 @@ fn unlimited(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPl
     let below = unlimited(child)?;
     let has_limit = plan.fetch().is_some();
     let plan = match below {
-        Some(child) => Arc::clone(plan).with_new_children(vec![child])?,
+        Some(child) => replace_children_if_necessary(Arc::clone(plan), vec![child])?,
         None if has_limit => Arc::clone(plan),
         None => return Ok(None),
     };

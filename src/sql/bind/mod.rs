@@ -48,6 +48,7 @@ mod hidden;
 mod in_list;
 mod kernels;
 mod literal;
+mod mistyped;
 pub mod names;
 mod numeric_order;
 mod operator;
