@@ -24,6 +24,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, Filter, LogicalPlan, Operator, and, binary_expr, lit};
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::failing::fails;
 
@@ -77,11 +78,58 @@ fn has_guard(expr: &Expr) -> Result<bool> {
     expr.exists(|node| {
         Ok(match node {
             Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => true,
-            Expr::AggregateFunction(call) => call.params.filter.is_some(),
-            Expr::WindowFunction(call) => call.params.filter.is_some(),
-            _ => false,
+            other => has_filter(other),
         })
     })
+}
+
+/// Whether the expression has been put behind the condition.
+fn is_behind(expr: &Expr, condition: &Expr) -> bool {
+    match expr {
+        Expr::Case(Case { expr: None, when_then_expr, else_expr: None }) => {
+            matches!(when_then_expr.as_slice(), [(when, _)] if when.as_ref() == condition)
+        }
+        _ => false,
+    }
+}
+
+/// Puts the arguments of aggregates behind their FILTER before common subexpressions are looked for among them, which takes those of two aggregates
+/// for such that are always computed.
+#[derive(Debug)]
+pub(super) struct FilteredArguments;
+
+impl OptimizerRule for FilteredArguments {
+    fn name(&self) -> &str {
+        "filtered_arguments"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        if !matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_)) {
+            return Ok(Transformed::no(plan));
+        }
+        let names = NamePreserver::new(&plan);
+        plan.map_expressions(|expr| {
+            let is_filtered = expr.exists(|node| Ok(has_filter(node)))?;
+            if !is_filtered || !fails(&expr)? {
+                return Ok(Transformed::no(expr));
+            }
+            let (name, before) = (names.save(&expr), expr.clone());
+            let guarded = name.restore(lowered(expr, Place::Value)?);
+            Ok(if guarded == before { Transformed::no(guarded) } else { Transformed::yes(guarded) })
+        })
+    }
+}
+
+fn has_filter(node: &Expr) -> bool {
+    match node {
+        Expr::AggregateFunction(call) => call.params.filter.is_some(),
+        Expr::WindowFunction(call) => call.params.filter.is_some(),
+        _ => false,
+    }
 }
 
 /// What a truth value is for.
@@ -128,8 +176,11 @@ fn chain(conditions: Vec<Expr>, operator: Operator) -> Result<Option<Expr>> {
     let mut behind = vec![];
     let mut joinable = false;
     for (index, (condition, fails)) in conditions.into_iter().zip(failing).enumerate() {
+        if index >= last {
+            behind.push(condition);
+            continue;
+        }
         match guards.pop() {
-            _ if index >= last => behind.push(condition),
             // What cannot fail is asked at once.
             Some(before) if joinable && !fails => guards.push(join(before, condition)),
             Some(before) => guards.extend([before, condition]),
@@ -232,7 +283,7 @@ fn filtered(filter: &mut Option<Box<Expr>>, args: &mut [Expr]) -> Result<()> {
     let Some(condition) = filter.take() else { return Ok(()) };
     let condition = lowered(*condition, Place::Test)?;
     for arg in args.iter_mut() {
-        if fails(arg)? {
+        if fails(arg)? && !is_behind(arg, &condition) {
             *arg = Expr::Case(Case {
                 expr: None,
                 when_then_expr: vec![(Box::new(condition.clone()), Box::new(arg.clone()))],

@@ -41,6 +41,7 @@ use super::runtime::memory_bounds;
 use equal_keys::{BothZeros, EqualKeys};
 use failing_constants::FailingConstants;
 use growth::BoundedGrowth;
+use guards::FilteredArguments;
 use in_lists::SeparateLists;
 use interruptible::interruptible;
 use large_constants::LargeConstants;
@@ -97,6 +98,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules.insert(0, Arc::new(FailingConstants));
     rules.insert(1, Arc::new(PostponedCalls));
     rules.insert(2, Arc::new(SeparateLists));
+    rules.insert(3, Arc::new(FilteredArguments));
     rules.push(Arc::new(SingleKeys));
     rules.push(Arc::new(BothZeros));
     interruptible(rules).map(|rule| rule as _).collect()

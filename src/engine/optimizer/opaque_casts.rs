@@ -102,6 +102,8 @@ fn fineness(unit: TimeUnit) -> u8 {
     }
 }
 
+const DAY_MICROS: i64 = 86_400_000_000;
+
 /// A cast.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Conversion {
@@ -176,7 +178,6 @@ impl ScalarUDFImpl for Conversion {
         else {
             return Ok(PreimageResult::None);
         };
-        const DAY_MICROS: i64 = 86_400_000_000;
         let midnight = |day: i64| day.checked_mul(DAY_MICROS);
         let (Some(begin), Some(end)) = (midnight(i64::from(*day)), midnight(i64::from(*day) + 1)) else {
             return Ok(PreimageResult::None);
