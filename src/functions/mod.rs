@@ -26,6 +26,7 @@ pub mod postgres;
 pub mod regex;
 mod registry;
 pub mod session;
+mod variance;
 #[cfg(test)]
 pub(crate) mod world;
 

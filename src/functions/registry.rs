@@ -20,6 +20,7 @@ use super::define::{self, Declaration};
 use super::postgres::advisory;
 use super::postgres::sleep::Sleep;
 use super::postgres::{self, Extract, Round};
+use super::variance;
 
 /// The functions that a statement may call.
 pub struct Functions {
@@ -138,7 +139,7 @@ impl Functions {
         scalars.insert("iff".to_string(), If::function());
         scalars.insert("pg_sleep".to_string(), Sleep::function());
         scalars.extend(Round::functions().into_iter().map(|(name, function)| (name.to_string(), function)));
-        for function in aggregate::aggregates() {
+        for function in aggregate::aggregates().into_iter().chain(variance::aggregates()) {
             aggregates.insert(function.name().to_string(), Arc::new(function));
         }
         alias(&mut scalars, &SCALAR_ALIASES);

@@ -5,16 +5,24 @@
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
 mod checked_arithmetic;
+mod equal_keys;
+mod failing;
 mod failing_constants;
 mod growth;
+mod guards;
+mod in_lists;
 mod interruptible;
 mod keys;
+mod large_constants;
 mod null_equal;
+mod opaque_casts;
 mod output_cap;
 mod single_keys;
+mod sliding;
 mod turns;
 mod volatile;
 mod waiting;
+mod whole_groups;
 mod window_turns;
 
 use std::sync::Arc;
@@ -31,20 +39,26 @@ use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
 use super::runtime::memory_bounds;
+use equal_keys::{BothZeros, EqualKeys};
 use failing_constants::FailingConstants;
 use growth::BoundedGrowth;
+use guards::FilteredArguments;
+use in_lists::SeparateLists;
 use interruptible::interruptible;
 use keys::ByKeys;
+use large_constants::LargeConstants;
 use null_equal::{NullEqualKeys, PlainKeys};
 use single_keys::SingleKeys;
 use turns::TakeTurns;
 use volatile::{MOVING, PostponedCalls, Shielded, VolatileFilters};
 use waiting::WaitingCalls;
+use whole_groups::WholeGroups;
 use window_turns::WindowTurns;
 
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) use checked_arithmetic::CheckedArithmetic;
+pub(super) use guards::guarded_condition;
 pub(super) use output_cap::OutputCap;
 pub(super) use turns::Turns;
 
@@ -65,11 +79,12 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
 
 fn analyzer_rules(options: &EngineOptions) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(WaitingCalls), Arc::new(BoundedGrowth), Arc::new(ByKeys)];
+        vec![Arc::new(WaitingCalls), Arc::new(BoundedGrowth), Arc::new(EqualKeys), Arc::new(ByKeys)];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(OutputCap::new(options.function_output.as_usize())));
     rules.push(Arc::new(WindowTurns));
+    rules.push(Arc::new(LargeConstants));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 
@@ -84,7 +99,10 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     }
     rules.insert(0, Arc::new(FailingConstants));
     rules.insert(1, Arc::new(PostponedCalls));
+    rules.insert(2, Arc::new(SeparateLists));
+    rules.insert(3, Arc::new(FilteredArguments));
     rules.push(Arc::new(SingleKeys));
+    rules.push(Arc::new(BothZeros));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 
@@ -93,6 +111,8 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     for rule in rules.iter_mut().filter(|rule| MOVING.contains(&rule.name())) {
         *rule = Arc::new(Shielded(Arc::clone(rule)));
     }
+    let filters = rules.iter().position(|rule| rule.name() == whole_groups::BEFORE).unwrap_or(rules.len());
+    rules.insert(filters, Arc::new(WholeGroups));
     // The last: what it puts in says nothing to the others.
     rules.push(Arc::new(TakeTurns));
     interruptible(rules).map(|rule| rule as _).collect()
@@ -121,6 +141,8 @@ fn config(options: &EngineOptions) -> Result<SessionConfig> {
     // Moving field accesses towards the leaves loses the qualifiers of equal names: joins over them become ambiguous.
     settings.optimizer.enable_leaf_expression_pushdown = false;
     settings.explain.show_statistics = false;
+    // Plans of common subexpressions say that a CASE may be NULL where its logical form cannot, and the check takes that for a fault.
+    settings.execution.skip_physical_aggregate_schema_check = true;
     Ok(config)
 }
 

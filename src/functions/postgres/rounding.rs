@@ -282,6 +282,10 @@ impl ScalarUDFImpl for Round {
         };
         Ok(match arguments {
             [value] => vec![number(value, false)],
+            // A constant stays one: the digits that it keeps are part of the result's type, in every stage of a plan.
+            [value, digits @ (DataType::Int16 | DataType::Int32)] if self.takes_digits() => {
+                vec![number(value, true), digits.clone()]
+            }
             [value, _] if self.takes_digits() => vec![number(value, true), DataType::Int64],
             other => other.to_vec(),
         })

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::coerce::{Family, cast_expr, element_type, family, parameter, try_cast};
 use super::error::{at, folded, name_parts, undefined_column};
 use super::interval_type::interval_modifier;
+use super::mistyped::with_guess;
 use super::numeric::{converted, keyed, numeric_constant};
 use super::operator::{BinaryOp, binary_operator};
 use super::range::{Environment, Presence, Range, RangeTable};
@@ -278,7 +279,8 @@ impl Binder<'_> {
             let message = format!("missing FROM-clause entry for table \"{table}\"");
             return Err(at(Error::new(ErrorKind::UndefinedRelation, message), span));
         }
-        Err(undefined_column(&parts, span))
+        let around = std::iter::successors(place.environment.outer, |level| level.next).map(|level| level.range);
+        Err(with_guess(undefined_column(&parts, span), std::iter::once(place.range).chain(around), &parts))
     }
 
     /// The same value seen from inside a subquery.

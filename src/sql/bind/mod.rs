@@ -41,13 +41,16 @@ use crate::types::SqlType;
 
 mod aggregate;
 mod coerce;
+mod distinct_names;
 mod error;
 mod expression;
 mod function;
 mod hidden;
+mod in_list;
 mod interval_type;
 mod kernels;
 mod literal;
+mod mistyped;
 mod moment;
 pub mod names;
 mod number_aggregate;

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::Ident;
 
 use super::error::{at, folded, undefined_column};
+use super::mistyped::with_guess;
 use super::typed::{Output, Typed};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -147,7 +148,10 @@ impl Range {
             if let Some(table) = tables.first() {
                 return match pick(&table.columns, column)?.map_or_else(|| pick(&table.hidden, column), |found| Ok(Some(found)))? {
                     Some(found) => Ok(Some((found, fields))),
-                    None => Err(undefined_column(&idents.iter().map(folded).collect::<Vec<_>>(), idents[0].span)),
+                    None => {
+                        let parts: Vec<String> = idents.iter().map(folded).collect();
+                        Err(with_guess(undefined_column(&parts, idents[0].span), std::iter::once(self), &parts))
+                    }
                 };
             }
         }

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Binder;
+use super::distinct_names::distinctly_named;
 use super::error::{at, folded, name_span, plan_error};
 use super::expression::{Clause, Place, SetCall, unnested};
 use super::output_name::output_name;
@@ -192,10 +193,11 @@ impl Binder<'_> {
             )));
         }
         let input_schema = Arc::clone(plan.schema());
-        let plan = Aggregate::try_new(Arc::new(plan), groups.clone(), aggregates.clone())
-            .map(LogicalPlan::Aggregate)
-            .map_err(plan_error)?;
-        let computed = computed_columns(groups.iter().flat_map(group_members).chain(aggregates), &plan)?;
+        let named = distinctly_named(&aggregates);
+        let plan =
+            Aggregate::try_new(Arc::new(plan), groups.clone(), named.clone()).map(LogicalPlan::Aggregate).map_err(plan_error)?;
+        let keys = groups.iter().flat_map(group_members).map(|key| (key.clone(), key));
+        let computed = computed_columns(keys.chain(aggregates.into_iter().zip(named)), &plan)?;
         work.map(|expr| {
             let expr = replaced(expr, &computed)?;
             check_grouped(&expr, &input_schema, plan.schema())?;
@@ -424,11 +426,11 @@ fn group_members(group: &Expr) -> Vec<Expr> {
     }
 }
 
-/// Expressions that a plan has computed, with the columns that hold them.
-fn computed_columns(exprs: impl Iterator<Item = Expr>, plan: &LogicalPlan) -> Result<Vec<(Expr, Expr)>> {
+/// Expressions that a plan has computed as others, with the columns that hold them.
+fn computed_columns(exprs: impl Iterator<Item = (Expr, Expr)>, plan: &LogicalPlan) -> Result<Vec<(Expr, Expr)>> {
     exprs
-        .map(|expr| {
-            let column = expr_as_column_expr(&expr, plan).map_err(plan_error)?;
+        .map(|(expr, named)| {
+            let column = expr_as_column_expr(&named, plan).map_err(plan_error)?;
             Ok((expr, column))
         })
         .collect()
@@ -494,8 +496,9 @@ fn window_stage(plan: LogicalPlan, work: &mut Work) -> Result<LogicalPlan> {
     if windows.is_empty() {
         return Ok(plan);
     }
-    let plan = LogicalPlanBuilder::window_plan(plan, windows.clone()).map_err(plan_error)?;
-    let computed = computed_columns(windows.into_iter(), &plan)?;
+    let named = distinctly_named(&windows);
+    let plan = LogicalPlanBuilder::window_plan(plan, named.clone()).map_err(plan_error)?;
+    let computed = computed_columns(windows.into_iter().zip(named), &plan)?;
     work.map(|expr| replaced(expr, &computed))?;
     Ok(plan)
 }
