@@ -520,7 +520,7 @@ impl Binder<'_> {
         let nullable = left.nullable || right.nullable;
         let (values, _) = self.unify(vec![left, right], "ARRAY")?;
         match <[Typed; 2]>::try_from(values) {
-            Ok([left, right]) => Ok(Typed::new(build(left.expr, right.expr), SqlType::Bool, nullable)),
+            Ok([left, right]) => Ok(Typed::new(build(keyed(left).expr, keyed(right).expr), SqlType::Bool, nullable)),
             Err(_) => Err(Error::internal("two arrays became another number")),
         }
     }
