@@ -39,14 +39,14 @@ pub(super) fn aggregates() -> Vec<AggregateUDF> {
     ]
 }
 
-/// Digits of a decimal whose sums fit 38: the engine gives a sum ten digits more than its input has.
-const SUMMED_NARROW: u8 = 28;
+/// Digits of a decimal from which on sums do not fit 38: the engine gives a sum ten digits more than its input has.
+pub(super) const SUMMED_NARROW: u8 = 29;
 
 /// `sum(bigint)` cannot wrap as numeric, nor a sum of decimals that has more digits; smaller integers sum as bigint, as in PostgreSQL.
 fn sum_input(data_type: &DataType) -> Option<DataType> {
     match data_type {
         DataType::Int64 | DataType::UInt64 => Some(DataType::Decimal128(20, 0)),
-        DataType::Decimal128(precision, scale) if *precision > SUMMED_NARROW => Some(DataType::Decimal256(*precision, *scale)),
+        DataType::Decimal128(precision, scale) if *precision >= SUMMED_NARROW => Some(DataType::Decimal256(*precision, *scale)),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-use super::aggregate;
+use super::aggregate::{self, SUMMED_NARROW};
 use super::behaviour::Behaviour;
 use super::builtin::data_lines;
 use super::conditional::If;
@@ -191,6 +191,7 @@ impl Functions {
     pub fn aggregate_over(&self, name: &str, data_type: &DataType) -> Option<Arc<AggregateUDF>> {
         match (name, data_type) {
             ("sum", DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(sum_udaf()),
+            ("sum", DataType::Decimal128(SUMMED_NARROW.., _)) => Some(super::numeric::decimal_sum::sum()),
             ("sum", DataType::LargeBinary) => Some(super::numeric::aggregate::sum()),
             _ => self.aggregate(name),
         }

@@ -176,6 +176,10 @@ fn grouped(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
     // The columns stay in their places; the first values stand behind them.
     let mut outputs = vec![];
     for (index, column) in schema.columns().into_iter().enumerate() {
+        // Nobody refers to it by now, and it is gone when GROUPING() is resolved.
+        if column.name == Aggregate::INTERNAL_GROUPING_ID {
+            continue;
+        }
         let (qualifier, field) = grouped.schema().qualified_field(index);
         let value = Expr::Column(Column::from((qualifier, field)));
         let value = match firsts.get(index) {

@@ -12,6 +12,7 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod convert;
+pub(crate) mod decimal_sum;
 pub(crate) mod key;
 
 use std::hash::{DefaultHasher, Hash, Hasher};

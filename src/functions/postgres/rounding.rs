@@ -157,7 +157,7 @@ impl Round {
             Rounding::TowardsZero => value.trunc(),
             Rounding::Sign if value > 0.0 => 1.0,
             Rounding::Sign if value < 0.0 => -1.0,
-            Rounding::Sign => value,
+            Rounding::Sign => 0.0,
             Rounding::Absolute => value.abs(),
         };
         if digits == 0 {

@@ -11,9 +11,10 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::WindowSpec;
 
 use super::Binder;
+use super::coerce::{Family, element_type, family};
 use super::expression::Place;
 use super::function::{call_error, in_sql_types, selected_type};
-use super::numeric::converted;
+use super::numeric::{converted, keyed};
 use super::operator::is_integer;
 use super::typed::Typed;
 use crate::error::{Error, Result};
@@ -54,6 +55,21 @@ impl Binder<'_> {
             best = Typed::new(expr, SqlType::Interval, best.nullable && value.nullable);
         }
         Ok(Some(best))
+    }
+
+    /// An array of numbers and a number that is looked for in it, by what they are equal by.
+    fn alike_by_key(&self, mut arguments: Vec<Typed>) -> Result<Vec<Typed>> {
+        if let [array, value, ..] = arguments.as_mut_slice()
+            && let Some(element) = element_type(&array.sql_type)
+            && family(&element) == Family::Number
+        {
+            let probe = Typed::new(array.expr.clone(), element, true);
+            if self.common_type(&[&probe, value], "ARRAY")? == SqlType::UnconstrainedNumeric {
+                *array = keyed(self.unconstrained_array(array.clone()));
+                *value = keyed(self.unconstrained(value.clone())?);
+            }
+        }
+        Ok(arguments)
     }
 
     /// The aggregate `name` over such a value, or another that is given.
@@ -181,6 +197,11 @@ impl Binder<'_> {
                 };
                 return Ok(arguments.into_iter().map(known).collect());
             }
+        }
+        if matches!(name, "array_position" | "array_positions" | "array_contains" | "array_has")
+            && arguments.iter().any(|value| value.sql_type.is_numeric())
+        {
+            return self.alike_by_key(arguments);
         }
         if self.world.scope.registry.knows_numerics(name) {
             return Ok(arguments);

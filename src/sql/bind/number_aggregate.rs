@@ -85,6 +85,11 @@ impl Binder<'_> {
                     let value = self.unconstrained(again()?)?;
                     self.number_aggregate(name, &value, distinct, part)
                 }
+                // Different ones are collected by the engine.
+                DataType::Decimal128(..) if distinct => {
+                    let aggregate = self.world.scope.registry.aggregate(name);
+                    part(name, aggregate, again()?, true).map(Some)
+                }
                 DataType::Float32 => {
                     let sum = part(name, None, again()?, distinct)?;
                     self.cast(sum, &SqlType::Float4).map(Some)
