@@ -16,6 +16,7 @@ pub mod builtin;
 mod conditional;
 mod context;
 mod databricks;
+mod interval_aggregate;
 pub(crate) mod define;
 mod moments;
 pub mod names;

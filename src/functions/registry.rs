@@ -16,6 +16,7 @@ use super::builtin::data_lines;
 use super::conditional::If;
 use super::context::FunctionContext;
 use super::databricks;
+use super::interval_aggregate;
 use super::define::{self, Declaration};
 use super::postgres::advisory;
 use super::postgres::sleep::Sleep;
@@ -163,6 +164,7 @@ impl Functions {
     pub fn aggregate_over(&self, name: &str, data_type: &DataType) -> Option<Arc<AggregateUDF>> {
         match (name, data_type) {
             ("sum", DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(sum_udaf()),
+            ("sum" | "avg" | "mean", DataType::Interval(_)) => interval_aggregate::over_intervals(name),
             _ => self.aggregate(name),
         }
     }
