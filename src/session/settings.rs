@@ -11,7 +11,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, OnceLock};
 
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::values::TimeZone;
 

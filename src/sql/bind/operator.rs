@@ -246,7 +246,7 @@ impl Binder<'_> {
         }
         if from == Family::DateTime && left.sql_type != right.sql_type {
             let wider = self.common_type(&[&left, &right], "comparison")?;
-            return Ok((self.cast(left, &wider)?, self.cast(right, &wider)?));
+            return Ok((self.widened(left, &wider)?, self.widened(right, &wider)?));
         }
         if from == Family::Array && left.data_type != right.data_type {
             let wider = self.common_type(&[&left, &right], "array")?;
@@ -546,7 +546,7 @@ impl Binder<'_> {
         let mut values = all.into_iter().map(|value| -> Result<Typed> {
             // A column keeps its own representation, so that files can be pruned by it.
             let given = value.is_unknown() || family(&common) == Family::DateTime;
-            let value = if given { self.cast(value, &common)? } else { value };
+            let value = if given { self.widened(value, &common)? } else { value };
             Ok(if common == SqlType::Interval { by_length(value) } else { value })
         });
         let value = values.next().transpose()?.ok_or_else(|| Error::internal("IN without a value"))?;
