@@ -17,6 +17,7 @@ mod conditional;
 mod context;
 mod databricks;
 pub(crate) mod define;
+mod interval_aggregate;
 mod moments;
 pub mod names;
 pub(crate) mod numeric;

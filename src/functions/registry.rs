@@ -17,6 +17,7 @@ use super::conditional::If;
 use super::context::FunctionContext;
 use super::databricks;
 use super::define::{self, Declaration};
+use super::interval_aggregate;
 use super::postgres::advisory;
 use super::postgres::sleep::Sleep;
 use super::postgres::{self, Extract, Round};
@@ -193,6 +194,7 @@ impl Functions {
             ("sum", DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(sum_udaf()),
             ("sum", DataType::Decimal128(SUMMED_NARROW.., _)) => Some(super::numeric::decimal_sum::sum()),
             ("sum", DataType::LargeBinary) => Some(super::numeric::aggregate::sum()),
+            ("sum" | "avg" | "mean", DataType::Interval(_)) => interval_aggregate::over_intervals(name),
             _ => self.aggregate(name),
         }
     }

@@ -11,9 +11,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use chrono_tz::Tz;
-
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::values::TimeZone;
 
 /// The server version that clients see; psql, Npgsql, pgjdbc and SQLAlchemy read the leading number.
 pub const SERVER_VERSION: &str = concat!("17.0 (Lakehold ", env!("CARGO_PKG_VERSION"), ")");
@@ -559,7 +558,7 @@ fn canonical(setting: &Setting, values: &[String], joined: &str) -> Result<Strin
             word.map(|word| (*word).to_string())
                 .ok_or_else(|| refused().with_hint(format!("Available values: {}.", words.join(", "))))
         }
-        Kind::TimeZone => time_zone(joined).ok_or_else(refused),
+        Kind::TimeZone => time_zone(joined),
         Kind::Encoding => encoding(joined)
             .ok_or_else(|| invalid(setting.name, joined).with_hint("Use UTF8: text is sent and stored as UTF-8 only.")),
         Kind::SearchPath => Ok(values.iter().map(|value| search_path_entry(value)).collect::<Vec<_>>().join(", ")),
@@ -620,57 +619,13 @@ fn milliseconds(text: &str) -> Option<i64> {
     (millis >= 0.0 && millis <= f64::from(i32::MAX)).then_some(millis as i64)
 }
 
-/// Canonical name of a time zone: an IANA name in its own case, or a fixed offset as PostgreSQL prints it.
-fn time_zone(text: &str) -> Option<String> {
-    let text = text.trim().trim_matches('"');
+/// Canonical name of a time zone, as PostgreSQL shows the setting.
+fn time_zone(text: &str) -> Result<String> {
+    let text = text.trim_matches('"');
     if text.eq_ignore_ascii_case("default") || text.eq_ignore_ascii_case("local") {
-        return Some("UTC".into());
+        return Ok("UTC".into());
     }
-    if let Some(zone) = chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(text)) {
-        return Some(Tz::name(*zone).to_string());
-    }
-    fixed_offset(text)
-}
-
-/// `+02`, `-5.5`, `+05:30`, `UTC+3`, and SET TIME ZONE's interval forms, as `<+02>-02`, PostgreSQL's POSIX spelling.
-fn fixed_offset(text: &str) -> Option<String> {
-    let bare = text.trim_start_matches('<');
-    let (number, posix) = match bare.split_once('>') {
-        Some((number, _)) => (number, false),
-        None => match text.to_uppercase().strip_prefix("UTC").or(text.to_uppercase().strip_prefix("GMT")) {
-            Some(rest) if !rest.is_empty() => return fixed_offset(rest).map(|east| invert(&east)),
-            _ => (text, false),
-        },
-    };
-    let minutes = offset_minutes(number)?;
-    let east = if posix { -minutes } else { minutes };
-    let format = |minutes: i32| {
-        let (sign, size) = (if minutes < 0 { '-' } else { '+' }, minutes.abs());
-        if size % 60 == 0 { format!("{sign}{:02}", size / 60) } else { format!("{sign}{:02}:{:02}", size / 60, size % 60) }
-    };
-    if east == 0 { Some("UTC".into()) } else { Some(format!("<{}>{}", format(east), format(-east))) }
-}
-
-/// POSIX counts offsets west of Greenwich: `UTC+3` is three hours behind.
-fn invert(posix: &str) -> String {
-    match posix.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
-        Some((east, west)) => format!("<{west}>{east}"),
-        None => posix.to_string(),
-    }
-}
-
-fn offset_minutes(text: &str) -> Option<i32> {
-    let (sign, digits) = match text.as_bytes().first()? {
-        b'+' => (1, &text[1..]),
-        b'-' => (-1, &text[1..]),
-        _ => (1, text),
-    };
-    let minutes = match digits.split(':').collect::<Vec<_>>().as_slice() {
-        [hours] => (hours.parse::<f64>().ok()? * 60.0).round() as i32,
-        [hours, minutes] | [hours, minutes, "00"] => hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?,
-        _ => return None,
-    };
-    (minutes.abs() <= 16 * 60 && !digits.is_empty()).then_some(sign * minutes)
+    Ok(TimeZone::parse(text)?.name().to_string())
 }
 
 /// What is not said stays as it is in `current`.
@@ -740,7 +695,8 @@ mod tests {
         for (name, given, shown) in [
             ("timezone", "europe/berlin", "Europe/Berlin"),
             ("timezone", "+02", "<+02>-02"),
-            ("timezone", "+05:30", "<+05:30>-05:30"),
+            ("timezone", "+05:30", "+05:30"),
+            ("timezone", "-3.5", "<-03:30>+03:30"),
             ("timezone", "utc", "UTC"),
             ("statement_timeout", "2s", "2s"),
             ("statement_timeout", "1500", "1500ms"),

@@ -53,6 +53,11 @@ pub(crate) fn declarations() -> Vec<Declaration> {
             })
         }),
         immutable_arrays("date_trunc(text, interval) -> interval", truncate_intervals),
+        immutable_arrays("date_trunc(text, time) -> interval", |call| {
+            interval_of_two(call, &unit_words(call, PartOf::Interval)?, &times(call, 1)?, |part, micros| {
+                Ok(part.truncate_interval(IntervalValue { micros, ..IntervalValue::default() }))
+            })
+        }),
     ];
     all.extend(ages());
     all.extend(constructors());

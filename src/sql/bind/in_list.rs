@@ -65,7 +65,7 @@ impl Binder<'_> {
         let mut values = all.into_iter().map(|value| -> Result<Typed> {
             // A column keeps its own representation, so that files can be pruned by it.
             let given = value.is_unknown() || family(&common) == Family::DateTime;
-            let value = if given { self.cast(value, &common)? } else { value };
+            let value = if given { self.widened(value, &common)? } else { value };
             Ok(keyed(value))
         });
         let value = values.next().transpose()?.ok_or_else(|| Error::internal("IN without a value"))?;

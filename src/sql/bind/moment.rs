@@ -5,7 +5,7 @@ use datafusion::logical_expr::Operator;
 use datafusion::sql::sqlparser::ast;
 
 use super::Binder;
-use super::coerce::{Family, family};
+use super::coerce::{Family, cast_expr, family};
 use super::expression::{Place, row};
 use super::operator::{is_integer, no_operator};
 use super::typed::Typed;
@@ -98,6 +98,15 @@ impl Binder<'_> {
         };
         let ends = ends.into_iter().map(|end| self.cast(end, &common)).collect::<Result<Vec<_>>>()?;
         self.call_builtin("overlaps", ends)
+    }
+
+    /// A side of a comparison as the type of both. A date becomes a timestamp by the engine's own cast, which files can be pruned by and
+    /// which a row filter may come after.
+    pub(super) fn widened(&self, value: Typed, wider: &SqlType) -> Result<Typed> {
+        if value.sql_type == SqlType::Date && *wider == SqlType::Timestamp {
+            return Ok(Typed::new(cast_expr(value.expr, &wider.arrow_type()), wider.clone(), value.nullable));
+        }
+        self.cast(value, wider)
     }
 
     /// A timestamp of a date: its midnight.

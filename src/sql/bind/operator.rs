@@ -274,7 +274,7 @@ impl Binder<'_> {
         }
         if from == Family::DateTime && left.sql_type != right.sql_type {
             let wider = self.common_type(&[&left, &right], "comparison")?;
-            return Ok((self.cast(left, &wider)?, self.cast(right, &wider)?));
+            return Ok((self.widened(left, &wider)?, self.widened(right, &wider)?));
         }
         if from == Family::Array {
             let (left, right) = if left.data_type == right.data_type {
