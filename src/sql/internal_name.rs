@@ -41,6 +41,11 @@ impl Series {
         Self { stage: "s", given: AtomicUsize::new(0) }
     }
 
+    /// The names of one node that goes by keys, for the next node above it only.
+    pub(crate) const fn of_keys() -> Self {
+        Self { stage: "k", given: AtomicUsize::new(0) }
+    }
+
     /// The next name. Only its end makes it unique; `base` is for those who read plans.
     pub(crate) fn next(&self, base: &str) -> String {
         let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
@@ -56,7 +61,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     let mut parts = text.split(SEPARATOR);
     let mut shown = parts.next().unwrap_or_default().to_string();
     for part in parts {
-        shown.push_str(part.trim_start_matches(['g', 's']).trim_start_matches(|symbol: char| symbol.is_ascii_digit()));
+        shown.push_str(part.trim_start_matches(['g', 's', 'k']).trim_start_matches(|symbol: char| symbol.is_ascii_digit()));
     }
     Cow::Owned(shown)
 }

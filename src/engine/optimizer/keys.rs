@@ -29,6 +29,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::functions::numeric::key::{has_key, key, window_key};
+use crate::sql::internal_name::Series;
 
 /// The analyser rule.
 #[derive(Debug, Default)]
@@ -160,18 +161,19 @@ fn grouped(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
             if after == *before { Ok(after) } else { Ok(after.alias(before.schema_name().to_string())) }
         })
         .collect::<Result<Vec<_>>>()?;
-    let firsts: Vec<Option<Expr>> = members
+    let names = Series::of_keys();
+    let firsts: Vec<Option<(String, Expr)>> = members
         .iter()
-        .enumerate()
-        .map(|(index, member)| {
+        .map(|member| {
             is_keyed(member, &input).then(|| {
                 let first =
                     AggregateFunction::new_udf(first_value_udaf(), vec![member.clone().unalias()], false, None, vec![], None);
-                Expr::AggregateFunction(first).alias(format!("first_of_group_{index}"))
+                let name = names.next("first");
+                (name.clone(), Expr::AggregateFunction(first).alias(name))
             })
         })
         .collect();
-    computed.extend(firsts.iter().flatten().cloned());
+    computed.extend(firsts.iter().flatten().map(|(_, first)| first.clone()));
     let grouped = LogicalPlan::Aggregate(Aggregate::try_new(rows, groups, computed)?);
     // The columns stay in their places; the first values stand behind them.
     let mut outputs = vec![];
@@ -183,8 +185,8 @@ fn grouped(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
         let (qualifier, field) = grouped.schema().qualified_field(index);
         let value = Expr::Column(Column::from((qualifier, field)));
         let value = match firsts.get(index) {
-            Some(Some(_)) => {
-                let first = Expr::Column(Column::new_unqualified(format!("first_of_group_{index}")));
+            Some(Some((name, _))) => {
+                let first = Expr::Column(Column::new_unqualified(name));
                 let null = lit(ScalarValue::try_from(schema.field(index).data_type())?);
                 let missing = Expr::IsNull(Box::new(value));
                 Expr::Case(Case::new(None, vec![(Box::new(missing), Box::new(null))], Some(Box::new(first))))
