@@ -31,7 +31,7 @@ def families():
     from queries import Queries
     from texts import Texts
 
-    return {"expressions": (Expressions, 450), "queries": (Queries, 350), "texts": (Texts, 300)}
+    return {"expressions": (Expressions, 450), "queries": (Queries, 350), "texts": (Texts, 200)}
 
 
 def run(kind, family, count, first, show_all, explained, opened, out):
@@ -62,7 +62,7 @@ def run(kind, family, count, first, show_all, explained, opened, out):
                 return all(kinds.reason(word, statement[0], mine, other, False) is None for kinds in known)
 
             if word in FAULTS + ("failed",):
-                tree = minimise(tree, fails, getattr(family, "constant", None), 80 if word in FAULTS else 20)
+                tree = minimise(tree, fails, getattr(family, "constant", None), 20 if already or word not in FAULTS else 80)
                 sql, parameters = rendered(tree)
                 expected, found = theirs.run(sql, parameters), ours.run(sql, parameters)
             if opened.reason(word, sql, found, expected):
