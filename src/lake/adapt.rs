@@ -5,6 +5,9 @@
 //! with a cast or a rebuild of nested values where the types differ, or NULL where the file is older than the column. Values that files may
 //! have in several forms become one here: NaN is one number to PostgreSQL, and files have it with either sign; a day is its name in today's
 //! calendar (`legacy_calendar.rs`).
+//!
+//! Absent: DataFusion asks for no rewriting where a scan has no condition and a file's schema is the table's. A NaN with other bits than ours
+//! passes there as it is.
 
 use std::collections::HashMap;
 use std::fmt;

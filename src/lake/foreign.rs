@@ -237,3 +237,42 @@ async fn a_table_without_columns_is_empty_or_refused_by_name() {
     assert_eq!(snapshot.schema().fields().len(), 0);
     assert_eq!(test.query_on(&snapshot, "SELECT count(*) FROM t").await.unwrap(), "0");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_of_floats_are_found_by_every_condition() {
+    let test = TestLake::new();
+    let mut foreign = Foreign::new(&test, "t", &schema(&[("id", "integer"), ("x", "double")]), &["x"]);
+    let values = [json!("-0.0"), json!("0.0"), json!("NaN"), json!("1.0"), json!("Infinity"), json!("-Infinity"), json!(null)];
+    for (number, value) in values.into_iter().enumerate() {
+        let mut add = foreign.file(&format!("f{number}.parquet"), &ids(&[i32::try_from(number).unwrap()]), plain());
+        add["add"]["partitionValues"] = json!({"x": value});
+        foreign.commit(&[add]);
+    }
+    let table = test.table("t");
+    let rows = "SELECT string_agg(CAST(id AS varchar), ' ' ORDER BY id) FROM";
+    for condition in [
+        "x > 100",
+        "x = 'NaN'",
+        "x >= 'NaN'",
+        "x < 'NaN'",
+        "x <> 'NaN'",
+        "NOT x <= 100",
+        "x = 0",
+        "x = -0.0",
+        "x < 0",
+        "x <= -0.0",
+        "x > -0.0",
+        "x >= 0",
+        "x IN ('NaN', 0)",
+        "x NOT IN (0, 1)",
+        "x IS NULL",
+        "x IS NOT NULL",
+        "x BETWEEN 1 AND 'NaN'",
+    ] {
+        let found = test.query(&table, &format!("{rows} t WHERE {condition}")).await;
+        let all = test.query(&table, &format!("{rows} (SELECT * FROM t LIMIT 1000000) WHERE {condition}")).await;
+        assert_eq!(found, all, "{condition}");
+    }
+    assert_eq!(test.query(&table, "SELECT max(x), min(x), count(x), count(*) FROM t").await, "NaN|-inf|6|7");
+    assert_eq!(test.query(&table, "SELECT id FROM t ORDER BY x DESC NULLS LAST LIMIT 2").await, "2\n4");
+}
