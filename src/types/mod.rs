@@ -5,6 +5,8 @@
 //!     │                                                     │
 //!     └────── arrow_type ──▶ arrays ◀── read / write ───────┘
 //!                              │
+//!                 numeric: numbers with a scale each ── encoded, by which they are equal and in order
+//!                              │
 //!                 lakehold_values: text, calendar, numbers (a crate of its own, without DataFusion)
 //! ```
 //! The room stands near the ground because the catalog, the lake, functions, the binder and the wire all speak of types.

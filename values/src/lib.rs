@@ -7,7 +7,7 @@
 //! to the byte. It stands on a low floor because functions, the binder and the wire all need it. Dates count days and timestamps
 //! microseconds from 1970-01-01, as in Arrow; times count microseconds from midnight.
 //!
-//! Absent: infinite dates and timestamps, `NaN` and infinite numerics (neither Arrow nor Delta Lake can hold them: refused by name),
+//! Absent: infinite dates and timestamps (neither Arrow nor Delta Lake can hold them: refused by name),
 //! `time with time zone`, and the locale.
 
 pub mod array;
