@@ -407,11 +407,11 @@ fn convertible(value: &Typed, target: &SqlType) -> bool {
     from == to
         || from == Family::String
         || to == Family::String
+        || (from == Family::DateTime && to == Family::Time && value.sql_type != SqlType::Date)
         || matches!(
             (from, to),
             (Family::Boolean, Family::Number)
                 | (Family::Number, Family::Boolean)
-                | (Family::DateTime, Family::Time)
                 | (Family::Interval, Family::Time)
                 | (Family::Time, Family::Interval)
         )
