@@ -7,6 +7,9 @@
 //! to the byte. It stands on a low floor because functions, the binder and the wire all need it. Dates count days and timestamps
 //! microseconds from 1970-01-01, as in Arrow; times count microseconds from midnight.
 //!
+//! The arithmetic of moments and intervals and the template languages of `to_char` stand here too: there is one calendar and one reader of
+//! zones, whoever asks.
+//!
 //! Absent: infinite dates and timestamps, `NaN` and infinite numerics (neither Arrow nor Delta Lake can hold them: refused by name),
 //! `time with time zone`, and the locale.
 
@@ -28,6 +31,8 @@ mod json;
 pub mod moment;
 pub mod number;
 mod number_template;
+mod number_template_input;
+mod number_template_output;
 pub mod numeric;
 mod style;
 mod template;

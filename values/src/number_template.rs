@@ -7,10 +7,12 @@
 //! This is NUM_processor of PostgreSQL's formatting.c in the locale C: the sign is anchored to the first or the last digit, a group separator
 //! before the first digit is a space, FM leaves out what only pads. Absent: currency symbols and locales.
 
+use super::number_template_input::Reader;
+use super::number_template_output::Writer;
 use crate::error::{Error, ErrorKind, Result};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keyword {
+pub(super) enum Keyword {
     Comma,
     Point,
     Zero,
@@ -61,14 +63,14 @@ const KEYWORDS: [(&str, Keyword); 20] = [
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Field(Keyword),
     Character(char),
 }
 
 /// Where an `S` stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SignPlace {
+pub(super) enum SignPlace {
     Before,
     Behind,
 }
@@ -76,27 +78,27 @@ enum SignPlace {
 /// A template of numbers.
 #[derive(Debug, Clone)]
 pub struct NumberTemplate {
-    pieces: Vec<Piece>,
+    pub(super) pieces: Vec<Piece>,
     /// Digits before and behind the point, and behind `V`.
-    before: usize,
-    behind: usize,
-    shifted: usize,
+    pub(super) before: usize,
+    pub(super) behind: usize,
+    pub(super) shifted: usize,
     /// The first `0`, counted from 1, and the last.
-    zero_start: usize,
-    zero_end: usize,
-    sign: Option<SignPlace>,
-    digits_before_sign: usize,
-    has_point: bool,
-    has_zero: bool,
-    is_blank: bool,
-    unpadded: bool,
-    has_sign: bool,
-    has_brackets: bool,
-    has_minus: bool,
-    has_plus: bool,
-    is_roman: bool,
-    has_shift: bool,
-    has_exponent: bool,
+    pub(super) zero_start: usize,
+    pub(super) zero_end: usize,
+    pub(super) sign: Option<SignPlace>,
+    pub(super) digits_before_sign: usize,
+    pub(super) has_point: bool,
+    pub(super) has_zero: bool,
+    pub(super) is_blank: bool,
+    pub(super) unpadded: bool,
+    pub(super) has_sign: bool,
+    pub(super) has_brackets: bool,
+    pub(super) has_minus: bool,
+    pub(super) has_plus: bool,
+    pub(super) is_roman: bool,
+    pub(super) has_shift: bool,
+    pub(super) has_exponent: bool,
 }
 
 fn wrong(message: &str) -> Error {
@@ -323,366 +325,6 @@ fn keyword_at(text: &str) -> Option<(usize, Keyword)> {
         };
         Some((length, keyword))
     })
-}
-
-/// Writes the pieces of a template.
-struct Writer<'a> {
-    template: &'a NumberTemplate,
-    number: Vec<u8>,
-    /// Next digit of the number.
-    at: usize,
-    negative: bool,
-    sign_written: bool,
-    sign: Option<SignPlace>,
-    has_brackets: bool,
-    /// Places of the template before the number's first digit.
-    spaces: usize,
-    places: usize,
-    /// The last digit that FM leaves.
-    last_relevant: Option<usize>,
-    in_number: bool,
-    place: usize,
-    text: String,
-    /// Where the number had no more digits for the template: the text ends there.
-    end: Option<usize>,
-}
-
-impl<'a> Writer<'a> {
-    fn new(template: &'a NumberTemplate, digits: &str, negative: bool) -> Writer<'a> {
-        let before = template.before + template.shifted;
-        let whole = digits.find('.').unwrap_or(digits.len());
-        let mut number = digits.as_bytes().to_vec();
-        if whole > before && !template.is_roman {
-            number = vec![b'#'; before + template.behind + 1];
-            number[before] = b'.';
-        }
-        let spaces = if template.is_roman { 0 } else { before.saturating_sub(whole) };
-        let mut sign = template.sign;
-        let mut has_brackets = template.has_brackets;
-        let sign_written = if template.is_roman {
-            true
-        } else if template.has_plus || template.has_minus {
-            !template.has_plus || template.has_minus
-        } else {
-            has_brackets &= negative || !template.unpadded;
-            if sign == Some(SignPlace::Before) && before == template.digits_before_sign {
-                sign = Some(SignPlace::Behind);
-            }
-            !negative && template.unpadded && !template.has_sign
-        };
-        let places = (template.behind + before).wrapping_sub(1);
-        let mut writer = Writer {
-            template,
-            number,
-            at: 0,
-            negative,
-            sign_written,
-            sign,
-            has_brackets,
-            spaces,
-            places,
-            last_relevant: None,
-            in_number: false,
-            place: 0,
-            text: String::new(),
-            end: None,
-        };
-        if template.unpadded && template.has_point {
-            writer.last_relevant = writer.last_relevant_digit();
-        }
-        if !writer.sign_written && spaces == 0 {
-            writer.places = writer.places.wrapping_add(1);
-        }
-        writer
-    }
-
-    /// The last digit behind the point that is not 0, or the point; not before the last `0` of the template.
-    fn last_relevant_digit(&self) -> Option<usize> {
-        let point = self.number.iter().position(|byte| *byte == b'.')?;
-        let behind = self.number.iter().rposition(|byte| !matches!(byte, b'0'))?;
-        let mut last = behind.max(point);
-        if self.template.zero_end > self.spaces {
-            let zero = (self.template.zero_end - self.spaces).min(self.number.len() - 1);
-            last = last.max(zero);
-        }
-        Some(last)
-    }
-
-    fn zero_start(&self) -> usize {
-        self.template.zero_start.saturating_sub(1)
-    }
-
-    /// `9.9` shows `.1` for 0.1.
-    fn hides_zero(&self) -> bool {
-        !self.template.has_zero && self.at == 0 && self.number.first() == Some(&b'0') && self.template.behind != 0
-    }
-
-    fn point_is_last(&self) -> bool {
-        self.last_relevant.is_some_and(|last| self.number.get(last) == Some(&b'.'))
-    }
-
-    fn write(mut self) -> Result<String> {
-        let unpadded = self.template.unpadded;
-        for piece in &self.template.pieces {
-            match piece {
-                Piece::Character(character) => self.text.push(*character),
-                Piece::Field(Keyword::Nine | Keyword::Zero | Keyword::Point) if self.template.is_roman => {}
-                Piece::Field(keyword @ (Keyword::Nine | Keyword::Zero | Keyword::Point)) => self.digit(*keyword == Keyword::Zero),
-                Piece::Field(Keyword::Comma | Keyword::Group) => match (self.in_number, unpadded) {
-                    (true, _) => self.text.push(','),
-                    (false, false) => self.text.push(' '),
-                    (false, true) => {}
-                },
-                Piece::Field(Keyword::Currency) => self.text.push(' '),
-                Piece::Field(Keyword::Roman { upper }) => {
-                    let numeral = String::from_utf8_lossy(&self.number).into_owned();
-                    let numeral = if *upper { numeral } else { numeral.to_lowercase() };
-                    let shown = if unpadded { numeral } else { format!("{numeral:>15}") };
-                    self.text.push_str(&shown);
-                }
-                Piece::Field(Keyword::Ordinal { upper }) => {
-                    let skipped =
-                        self.template.is_roman || self.number.first() == Some(&b'#') || self.negative || self.template.has_point;
-                    if !skipped {
-                        self.text.push_str(ending(&self.number, *upper)?);
-                    }
-                }
-                Piece::Field(Keyword::Minus) if self.negative => self.text.push('-'),
-                Piece::Field(Keyword::Plus) if !self.negative && !self.template.is_roman => self.text.push('+'),
-                Piece::Field(Keyword::Minus | Keyword::Plus) if unpadded => {}
-                Piece::Field(Keyword::Minus | Keyword::Plus) => self.text.push(' '),
-                Piece::Field(Keyword::PlusMinus) => self.text.push(if self.negative { '-' } else { '+' }),
-                Piece::Field(
-                    Keyword::Blank
-                    | Keyword::Exponent
-                    | Keyword::Unpadded
-                    | Keyword::Brackets
-                    | Keyword::Sign
-                    | Keyword::Shift
-                    | Keyword::Nothing,
-                ) => {}
-            }
-        }
-        if let Some(end) = self.end {
-            self.text.truncate(end);
-        }
-        Ok(self.text)
-    }
-
-    fn digit(&mut self, is_zero: bool) {
-        let template = self.template;
-        self.in_number = false;
-        let begins = self.place >= self.spaces || (template.has_zero && self.zero_start() == self.place);
-        if !self.sign_written && begins && (!self.hides_zero() || self.point_is_last()) {
-            self.sign_before();
-        }
-        if self.place < self.spaces && (self.zero_start() > self.place || !template.has_zero) {
-            if !template.unpadded {
-                self.text.push(' ');
-            }
-        } else if template.has_zero && self.place < self.spaces {
-            self.text.push('0');
-            self.in_number = true;
-        } else {
-            self.own_digit(is_zero);
-        }
-        let mut end = self.places.wrapping_add(usize::from(self.spaces > 0)).wrapping_add(usize::from(template.has_point));
-        if self.last_relevant.is_some_and(|last| last == self.at) {
-            end = self.place;
-        }
-        if self.place + 1 == end {
-            if self.sign_written && self.has_brackets {
-                self.text.push(if self.negative { '>' } else { ' ' });
-            } else if template.has_sign && self.sign == Some(SignPlace::Behind) {
-                self.text.push(if self.negative { '-' } else { '+' });
-            }
-        }
-        self.place += 1;
-    }
-
-    fn sign_before(&mut self) {
-        let template = self.template;
-        if template.has_sign {
-            if self.sign == Some(SignPlace::Before) {
-                self.text.push(if self.negative { '-' } else { '+' });
-                self.sign_written = true;
-            }
-        } else if self.has_brackets {
-            self.text.push(if self.negative { '<' } else { ' ' });
-            self.sign_written = true;
-        } else {
-            match (self.negative, template.unpadded) {
-                (true, _) => self.text.push('-'),
-                (false, false) => self.text.push(' '),
-                (false, true) => {}
-            }
-            self.sign_written = true;
-        }
-    }
-
-    /// A digit of the number, or its point.
-    fn own_digit(&mut self, is_zero: bool) {
-        let unpadded = self.template.unpadded;
-        match self.number.get(self.at).copied() {
-            Some(b'.') => {
-                if !self.point_is_last() || unpadded {
-                    self.text.push('.');
-                }
-            }
-            _ if self.last_relevant.is_some_and(|last| self.at > last) && !is_zero => {}
-            _ if self.hides_zero() => {
-                if !unpadded {
-                    self.text.push(' ');
-                } else if self.point_is_last() {
-                    self.text.push('0');
-                }
-            }
-            Some(digit) => {
-                self.text.push(char::from(digit));
-                self.in_number = true;
-            }
-            None => {
-                self.in_number = true;
-                self.end.get_or_insert(self.text.len());
-            }
-        }
-        if self.at < self.number.len() {
-            self.at += 1;
-        }
-    }
-}
-
-/// `st`, `nd`, `rd` or `th` behind a number.
-fn ending(number: &[u8], upper: bool) -> Result<&'static str> {
-    let Some(last) = number.last().filter(|byte| byte.is_ascii_digit()) else {
-        let message = format!("\"{}\" is not a number", String::from_utf8_lossy(number));
-        return Err(Error::new(ErrorKind::InvalidText, message));
-    };
-    let is_teen = number.len() > 1 && number[number.len() - 2] == b'1';
-    Ok(match (last, is_teen, upper) {
-        (b'1', false, true) => "ST",
-        (b'1', false, false) => "st",
-        (b'2', false, true) => "ND",
-        (b'2', false, false) => "nd",
-        (b'3', false, true) => "RD",
-        (b'3', false, false) => "rd",
-        (_, _, true) => "TH",
-        (_, _, false) => "th",
-    })
-}
-
-/// Reads text along the pieces of a template.
-struct Reader<'a> {
-    template: &'a NumberTemplate,
-    text: Vec<char>,
-    at: usize,
-    sign: char,
-    number: String,
-    read_before: usize,
-    read_behind: usize,
-    read_point: bool,
-}
-
-impl<'a> Reader<'a> {
-    fn new(template: &'a NumberTemplate, text: &str) -> Reader<'a> {
-        let text = text.chars().collect();
-        Reader { template, text, at: 0, sign: ' ', number: String::new(), read_before: 0, read_behind: 0, read_point: false }
-    }
-
-    fn next(&self) -> Option<char> {
-        self.text.get(self.at).copied()
-    }
-
-    /// Skips up to `count` characters that cannot belong to a number.
-    fn skip_strangers(&mut self, count: usize) {
-        for _ in 0..count {
-            match self.next() {
-                Some(next) if !next.is_ascii_digit() && !matches!(next, '.' | ',' | '+' | '-') => self.at += 1,
-                _ => break,
-            }
-        }
-    }
-
-    fn read(mut self) -> String {
-        for piece in &self.template.pieces {
-            let Some(next) = self.next() else { break };
-            match piece {
-                Piece::Character(_) => self.at += 1,
-                Piece::Field(Keyword::Nine | Keyword::Zero) => {
-                    self.digit(true);
-                    self.at += 1;
-                }
-                Piece::Field(Keyword::Point) => {
-                    self.digit(false);
-                    self.at += 1;
-                }
-                Piece::Field(Keyword::Comma | Keyword::Group) => {
-                    if !self.template.unpadded && next == ',' {
-                        self.at += 1;
-                    }
-                }
-                Piece::Field(Keyword::Currency) => self.skip_strangers(1),
-                Piece::Field(Keyword::Ordinal { .. }) => self.skip_strangers(2),
-                Piece::Field(keyword @ (Keyword::Minus | Keyword::Plus | Keyword::PlusMinus)) => match (next, keyword) {
-                    ('-', Keyword::Minus | Keyword::PlusMinus) | ('+', Keyword::Plus | Keyword::PlusMinus) => {
-                        self.sign = next;
-                        self.at += 1;
-                    }
-                    _ => self.skip_strangers(1),
-                },
-                Piece::Field(_) => {}
-            }
-        }
-        let digits = self.number.strip_suffix('.').unwrap_or(&self.number);
-        format!("{}{digits}", self.sign)
-    }
-
-    /// A digit or the point, with the sign that is anchored to it. The cursor stays on what was read.
-    fn digit(&mut self, may_have_sign: bool) {
-        if self.next() == Some(' ') {
-            self.at += 1;
-        }
-        let Some(mut next) = self.next() else { return };
-        let template = self.template;
-        if self.sign == ' ' && may_have_sign && self.read_before + self.read_behind == 0 {
-            let anchored = template.has_sign && template.sign == Some(SignPlace::Before);
-            match next {
-                '-' | '+' => (self.sign, self.at) = (next, self.at + 1),
-                '<' if !anchored && template.has_brackets => (self.sign, self.at) = ('-', self.at + 1),
-                _ => {}
-            }
-            let Some(behind) = self.next() else { return };
-            next = behind;
-        }
-        let mut is_read = false;
-        if next.is_ascii_digit() {
-            if self.read_point && self.read_behind == template.behind {
-                return;
-            }
-            self.number.push(next);
-            if self.read_point {
-                self.read_behind += 1
-            } else {
-                self.read_before += 1
-            }
-            is_read = true;
-        } else if template.has_point && !self.read_point && next == '.' {
-            self.number.push('.');
-            self.read_point = true;
-            is_read = true;
-        }
-        if self.sign != ' ' || self.read_before + self.read_behind == 0 {
-            return;
-        }
-        if template.has_sign && is_read {
-            if let Some(sign @ ('-' | '+')) = self.text.get(self.at + 1).copied() {
-                self.at += 1;
-                self.sign = sign;
-            }
-        } else if !is_read && !template.has_sign && (template.has_plus || template.has_minus) && matches!(next, '-' | '+') {
-            self.sign = next;
-        }
-    }
 }
 
 #[cfg(test)]
