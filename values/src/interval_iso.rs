@@ -72,7 +72,7 @@ impl Cursor<'_> {
     }
 
     /// A number with its fraction.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "compared with the limit before")]
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the limit before")]
     fn number(&mut self) -> Reading<Amount> {
         let sign = usize::from(self.rest.starts_with('-'));
         let numeric = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';

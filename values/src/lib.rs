@@ -7,6 +7,9 @@
 //! to the byte. It stands on a low floor because functions, the binder and the wire all need it. Dates count days and timestamps
 //! microseconds from 1970-01-01, as in Arrow; times count microseconds from midnight.
 //!
+//! The arithmetic of moments and intervals and the template languages of `to_char` stand here too: there is one calendar and one reader of
+//! zones, whoever asks.
+//!
 //! Absent: infinite dates and timestamps (neither Arrow nor Delta Lake can hold them: refused by name),
 //! `time with time zone`, and the locale.
 
@@ -27,6 +30,9 @@ mod interval_iso;
 mod json;
 pub mod moment;
 pub mod number;
+mod number_template;
+mod number_template_input;
+mod number_template_output;
 pub mod numeric;
 mod style;
 mod template;
@@ -46,6 +52,7 @@ pub use interval_arithmetic::{IntervalField, IntervalFields, IntervalModifier};
 pub use interval_input::{parse_interval, parse_interval_of};
 pub use json::{canonical_jsonb, check_json, compare_jsonb, jsonb_text, parse_json};
 pub use number::{format_float4, format_float8, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8, parse_oid};
+pub use number_template::NumberTemplate;
 pub use numeric::{Numeric, NumericValue, format_decimal, format_decimal64, format_decimal256, parse_numeric};
 pub use style::{ByteaOutput, DateFormat, DateOrder, DateStyle, IntervalStyle};
 pub use template_input::{date_by_template, timestamptz_by_template};

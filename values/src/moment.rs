@@ -216,7 +216,7 @@ pub fn instant_of_epoch(seconds: f64) -> Result<i64> {
     let refused = || Error::new(ErrorKind::DatetimeOutOfRange, format!("timestamp out of range: \"{seconds}\""));
     // PostgreSQL counts from 2000, and so does its rounding.
     let since_2000 = ((seconds - SECONDS_TO_2000) * 1e6).round_ties_even();
-    if !(since_2000.abs() < i64::MAX as f64) {
+    if since_2000.abs() >= i64::MAX as f64 {
         return Err(refused());
     }
     (since_2000 as i64).checked_add(MICROS_TO_2000).and_then(timestamp_in_range).ok_or_else(refused)

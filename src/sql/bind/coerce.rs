@@ -407,10 +407,8 @@ fn convertible(value: &Typed, target: &SqlType) -> bool {
         || matches!((&value.sql_type, target), (SqlType::Bool, SqlType::Int4) | (SqlType::Int4, SqlType::Bool))
         || from == Family::String
         || to == Family::String
-        || matches!(
-            (from, to),
-            (Family::DateTime, Family::Time) | (Family::Interval, Family::Time) | (Family::Time, Family::Interval)
-        )
+        || (from == Family::DateTime && to == Family::Time && value.sql_type != SqlType::Date)
+        || matches!((from, to), (Family::Interval, Family::Time) | (Family::Time, Family::Interval))
         || (from == Family::Other && to == Family::Other)
         || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb)
 }

@@ -21,7 +21,7 @@ impl Binder<'_> {
             (Operator::Plus, Family::Number, Family::DateTime)
             | (Operator::Plus, Family::Interval, Family::DateTime | Family::Time)
             | (Operator::Plus, Family::Time, Family::DateTime)
-            | (Operator::Multiply, Family::Number, Family::Interval) => true,
+            | (Operator::Multiply, Family::Number, Family::Interval | Family::Time) => true,
             _ => false,
         };
         let (left, right) = if swapped { (right, left) } else { (left, right) };
@@ -31,7 +31,7 @@ impl Binder<'_> {
             (SqlType::Date, Operator::Minus, _) if is_integral => "date_mii",
             (SqlType::Date, Operator::Plus, SqlType::Time) => "datetime_pl",
             (SqlType::Date, Operator::Plus, SqlType::Interval) => "date_pl_interval",
-            (SqlType::Date, Operator::Minus, SqlType::Interval) => "date_mi_interval",
+            (SqlType::Date, Operator::Minus, SqlType::Interval | SqlType::Time) => "date_mi_interval",
             (SqlType::Date, Operator::Minus, SqlType::Date) => "date_mi",
             (SqlType::Timestamp, Operator::Plus, SqlType::Interval | SqlType::Time) => "timestamp_pl_interval",
             (SqlType::Timestamp, Operator::Minus, SqlType::Interval | SqlType::Time) => "timestamp_mi_interval",
@@ -65,6 +65,7 @@ impl Binder<'_> {
             | "timestamp_mi_interval"
             | "timestamptz_pl_interval"
             | "timestamptz_mi_interval"
+            | "date_mi_interval"
             | "interval_pl"
             | "interval_mi" => self.cast(right, &SqlType::Interval)?,
             _ => right,

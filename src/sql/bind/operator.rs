@@ -261,6 +261,11 @@ impl Binder<'_> {
     /// # Errors
     /// 42883 if the families differ.
     pub(super) fn comparable(&self, left: Typed, right: Typed, symbol: &str) -> Result<(Typed, Typed)> {
+        let (left, right) = match (family(&left.sql_type), family(&right.sql_type)) {
+            (Family::Time, Family::Interval) => (self.cast(left, &SqlType::Interval)?, right),
+            (Family::Interval, Family::Time) => (left, self.cast(right, &SqlType::Interval)?),
+            _ => (left, right),
+        };
         let (from, to) = (family(&left.sql_type), family(&right.sql_type));
         let json = |value: &Typed| value.sql_type == SqlType::Json;
         if from != to || json(&left) || json(&right) {
