@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::i256;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::functions::define::Call;
 use crate::types::datum::{Datum, numeric_text, rescale};
 use crate::types::values::NumberTemplate;
@@ -115,7 +115,7 @@ pub(super) fn to_number(call: &Call<'_>) -> Result<Datum> {
         return Ok(Datum::Numeric(number));
     }
     let scale = number.scale().unwrap_or(0).saturating_add(places);
-    Ok(Datum::Numeric(number.mul(&Numeric::from_decimal(1, places))?.round(scale)))
+    Ok(Datum::Numeric(number.mul(&Numeric::from_decimal(1, places))?.round(scale)?))
 }
 
 #[cfg(test)]
