@@ -19,6 +19,7 @@ mod databricks;
 pub mod datum;
 pub(crate) mod define;
 pub mod names;
+pub(crate) mod ordered;
 pub mod output;
 pub mod pattern;
 pub mod postgres;

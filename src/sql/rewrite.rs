@@ -9,6 +9,8 @@
 //! | `(expression).*` | `(expression)."*"`: a field of that name, for the binder to expand |
 //! | `FROM ONLY t` | `FROM t`: tables have no children here |
 //!
+//! What [`shapes`] does, too.
+//!
 //! So time travel has one form in the AST: `TableFactor::Table.version` is `VersionAsOf(number or $n)` or `TimestampAsOf(expression)`.
 //!
 //! And words that are keywords of other dialects, but plain names in PostgreSQL, lose their keyword here (`SELECT top, sample FROM
@@ -20,8 +22,11 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 use super::dialect::RESERVED;
 use super::token::Lexeme;
 
+mod shapes;
+
 /// Applies the rewrites above.
 pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
+    let lexemes = shapes::rewrite(lexemes);
     let mut out = Vec::with_capacity(lexemes.len() + 8);
     let mut at = 0;
     while let Some(lexeme) = lexemes.get(at) {

@@ -6,6 +6,7 @@
 
 mod checked_arithmetic;
 mod failing_constants;
+mod group_filters;
 mod growth;
 mod interruptible;
 mod null_equal;
@@ -14,6 +15,7 @@ mod single_keys;
 mod turns;
 mod volatile;
 mod waiting;
+mod whole_groups;
 mod window_turns;
 
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use datafusion::prelude::SessionConfig;
 use super::options::EngineOptions;
 use super::runtime::memory_bounds;
 use failing_constants::FailingConstants;
+use group_filters::GroupFilters;
 use growth::BoundedGrowth;
 use interruptible::interruptible;
 use null_equal::{NullEqualKeys, PlainKeys};
@@ -38,6 +41,7 @@ use single_keys::SingleKeys;
 use turns::TakeTurns;
 use volatile::{MOVING, PostponedCalls, Shielded, VolatileFilters};
 use waiting::WaitingCalls;
+use whole_groups::WholeGroups;
 use window_turns::WindowTurns;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -77,7 +81,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         *rule = Arc::clone(&plain_keys) as _;
     }
     for rule in rules.iter_mut().filter(|rule| rule.name() == "push_down_filter") {
-        *rule = Arc::new(VolatileFilters(Arc::clone(rule)));
+        *rule = Arc::new(VolatileFilters(Arc::new(GroupFilters(Arc::clone(rule)))));
     }
     rules.insert(0, Arc::new(FailingConstants));
     rules.insert(1, Arc::new(PostponedCalls));
@@ -90,6 +94,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     for rule in rules.iter_mut().filter(|rule| MOVING.contains(&rule.name())) {
         *rule = Arc::new(Shielded(Arc::clone(rule)));
     }
+    rules.push(Arc::new(WholeGroups));
     // The last: what it puts in says nothing to the others.
     rules.push(Arc::new(TakeTurns));
     interruptible(rules).map(|rule| rule as _).collect()

@@ -301,6 +301,11 @@ impl Binder<'_> {
         if !matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "row" | "substring") {
             return Ok(None);
         }
+        if name == "row" && call.is_plain() {
+            let elements: Vec<ast::Expr> = call.arguments.iter().map(|argument| argument.clone().into_owned()).collect();
+            return self.row(self.row_elements(&elements, place)?).map(Some);
+        }
+        let place = if name == "coalesce" { place.without_sets("COALESCE") } else { place };
         let arguments = self.plain_arguments(name, call, place)?;
         if arguments.is_empty() && matches!(name, "coalesce" | "greatest" | "least") {
             // In PostgreSQL's grammar their list cannot be empty.
@@ -496,12 +501,6 @@ impl Binder<'_> {
     }
 
     fn aggregate_call(&self, name: &str, aggregate: &Arc<AggregateUDF>, call: &CallParts<'_>, place: Place<'_>) -> Result<Typed> {
-        if place.inside == Some("aggregate") {
-            return Err(Error::new(ErrorKind::Grouping, "aggregate function calls cannot be nested"));
-        }
-        if !place.clause.allows_aggregates() {
-            return Err(Error::new(ErrorKind::Grouping, format!("aggregate functions are not allowed in {}", place.clause.name())));
-        }
         let inside = Place { inside: Some("aggregate"), sets: None, ..place };
         let arguments = self.aggregate_arguments(name, call, inside)?;
         let mut order_by = self.sort_keys(call.order_by, inside)?;
@@ -517,26 +516,33 @@ impl Binder<'_> {
             return Err(Error::unsupported("WITHIN GROUP with several keys"));
         }
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
+        let given: Vec<Expr> = arguments.iter().map(|argument| argument.expr.clone()).collect();
+        let (aggregated, direct) = given.split_at(if call.within_group.is_empty() { given.len() } else { 1 });
+        let aggregated =
+            aggregated.iter().chain(order_by.iter().map(|key| &key.expr)).chain(filter.as_ref().map(|filter| &filter.expr));
+        let home = self.home(&aggregated.collect::<Vec<_>>(), &direct.iter().collect::<Vec<_>>(), place)?;
         let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
         let aggregate = narrower.as_ref().unwrap_or(aggregate);
         let (arguments, fields) =
             self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
         let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
         let result_type = selected_type(name, &arguments, &returns);
-        let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
+        let function = AggregateFunction::new_udf(
             Arc::clone(aggregate),
             arguments.into_iter().map(|argument| argument.expr).collect(),
             call.distinct,
             filter.map(|filter| Box::new(filter.expr)),
             order_by,
             call.null_treatment,
-        ));
+        );
+        let expr =
+            if call.within_group.is_empty() { self.in_order(name, function, &given)? } else { Expr::AggregateFunction(function) };
         let mut typed = Typed::of_field(expr, &returns);
         typed.nullable = name != "count";
         if let Some(sql_type) = result_type {
             typed.sql_type = sql_type;
         }
-        Ok(in_sql_types(name, typed))
+        self.at_home(in_sql_types(name, typed), home, place)
     }
 
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
@@ -593,7 +599,7 @@ impl Binder<'_> {
         };
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
         let (partition_by, order_by, window_frame) = match call.over {
-            Some(over) => self.window(over, inside)?,
+            Some(over) => self.window(over, Place { sets: place.sets, ..inside })?,
             None => return Err(Error::internal("window call without OVER")),
         };
         let (arguments, returns) = match &definition {
@@ -662,19 +668,16 @@ impl Binder<'_> {
                 Ok(self.settled(value)?.expr)
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut order_by = self.sort_keys(&spec.order_by, place)?;
-        let frame = match spec.window_frame {
-            None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
-            Some(frame) => {
-                let frame = WindowFrame::try_from(frame)
-                    .map_err(|error| Error::new(ErrorKind::Windowing, "this window frame is not possible").with_source(error))?;
-                frame.regularize_order_bys(&mut order_by).map_err(|error| {
-                    Error::new(ErrorKind::Windowing, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
-                        .with_source(error)
-                })?;
-                frame
-            }
-        };
+        let keys = spec.order_by.iter().map(|key| self.sort_key(key, place)).collect::<Result<Vec<_>>>()?;
+        let mut order_by: Vec<SortExpr> = keys
+            .into_iter()
+            .map(|(key, sql_type)| match sql_type {
+                // DataFusion takes no interval for the key of a range; its length orders as PostgreSQL does.
+                SqlType::Interval => SortExpr { expr: super::kernels::interval_length(key.expr), ..key },
+                _ => key,
+            })
+            .collect();
+        let frame = self.frame(spec.window_frame.as_ref(), &mut order_by)?;
         Ok((partition_by, order_by, frame))
     }
 
@@ -686,14 +689,15 @@ impl Binder<'_> {
 
     /// ORDER BY keys that are expressions only: numbers are constants here.
     pub(super) fn sort_keys(&self, keys: &[ast::OrderByExpr], place: Place<'_>) -> Result<Vec<SortExpr>> {
-        keys.iter()
-            .map(|key| {
-                let value = self.expression(&key.expr, place)?;
-                let value = self.settled(value)?;
-                let ascending = key.options.asc.unwrap_or(true);
-                Ok(SortExpr::new(value.expr, ascending, key.options.nulls_first.unwrap_or(!ascending)))
-            })
-            .collect()
+        keys.iter().map(|key| self.sort_key(key, place).map(|(key, _)| key)).collect()
+    }
+
+    fn sort_key(&self, key: &ast::OrderByExpr, place: Place<'_>) -> Result<(SortExpr, SqlType)> {
+        let value = self.expression(&key.expr, place)?;
+        let value = self.settled(value)?;
+        let ascending = key.options.asc.unwrap_or(true);
+        let nulls_first = key.options.nulls_first.unwrap_or(!ascending);
+        Ok((SortExpr::new(value.expr, ascending, nulls_first), value.sql_type))
     }
 }
 

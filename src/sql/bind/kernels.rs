@@ -29,6 +29,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr_common::datum::apply;
 
 use crate::catalog::values::calendar::POSTGRES_EPOCH_MICROS;
+use crate::error::{Error, ErrorKind};
 
 /// What a kernel computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +46,8 @@ enum Kernel {
     IntervalTimes,
     IntervalLength,
     RoundFraction,
+    Limit,
+    Offset,
 }
 
 impl Kernel {
@@ -62,6 +65,8 @@ impl Kernel {
             Kernel::IntervalTimes => "interval_times",
             Kernel::IntervalLength => "interval_length",
             Kernel::RoundFraction => "round_fraction",
+            Kernel::Limit => "LIMIT",
+            Kernel::Offset => "OFFSET",
         }
     }
 }
@@ -118,6 +123,11 @@ fn call(kernel: Kernel, arguments: Vec<Expr>) -> Expr {
 /// `left + right` on one integer type; fails on overflow.
 pub(super) fn add(left: Expr, right: Expr) -> Expr {
     call(Kernel::Add, vec![left, right])
+}
+
+/// The bound of LIMIT or OFFSET; fails below zero.
+pub(super) fn bound_of(count: Expr, is_limit: bool) -> Expr {
+    call(if is_limit { Kernel::Limit } else { Kernel::Offset }, vec![count])
 }
 
 /// `left - right` on one integer type; fails on overflow.
@@ -204,7 +214,9 @@ impl ScalarUDFImpl for KernelFunction {
             | Kernel::Divide
             | Kernel::Rint
             | Kernel::TimeShift
-            | Kernel::RoundFraction => {
+            | Kernel::RoundFraction
+            | Kernel::Limit
+            | Kernel::Offset => {
                 arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("kernel without arguments".into()))?
             }
             Kernel::AtZone => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -244,7 +256,9 @@ impl KernelFunction {
             | Kernel::TimeShift
             | Kernel::IntervalTimes
             | Kernel::IntervalLength
-            | Kernel::RoundFraction => None,
+            | Kernel::RoundFraction
+            | Kernel::Limit
+            | Kernel::Offset => None,
         }
     }
 
@@ -279,6 +293,15 @@ impl KernelFunction {
                 let (interval, factor) =
                     (interval.as_primitive::<IntervalMonthDayNanoType>(), factor.as_primitive::<Float64Type>());
                 Ok(Arc::new(zip_map(interval.iter(), factor.iter(), scaled)?))
+            }
+            (Kernel::Limit | Kernel::Offset, [count]) => {
+                if count.as_primitive::<Int64Type>().iter().flatten().any(|count| count < 0) {
+                    let limit = self.kernel == Kernel::Limit;
+                    let kind = if limit { ErrorKind::InvalidLimit } else { ErrorKind::InvalidOffset };
+                    let error = Error::new(kind, format!("{} must not be negative", self.kernel.name()));
+                    return Err(DataFusionError::External(Box::new(error)));
+                }
+                Ok(Arc::clone(count))
             }
             (Kernel::RoundFraction, [value, unit]) => {
                 // A constant, the same in each row.

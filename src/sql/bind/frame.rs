@@ -1,0 +1,72 @@
+//! Window frames.
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{SortExpr, WindowFrame};
+use datafusion::sql::sqlparser::ast::{self, Spanned, WindowFrameBound};
+
+use super::Binder;
+use super::error::at;
+use super::expression::{Clause, Place, unnested};
+use super::range::{Environment, Range};
+use crate::catalog::types::SqlType;
+use crate::error::{Error, ErrorKind, Result};
+
+impl Binder<'_> {
+    /// The frame of a window that is ordered by `order_by`.
+    ///
+    /// # Errors
+    /// 42P20 for bounds in the wrong order, 22013 for offsets below zero, 42P10 for offsets that are not constant.
+    pub(super) fn frame(&self, frame: Option<&ast::WindowFrame>, order_by: &mut Vec<SortExpr>) -> Result<WindowFrame> {
+        let Some(frame) = frame else { return Ok(WindowFrame::new((!order_by.is_empty()).then_some(false))) };
+        check_bounds(&frame.start_bound, frame.end_bound.as_ref())?;
+        let start_bound = self.frame_bound(&frame.start_bound, "starting")?;
+        let end_bound = frame.end_bound.as_ref().map(|bound| self.frame_bound(bound, "ending")).transpose()?;
+        let frame = WindowFrame::try_from(ast::WindowFrame { units: frame.units, start_bound, end_bound })
+            .map_err(|error| Error::new(ErrorKind::Windowing, "this window frame is not possible").with_source(error))?;
+        frame.regularize_order_bys(order_by).map_err(|error| {
+            Error::new(ErrorKind::Windowing, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
+                .with_source(error)
+        })?;
+        Ok(frame)
+    }
+
+    /// A bound whose offset is a literal.
+    fn frame_bound(&self, bound: &WindowFrameBound, which: &str) -> Result<WindowFrameBound> {
+        let literal = |offset: &ast::Expr| -> Result<Box<ast::Expr>> {
+            if matches!(unnested(offset), ast::Expr::Value(_) | ast::Expr::Interval(_)) {
+                return Ok(Box::new(unnested(offset).clone()));
+            }
+            let range = Range::default();
+            let value = self.expression(offset, Place::new(&range, &Environment::EMPTY, Clause::Limit))?;
+            let value = self.cast(value, &SqlType::Int8)?;
+            let number = match self.constant(value).map_err(|error| at(error, offset.span()))? {
+                ScalarValue::Int64(Some(number)) if number >= 0 => number,
+                ScalarValue::Int64(None) => {
+                    return Err(Error::new(ErrorKind::InvalidFrameOffset, format!("frame {which} offset must not be null")));
+                }
+                _ => return Err(Error::new(ErrorKind::InvalidFrameOffset, format!("frame {which} offset must not be negative"))),
+            };
+            Ok(Box::new(ast::Expr::Value(ast::Value::Number(number.to_string(), false).into())))
+        };
+        Ok(match bound {
+            WindowFrameBound::Preceding(Some(offset)) => WindowFrameBound::Preceding(Some(literal(offset)?)),
+            WindowFrameBound::Following(Some(offset)) => WindowFrameBound::Following(Some(literal(offset)?)),
+            other => other.clone(),
+        })
+    }
+}
+
+/// PostgreSQL's rules for the order of a frame's bounds.
+fn check_bounds(start: &WindowFrameBound, end: Option<&WindowFrameBound>) -> Result<()> {
+    use WindowFrameBound::{CurrentRow, Following, Preceding};
+    let end = end.unwrap_or(&CurrentRow);
+    let wrong = match (start, end) {
+        (Following(None), _) => "frame start cannot be UNBOUNDED FOLLOWING",
+        (_, Preceding(None)) => "frame end cannot be UNBOUNDED PRECEDING",
+        (CurrentRow, Preceding(_)) => "frame starting from current row cannot have preceding rows",
+        (Following(_), Preceding(_)) => "frame starting from following row cannot have preceding rows",
+        (Following(_), CurrentRow) => "frame starting from following row cannot end with current row",
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Windowing, wrong))
+}
