@@ -77,6 +77,9 @@ impl Binder<'_> {
     pub(super) fn at_home(&self, value: Typed, home: Home, place: Place<'_>) -> Result<Typed> {
         let Some(outer) = outer_at(place, home.level) else { return Ok(value) };
         let Some(aggregates) = outer.aggregates else { return Err(Error::internal("no place for an aggregate")) };
+        if matches!(&value.expr, Expr::AggregateFunction(call) if call.func.name() == "grouping") {
+            return Err(Error::unsupported("GROUPING of an outer query's keys").with_hint("Compute it in a subquery in FROM."));
+        }
         let own = value.expr.clone().transform_up(|node| {
             Ok(match node {
                 Expr::OuterReferenceColumn(_, column) if outer.owns(&column) => Transformed::yes(Expr::Column(column)),
@@ -131,6 +134,23 @@ pub(super) fn in_inherited_order(expr: Expr, order: &[SortExpr]) -> Result<Expr>
             }
             other => Transformed::no(other),
         })
+    });
+    rewritten.map(|rewritten| rewritten.data).map_err(plan_error)
+}
+
+/// Window functions without an order of their own number the rows in that order, too. To ranks all rows are equal.
+pub(super) fn windows_in_inherited_order(expr: Expr, order: &[SortExpr]) -> Result<Expr> {
+    if order.is_empty() {
+        return Ok(expr);
+    }
+    let rewritten = expr.transform_up(|node| {
+        let Expr::WindowFunction(mut call) = node else { return Ok(Transformed::no(node)) };
+        let ranks = ["rank", "dense_rank", "percent_rank", "cume_dist"].contains(&call.fun.name());
+        if ranks || !call.params.order_by.is_empty() || !call.params.partition_by.is_empty() {
+            return Ok(Transformed::no(Expr::WindowFunction(call)));
+        }
+        call.params.order_by = order.to_vec();
+        Ok(Transformed::yes(Expr::WindowFunction(call)))
     });
     rewritten.map(|rewritten| rewritten.data).map_err(plan_error)
 }

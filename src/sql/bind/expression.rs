@@ -235,8 +235,16 @@ impl Binder<'_> {
     fn column(&self, idents: &[Ident], place: Place<'_>) -> Result<Typed> {
         let span = idents.first().map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |ident| ident.span);
         // A relation of any query around comes before a column whose fields could be meant.
+        let unreachable = idents.len() > 1 && place.environment.ranges(place.range).iter().any(|range| range.forbids(&idents[0]));
+        let bare = |range: &Range| -> Result<Option<(Typed, &[Ident])>> {
+            let found = range.find_bare(idents)?;
+            Ok(found.filter(|(value, fields)| fields.is_empty() || matches!(value.data_type, DataType::Struct(_))))
+        };
         for qualified in [true, false] {
-            let find = |range: &Range| if qualified { range.find_qualified(idents) } else { range.find_bare(idents) };
+            if !qualified && unreachable {
+                break;
+            }
+            let find = |range: &Range| if qualified { range.find_qualified(idents) } else { bare(range) };
             if let Some((found, fields)) = find(place.range)? {
                 return self.struct_fields(found, fields);
             }

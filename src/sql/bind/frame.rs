@@ -5,6 +5,7 @@ use datafusion::logical_expr::{SortExpr, WindowFrame};
 use datafusion::sql::sqlparser::ast::{self, Spanned, WindowFrameBound};
 
 use super::Binder;
+use super::coerce::{Family, family};
 use super::error::at;
 use super::expression::{Clause, Place, unnested};
 use super::range::{Environment, Range};
@@ -16,9 +17,23 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// 42P20 for bounds in the wrong order, 22013 for offsets below zero, 42P10 for offsets that are not constant.
-    pub(super) fn frame(&self, frame: Option<&ast::WindowFrame>, order_by: &mut Vec<SortExpr>) -> Result<WindowFrame> {
+    pub(super) fn frame(
+        &self,
+        frame: Option<&ast::WindowFrame>,
+        order_by: &mut Vec<SortExpr>,
+        key: Option<&SqlType>,
+    ) -> Result<WindowFrame> {
         let Some(frame) = frame else { return Ok(WindowFrame::new((!order_by.is_empty()).then_some(false))) };
         check_bounds(&frame.start_bound, frame.end_bound.as_ref())?;
+        let has_offset =
+            |bound: &WindowFrameBound| matches!(bound, WindowFrameBound::Preceding(Some(_)) | WindowFrameBound::Following(Some(_)));
+        let offsets = has_offset(&frame.start_bound) || frame.end_bound.as_ref().is_some_and(has_offset);
+        if let (ast::WindowFrameUnits::Range, true, Some(key)) = (frame.units, offsets, key)
+            && !has_distances(key)
+        {
+            let message = format!("RANGE with offset PRECEDING/FOLLOWING is not supported for column type {}", key.display_name());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         let start_bound = self.frame_bound(&frame.start_bound, "starting")?;
         let end_bound = frame.end_bound.as_ref().map(|bound| self.frame_bound(bound, "ending")).transpose()?;
         let frame = WindowFrame::try_from(ast::WindowFrame { units: frame.units, start_bound, end_bound })
@@ -54,6 +69,11 @@ impl Binder<'_> {
             other => other.clone(),
         })
     }
+}
+
+/// Whether values of the type are a distance apart that DataFusion can add to one.
+fn has_distances(key: &SqlType) -> bool {
+    matches!(key, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz) || family(key) == Family::Number
 }
 
 /// PostgreSQL's rules for the order of a frame's bounds.

@@ -669,6 +669,7 @@ impl Binder<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         let keys = spec.order_by.iter().map(|key| self.sort_key(key, place)).collect::<Result<Vec<_>>>()?;
+        let first_type = keys.first().map(|(_, sql_type)| sql_type.clone());
         let mut order_by: Vec<SortExpr> = keys
             .into_iter()
             .map(|(key, sql_type)| match sql_type {
@@ -677,7 +678,7 @@ impl Binder<'_> {
                 _ => key,
             })
             .collect();
-        let frame = self.frame(spec.window_frame.as_ref(), &mut order_by)?;
+        let frame = self.frame(spec.window_frame.as_ref(), &mut order_by, first_type.as_ref())?;
         Ok((partition_by, order_by, frame))
     }
 

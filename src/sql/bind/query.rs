@@ -38,6 +38,8 @@ pub(super) struct Block {
     pub(super) offset: Option<Expr>,
     /// Rows that are equal to the last one under `sort` are within the limit.
     pub(super) ties: bool,
+    /// Each sorted row has become the rows of its sets: `sort` counts them and has no key of ORDER BY.
+    pub(super) expanded: bool,
 }
 
 impl Block {
@@ -125,13 +127,16 @@ impl Binder<'_> {
         if limit.is_some() || offset.is_some() {
             if block.limit.is_some() || block.offset.is_some() {
                 let (plan, outputs) = self.finish(block)?;
-                block = Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false };
+                block = Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false, expanded: false };
             }
             block.limit = limit;
             block.offset = offset;
             block.ties = query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties);
             if block.ties && order_by.is_empty() {
                 return Err(Error::new(ErrorKind::Syntax, "WITH TIES cannot be specified without ORDER BY clause"));
+            }
+            if block.ties && block.expanded {
+                return Err(Error::unsupported("WITH TIES over set-returning functions").with_hint("Move the functions into FROM."));
             }
         }
         Ok(block)
@@ -200,7 +205,7 @@ impl Binder<'_> {
         environment: &Environment<'_>,
     ) -> Result<Block> {
         if order_by.is_empty() {
-            return Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false });
+            return Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false, expanded: false });
         }
         let (exprs, outputs) = self.named_outputs(outputs, true);
         let plan = projected(plan, exprs)?;
@@ -233,7 +238,7 @@ impl Binder<'_> {
         } else {
             projected(plan, outputs.iter().map(|output| output.value.expr.clone()).chain(hidden).collect())?
         };
-        Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false })
+        Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false, expanded: false })
     }
 
     /// A projection whose columns have names that are unique among themselves.

@@ -232,6 +232,11 @@ impl Range {
         names.collect()
     }
 
+    /// Whether there is a relation of that name that cannot be named here.
+    pub(super) fn forbids(&self, name: &Ident) -> bool {
+        self.unreachable.iter().any(|there| same(&there.alias, name))
+    }
+
     /// Why there is no relation `name` here, if PostgreSQL has more to say than that it is missing.
     pub(super) fn invalid_reference(&self, name: &str) -> Option<Error> {
         let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");

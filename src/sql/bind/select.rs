@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Binder;
-use super::aggregate::in_inherited_order;
+use super::aggregate::{in_inherited_order, windows_in_inherited_order};
 use super::error::{at, folded, name_span, plan_error};
 use super::expression::{Clause, Place, SetCall, unnested};
 use super::grouping::Grouping;
@@ -229,9 +229,14 @@ impl Binder<'_> {
                 return Err(Error::new(ErrorKind::InvalidRecursion, message).with_detail(format!("It reads \"{}\".", table.alias)));
             }
             plan = self.aggregate_stage(plan, &grouping, &mut work)?;
-        } else if order_by.is_empty() && select.distinct.is_none() && select.qualify.is_none() {
-            work.inherit(&range.order);
+        } else {
+            work.map(|expr| windows_in_inherited_order(expr, &range.order))?;
+            if order_by.is_empty() && select.distinct.is_none() && select.qualify.is_none() {
+                work.inherit(&range.order);
+            }
         }
+        let before = needed_for(&find_window_exprs(work.exprs()), &mut work.sets);
+        plan = set_stage(plan, &before)?;
         plan = self.window_stage(plan, &mut work)?;
         if select.qualify.is_some()
             && let Some(Key::Input(condition)) = work.on.pop()
@@ -290,15 +295,30 @@ impl Binder<'_> {
         }
     }
 
+    /// Windows whose columns would be called alike are computed one after the other: DataFusion leaves casts out of names.
     fn window_stage(&self, plan: LogicalPlan, work: &mut Work) -> Result<LogicalPlan> {
-        let windows = find_window_exprs(work.exprs());
-        if windows.is_empty() {
-            return Ok(plan);
+        let mut left = find_window_exprs(work.exprs());
+        let (mut plan, mut computed) = (plan, vec![]);
+        while !left.is_empty() {
+            let mut names = std::collections::HashSet::new();
+            let (now, later): (Vec<Expr>, Vec<Expr>) =
+                left.into_iter().partition(|window| names.insert(window.schema_name().to_string()));
+            let before: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+            plan = LogicalPlanBuilder::window_plan(plan, now.clone()).map_err(plan_error)?;
+            let columns = computed_columns(now.into_iter(), &plan)?;
+            if later.is_empty() {
+                computed.extend(columns);
+            } else {
+                let mut exprs = before;
+                for (window, column) in columns {
+                    let name = self.unique("value");
+                    exprs.push(column.alias(&name));
+                    computed.push((window, Expr::Column(Column::new_unqualified(name))));
+                }
+                plan = projected(plan, exprs)?;
+            }
+            left = later;
         }
-        let (windows, mut computed) = self.told_apart(windows);
-        let plan = LogicalPlanBuilder::window_plan(plan, windows.clone()).map_err(plan_error)?;
-        let named = windows.into_iter().filter(|window| !matches!(window, Expr::Alias(_)));
-        computed.extend(computed_columns(named, &plan)?);
         work.map(|expr| replaced(expr, &computed))?;
         Ok(plan)
     }
@@ -361,13 +381,15 @@ impl Binder<'_> {
         match distinct {
             Some(ast::Distinct::Distinct) => {
                 let plan = LogicalPlan::Distinct(Distinct::All(Arc::new(plan)));
-                Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false })
+                Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false, expanded: false })
             }
             Some(ast::Distinct::On(_)) => {
                 let plan = distinct_on(plan, on, &outputs, sort)?;
-                Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false })
+                Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false, expanded: false })
             }
-            Some(ast::Distinct::All) | None => Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false }),
+            Some(ast::Distinct::All) | None => {
+                Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false, expanded: false })
+            }
         }
     }
 
@@ -385,7 +407,7 @@ impl Binder<'_> {
                 }
                 SelectItem::ExprWithAliases { .. } => return Err(Error::unsupported("several aliases for one expression")),
                 SelectItem::Wildcard(options) => {
-                    if place.range.visible.is_empty() {
+                    if place.range.tables.is_empty() && place.range.visible.is_empty() {
                         return Err(Error::new(ErrorKind::Syntax, "SELECT * with no tables specified is not valid"));
                     }
                     outputs.extend(excluding(place.range.visible.clone(), options)?);

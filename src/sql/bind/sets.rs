@@ -167,6 +167,6 @@ impl Binder<'_> {
         let order = order.into_iter().map(|name| Expr::Column(Column::new_unqualified(name)));
         exprs.extend(order.clone());
         let sort = order.map(|column| SortExpr::new(column, true, false)).collect();
-        Ok(Block { plan: projected(plan, exprs)?, outputs, sort, limit: None, offset: None, ties: false })
+        Ok(Block { plan: projected(plan, exprs)?, outputs, sort, limit: None, offset: None, ties: false, expanded: true })
     }
 }

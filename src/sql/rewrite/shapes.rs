@@ -9,6 +9,8 @@
 //! | `USING (a, b) AS x` | a last column that says so |
 //! | `ORDER BY a USING >` | `ORDER BY a DESC` |
 //! | `FETCH FIRST (1 + 1) ROWS ONLY` | `LIMIT (1 + 1)` |
+//! | `'1 day'::interval PRECEDING` | `INTERVAL '1 day' PRECEDING` |
+//! | `EXCLUDE NO OTHERS` | nothing |
 //!
 //! The binder knows what stands for what ([`internal_name`](crate::sql::internal_name)).
 
@@ -33,7 +35,8 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
         let in_sets = open.last() == Some(&true);
         let this = if behind_dot { "" } else { word(0) };
         match this {
-            "select" if ends_empty_list(ahead(1)) => {
+            // Behind AS it may be a name.
+            "select" if ends_empty_list(ahead(1)) && out.last().and_then(Lexeme::word) != Some("as") => {
                 out.extend([lexeme.clone(), quoted(NO_ITEM)]);
                 at += 1;
                 continue;
@@ -91,7 +94,20 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
                     continue;
                 }
             }
+            "exclude" if word(1) == "no" && word(2) == "others" => {
+                at += 3;
+                continue;
+            }
             _ => {}
+        }
+        if matches!(lexeme.token.token, Token::SingleQuotedString(_))
+            && is(1, &Token::DoubleColon)
+            && word(2) == "interval"
+            && matches!(word(3), "preceding" | "following")
+        {
+            out.extend([word_like(lexeme, "interval"), lexeme.clone()]);
+            at += 3;
+            continue;
         }
         if in_sets && is(0, &Token::LParen) && is(1, &Token::RParen) && follows_separator(&out) {
             out.push(word_like(lexeme, "row"));
@@ -174,7 +190,10 @@ mod tests {
             ("order by a using > nulls last", "order by a desc nulls last"),
             ("fetch first (1 + 1) rows only", "limit ( 1 + 1 )"),
             ("fetch first (1) rows with ties", "fetch first ( 1 ) rows with ties"),
+            ("between '1 day'::interval preceding", "between interval '1 day' preceding"),
+            ("current row exclude no others)", "current row )"),
             ("t.select", "t . select"),
+            ("select 1 as select", "select 1 as select"),
         ] {
             assert_eq!(rewritten(text), expected, "{text}");
         }
