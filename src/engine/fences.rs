@@ -28,7 +28,7 @@
 //!
 //! **What planning refuses or breaks**
 //!
-//! - Calls over a value and over its cast have one name (apache/datafusion#18975): `sql/bind/distinct_names`; slt `fences`.
+//! - Calls over a value and over its cast have one name (apache/datafusion#18975): `sql/bind/select` names them apart; slt `fences`.
 //! - Common subexpressions have another nullability in the physical plan (apache/datafusion#25369): the check is off, `optimizer::config`; slt `fences`.
 //! - A sort key that stands twice in an aggregate panics: `optimizer/single_keys`; slt `aggregates`.
 //! - Names that rules make up may be those of stored columns: `optimizer::begin`, `sql/internal_name`.

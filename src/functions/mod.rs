@@ -21,6 +21,7 @@ mod interval_aggregate;
 mod moments;
 pub mod names;
 pub(crate) mod numeric;
+pub(crate) mod ordered;
 pub mod output;
 pub mod pattern;
 pub mod postgres;

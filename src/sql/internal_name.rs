@@ -17,6 +17,30 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SEPARATOR: char = '\0';
 
+/// `ROWS FROM (f(..), g(..))` as a call.
+pub(crate) const ROWS_FROM: &str = "\0rows from";
+
+/// GROUPING SETS inside of GROUPING SETS as a call.
+pub(crate) const GROUPING_SETS: &str = "\0grouping sets";
+
+/// The key that says `GROUP BY DISTINCT`.
+pub(crate) const DISTINCT_SETS: &str = "\0distinct";
+
+/// The only item of an empty select list.
+pub(crate) const NO_ITEM: &str = "\0nothing";
+
+const USING_ALIAS: &str = "\0as ";
+
+/// The last column of `USING (..) AS alias`.
+pub(crate) fn using_column(alias: &str) -> String {
+    format!("{USING_ALIAS}{alias}")
+}
+
+/// The alias that such a column stands for.
+pub(crate) fn using_alias(column: &str) -> Option<&str> {
+    column.strip_prefix(USING_ALIAS)
+}
+
 /// Gives out names that differ from each other and from those of every other series of the statement.
 #[derive(Debug)]
 pub(crate) struct Series {

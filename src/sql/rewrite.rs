@@ -11,6 +11,8 @@
 //! | `e AT LOCAL` | `e AT TIME ZONE` the session's |
 //! | `FROM ONLY t` | `FROM t`: tables have no children here |
 //!
+//! What [`shapes`] does, too.
+//!
 //! So time travel has one form in the AST: `TableFactor::Table.version` is `VersionAsOf(number or $n)` or `TimestampAsOf(expression)`.
 //!
 //! And words that are keywords of other dialects, but plain names in PostgreSQL, lose their keyword here (`SELECT top, sample FROM
@@ -22,6 +24,8 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use super::dialect::RESERVED;
 use super::token::Lexeme;
+
+mod shapes;
 
 /// What AT LOCAL becomes the zone of; no name that somebody can write.
 const LOCAL_ZONE: &str = "\0local";
@@ -43,6 +47,7 @@ fn interval_with_digits(lexemes: &[Lexeme]) -> Option<Vec<Lexeme>> {
 
 /// Applies the rewrites above.
 pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
+    let lexemes = shapes::rewrite(lexemes);
     let mut out = Vec::with_capacity(lexemes.len() + 8);
     let mut at = 0;
     while let Some(lexeme) = lexemes.get(at) {

@@ -8,6 +8,7 @@ mod checked_arithmetic;
 mod equal_keys;
 mod failing;
 mod failing_constants;
+mod group_filters;
 mod growth;
 mod guards;
 mod in_lists;
@@ -41,6 +42,7 @@ use super::options::EngineOptions;
 use super::runtime::memory_bounds;
 use equal_keys::{BothZeros, EqualKeys};
 use failing_constants::FailingConstants;
+use group_filters::GroupFilters;
 use growth::BoundedGrowth;
 use guards::FilteredArguments;
 use in_lists::SeparateLists;
@@ -95,7 +97,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         *rule = Arc::clone(&plain_keys) as _;
     }
     for rule in rules.iter_mut().filter(|rule| rule.name() == "push_down_filter") {
-        *rule = Arc::new(VolatileFilters(Arc::clone(rule)));
+        *rule = Arc::new(VolatileFilters(Arc::new(GroupFilters(Arc::clone(rule)))));
     }
     rules.insert(0, Arc::new(FailingConstants));
     rules.insert(1, Arc::new(PostponedCalls));

@@ -5,21 +5,16 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::function::WindowUDFFieldArgs;
-use datafusion::logical_expr::{
-    AggregateUDF, Case, Expr, Operator, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
-};
-use datafusion::sql::sqlparser::ast::WindowSpec;
+use datafusion::logical_expr::{AggregateUDF, Case, Expr, Operator, SortExpr, WindowFrame, WindowFunctionDefinition};
 
 use super::Binder;
 use super::coerce::{Family, element_type, family};
-use super::expression::Place;
 use super::function::{call_error, in_sql_types, selected_type};
 use super::numeric::{converted, keyed};
 use super::operator::is_integer;
 use super::typed::Typed;
 use crate::error::{Error, Result};
 use crate::functions::numeric::Operation;
-use crate::functions::numeric::key::has_key;
 use crate::types::SqlType;
 use crate::types::numeric::innermost;
 
@@ -28,6 +23,10 @@ pub(super) struct AggregateClauses {
     pub(super) filter: Option<Typed>,
     pub(super) order_by: Vec<SortExpr>,
     pub(super) null_treatment: Option<NullTreatment>,
+    /// WITHIN GROUP: the order is an argument.
+    pub(super) within_group: bool,
+    /// The arguments as they were written.
+    pub(super) given: Vec<Expr>,
 }
 
 /// What follows the arguments of a window function.
@@ -90,14 +89,16 @@ impl Binder<'_> {
             self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
         let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
         let result_type = selected_type(name, &arguments, &returns);
-        let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
+        let function = AggregateFunction::new_udf(
             Arc::clone(aggregate),
             arguments.into_iter().map(|argument| argument.expr).collect(),
             distinct,
             clauses.filter.as_ref().map(|filter| Box::new(filter.expr.clone())),
             clauses.order_by.clone(),
             clauses.null_treatment,
-        ));
+        );
+        let expr =
+            if clauses.within_group { Expr::AggregateFunction(function) } else { self.in_order(name, function, &clauses.given)? };
         let mut typed = Typed::of_field(expr, &returns);
         typed.nullable = name != "count";
         if let Some(sql_type) = result_type {
@@ -145,25 +146,6 @@ impl Binder<'_> {
             typed.sql_type = sql_type;
         }
         Ok(in_sql_types(name, typed))
-    }
-
-    /// The engine adds the offsets of RANGE to values, and compares the sums: not to values that go by a key.
-    pub(super) fn check_range(&self, frame: &WindowFrame, spec: &WindowSpec, place: Place<'_>) -> Result<()> {
-        let offset = |bound: &WindowFrameBound| match bound {
-            WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => !offset.is_null(),
-            WindowFrameBound::CurrentRow => false,
-        };
-        if frame.units != WindowFrameUnits::Range || !(offset(&frame.start_bound) || offset(&frame.end_bound)) {
-            return Ok(());
-        }
-        for key in &spec.order_by {
-            let value = self.expression(&key.expr, place)?;
-            if has_key(&value.data_type) {
-                return Err(Error::unsupported(format!("RANGE with an offset over values of type {}", value.sql_type))
-                    .with_hint("Order by a numeric(p,s), an integer or a double precision."));
-            }
-        }
-        Ok(())
     }
 
     /// Arguments for a function of the engine, which knows no numerics with scales of their own: text for what writes, doubles for what

@@ -20,7 +20,7 @@ use super::interval_type::interval_modifier;
 use super::mistyped::with_guess;
 use super::numeric::{converted, keyed, numeric_constant};
 use super::operator::{BinaryOp, binary_operator};
-use super::range::{Environment, Presence, Range, RangeTable};
+use super::range::{Aggregates, Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
 use super::{Binder, kernels, literal};
 use crate::error::{Error, ErrorKind, Result};
@@ -93,11 +93,20 @@ pub(super) struct Place<'c> {
     pub(super) sets: Option<&'c RefCell<Vec<SetCall>>>,
     /// Inside the arguments of an aggregate or window function.
     pub(super) inside: Option<&'static str>,
+    /// Takes the aggregates that belong to this query and stand in its subqueries.
+    pub(super) aggregates: Option<&'c Aggregates>,
+    /// The construct that forbids set-returning functions.
+    pub(super) construct: Option<&'static str>,
 }
 
 impl<'c> Place<'c> {
     pub(super) fn new(range: &'c Range, environment: &'c Environment<'c>, clause: Clause) -> Self {
-        Self { range, environment, clause, windows: &[], sets: None, inside: None }
+        Self { range, environment, clause, windows: &[], sets: None, inside: None, aggregates: None, construct: None }
+    }
+
+    /// Inside of a construct whose parts are not always evaluated.
+    pub(super) fn without_sets(self, construct: &'static str) -> Self {
+        if self.sets.is_none() { self } else { Self { sets: None, construct: Some(construct), ..self } }
     }
 }
 
@@ -181,6 +190,7 @@ impl Binder<'_> {
             E::Cast { kind, expr, data_type, array: false, format: None } => self.explicit_cast(kind, expr, data_type, place),
             E::Collate { expr, collation } => self.collate(expr, collation, place),
             E::Case { operand, conditions, else_result, case_token: _, end_token: _ } => {
+                let place = place.without_sets("CASE");
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), place)
             }
             E::Function(function) => self.function(function, place),
@@ -215,10 +225,7 @@ impl Binder<'_> {
                 let value = self.expression(expr, place)?;
                 self.call_builtin("floor", vec![value])
             }
-            E::Tuple(elements) => {
-                let values = elements.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
-                self.row(values)
-            }
+            E::Tuple(elements) => self.row(self.row_elements(elements, place)?),
             E::QualifiedWildcard(name, _) => {
                 let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
                 match place.range.table(&idents) {
@@ -244,16 +251,28 @@ impl Binder<'_> {
 
     fn column(&self, idents: &[Ident], place: Place<'_>) -> Result<Typed> {
         let span = idents.first().map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |ident| ident.span);
-        if let Some((found, fields)) = place.range.find(idents)? {
-            return self.struct_fields(found, fields);
-        }
-        let mut outer = place.environment.outer;
-        while let Some(level) = outer {
-            if let Some((found, fields)) = level.range.find(idents)? {
-                let reference = self.outer_reference(found)?;
-                return self.struct_fields(reference, fields);
+        // A relation of any query around comes before a column whose fields could be meant.
+        let unreachable = idents.len() > 1 && place.environment.ranges(place.range).iter().any(|range| range.forbids(&idents[0]));
+        let bare = |range: &Range| -> Result<Option<(Typed, &[Ident])>> {
+            let found = range.find_bare(idents)?;
+            Ok(found.filter(|(value, fields)| fields.is_empty() || matches!(value.data_type, DataType::Struct(_))))
+        };
+        for qualified in [true, false] {
+            if !qualified && unreachable {
+                break;
             }
-            outer = level.next;
+            let find = |range: &Range| if qualified { range.find_qualified(idents) } else { bare(range) };
+            if let Some((found, fields)) = find(place.range)? {
+                return self.struct_fields(found, fields);
+            }
+            let mut outer = place.environment.outer;
+            while let Some(level) = outer {
+                if let Some((found, fields)) = find(level.range)? {
+                    let reference = self.outer_reference(found)?;
+                    return self.struct_fields(reference, fields);
+                }
+                outer = level.next;
+            }
         }
         if let [name] = idents {
             // `select t from t`
@@ -273,9 +292,18 @@ impl Binder<'_> {
             }
         }
         let parts: Vec<String> = idents.iter().map(folded).collect();
+        let ranges = place.environment.ranges(place.range);
+        if let [name] = parts.as_slice()
+            && let Some(error) = ranges.iter().find_map(|range| range.unreachable_column(name))
+        {
+            return Err(at(error, span));
+        }
         if let [table, _] = parts.as_slice()
             && place.range.table(&idents[..1]).is_none()
         {
+            if let Some(error) = ranges.iter().find_map(|range| range.invalid_reference(table)) {
+                return Err(at(error, span));
+            }
             let message = format!("missing FROM-clause entry for table \"{table}\"");
             return Err(at(Error::new(ErrorKind::UndefinedRelation, message), span));
         }
@@ -285,8 +313,13 @@ impl Binder<'_> {
 
     /// The same value seen from inside a subquery.
     pub(super) fn outer_reference(&self, value: Typed) -> Result<Typed> {
+        Ok(Typed { expr: self.outer_expression(value.expr)?, ..value })
+    }
+
+    /// The same for an expression without its type.
+    pub(super) fn outer_expression(&self, expr: Expr) -> Result<Expr> {
         let shared = self.world.shared.borrow();
-        let expr = value.expr.clone().transform_up(|expr| {
+        let expr = expr.transform_up(|expr| {
             Ok(match expr {
                 Expr::Column(column) => match shared.columns.get(&column) {
                     Some(field) => Transformed::yes(Expr::OuterReferenceColumn(std::sync::Arc::clone(field), column)),
@@ -295,8 +328,7 @@ impl Binder<'_> {
                 other => Transformed::no(other),
             })
         });
-        let expr = expr.map_err(|error| Error::internal(error.to_string()))?.data;
-        Ok(Typed { expr, ..value })
+        expr.map(|expr| expr.data).map_err(|error| Error::internal(error.to_string()))
     }
 
     fn struct_fields(&self, value: Typed, fields: &[Ident]) -> Result<Typed> {
@@ -369,6 +401,9 @@ impl Binder<'_> {
         if let (Some(left), Some(right)) = (row(left), row(right)) {
             return self.row_comparison(&operator, &left, &right, place);
         }
+        if let (Some(row), ast::Expr::Subquery(query)) = (row(left), unnested(right)) {
+            return self.row_against_subquery(&row, &operator, query, place).map_err(|error| at(error, operator_span(left, right)));
+        }
         let left_value = self.expression(left, place)?;
         let right_value = self.expression(right, place)?;
         self.binary(&operator, left_value, right_value).map_err(|error| at(error, operator_span(left, right)))
@@ -434,17 +469,17 @@ impl Binder<'_> {
     }
 
     fn null_test(&self, expr: &ast::Expr, negated: bool, place: Place<'_>) -> Result<Typed> {
-        if let Some(row) = row(expr) {
-            // Every element is (not) null.
-            let mut all: Option<Typed> = None;
-            for element in row {
-                let one = self.null_test(element, negated, place)?;
-                all = Some(match all {
-                    None => one,
-                    Some(before) => self.binary(&BinaryOp::And, before, one)?,
-                });
-            }
-            return all.ok_or_else(|| Error::new(ErrorKind::Syntax, "empty row"));
+        if let Some(elements) = self.fields_of_row(expr, place)? {
+            // Every element is (not) null; one that is a row itself is none.
+            let test = |element: Typed| {
+                if matches!(element.data_type, DataType::Struct(_)) && !matches!(element.expr, Expr::Column(_)) {
+                    return lit(negated);
+                }
+                let inner = Box::new(element.expr);
+                if negated { Expr::IsNotNull(inner) } else { Expr::IsNull(inner) }
+            };
+            let all = elements.into_iter().map(test).reduce(Expr::and).unwrap_or_else(|| lit(true));
+            return Ok(Typed::new(all, SqlType::Bool, false));
         }
         let value = self.expression(expr, place)?;
         if let Expr::Placeholder(placeholder) = &value.expr
@@ -457,6 +492,38 @@ impl Binder<'_> {
         }
         let inner = Box::new(value.expr);
         Ok(Typed::new(if negated { Expr::IsNotNull(inner) } else { Expr::IsNull(inner) }, SqlType::Bool, false))
+    }
+
+    /// The elements of a row that is spelled out, or of a relation's whole row.
+    fn fields_of_row(&self, expr: &ast::Expr, place: Place<'_>) -> Result<Option<Vec<Typed>>> {
+        if let Some(row) = row(expr) {
+            let elements: Vec<ast::Expr> = row.into_iter().cloned().collect();
+            return self.row_elements(&elements, place).map(Some);
+        }
+        let ast::Expr::Identifier(ident) = unnested(expr) else { return Ok(None) };
+        let idents = std::slice::from_ref(ident);
+        match place.range.table(idents) {
+            Some(table) if place.range.find_bare(idents)?.is_none() => {
+                Ok(Some(table.columns.iter().map(|column| column.value.clone()).collect()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The elements of a row; `t.*` stands for the columns of `t`.
+    pub(super) fn row_elements(&self, elements: &[ast::Expr], place: Place<'_>) -> Result<Vec<Typed>> {
+        let mut values = vec![];
+        for element in elements {
+            if let ast::Expr::QualifiedWildcard(name, _) = element {
+                let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+                if let Some(table) = place.range.table(&idents) {
+                    values.extend(table.columns.iter().map(|column| column.value.clone()));
+                    continue;
+                }
+            }
+            values.push(self.expression(element, place)?);
+        }
+        Ok(values)
     }
 
     fn truth_test(&self, expr: &ast::Expr, name: &str, build: fn(Box<Expr>) -> Expr, place: Place<'_>) -> Result<Typed> {
@@ -860,8 +927,15 @@ impl Binder<'_> {
     /// A new internal column for an element of a set-returning function.
     pub(super) fn set_call(&self, list: Typed, place: Place<'_>) -> Result<Typed> {
         let Some(sets) = place.sets else {
-            return Err(Error::unsupported(format!("a set-returning function in {}", place.clause.name()))
-                .with_hint("Put it into FROM or into the select list."));
+            let elsewhere = "You might be able to move the set-returning function into a LATERAL FROM item.";
+            let refused = |message: String| Err(Error::new(ErrorKind::Unsupported, message));
+            return match place.construct.or(place.inside) {
+                Some("aggregate") => refused("aggregate function calls cannot contain set-returning function calls".into()),
+                Some("window") => refused("window function calls cannot contain set-returning function calls".into()),
+                Some(construct) => refused(format!("set-returning functions are not allowed in {construct}")),
+                None => return refused(format!("set-returning functions are not allowed in {}", place.clause.name())),
+            }
+            .map_err(|error| error.with_hint(elsewhere));
         };
         let datafusion::arrow::datatypes::DataType::List(element) = &list.data_type else {
             return Err(Error::new(ErrorKind::DatatypeMismatch, format!("unnest of {} is not possible", list.sql_type)));
@@ -871,6 +945,12 @@ impl Binder<'_> {
             typed.sql_type = sql_type;
         }
         typed.nullable = true;
+        // Those of one list go in step, so they are one.
+        let known = sets.borrow().iter().find(|set| set.list == list.expr && !set.list.is_volatile()).map(|set| set.column.clone());
+        if let Some(column) = known {
+            typed.expr = Expr::Column(Column::new_unqualified(column));
+            return Ok(typed);
+        }
         let column = self.unique("set");
         typed.expr = Expr::Column(Column::new_unqualified(column.clone()));
         self.register(&Column::new_unqualified(column.clone()), &typed);

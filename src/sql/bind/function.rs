@@ -305,6 +305,11 @@ impl Binder<'_> {
         if !matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "row" | "substring") {
             return Ok(None);
         }
+        if name == "row" && call.is_plain() {
+            let elements: Vec<ast::Expr> = call.arguments.iter().map(|argument| argument.clone().into_owned()).collect();
+            return self.row(self.row_elements(&elements, place)?).map(Some);
+        }
+        let place = if name == "coalesce" { place.without_sets("COALESCE") } else { place };
         let arguments = self.plain_arguments(name, call, place)?;
         if arguments.is_empty() && matches!(name, "coalesce" | "greatest" | "least") {
             // In PostgreSQL's grammar their list cannot be empty.
@@ -517,12 +522,6 @@ impl Binder<'_> {
     }
 
     fn aggregate_call(&self, name: &str, aggregate: &Arc<AggregateUDF>, call: &CallParts<'_>, place: Place<'_>) -> Result<Typed> {
-        if place.inside == Some("aggregate") {
-            return Err(Error::new(ErrorKind::Grouping, "aggregate function calls cannot be nested"));
-        }
-        if !place.clause.allows_aggregates() {
-            return Err(Error::new(ErrorKind::Grouping, format!("aggregate functions are not allowed in {}", place.clause.name())));
-        }
         let inside = Place { inside: Some("aggregate"), sets: None, ..place };
         let arguments = self.aggregate_arguments(name, call, inside)?;
         let mut order_by = self.sort_keys(call.order_by, inside)?;
@@ -538,19 +537,37 @@ impl Binder<'_> {
             return Err(Error::unsupported("WITHIN GROUP with several keys"));
         }
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
-        let clauses = AggregateClauses { filter, order_by, null_treatment: call.null_treatment };
+        let given: Vec<Expr> = arguments.iter().map(|argument| argument.expr.clone()).collect();
+        let within_group = !call.within_group.is_empty();
+        let (aggregated, direct) = given.split_at(if within_group { 1 } else { given.len() });
+        let aggregated =
+            aggregated.iter().chain(order_by.iter().map(|key| &key.expr)).chain(filter.as_ref().map(|filter| &filter.expr));
+        let home = self.home(&aggregated.collect::<Vec<_>>(), &direct.iter().collect::<Vec<_>>(), place)?;
+        let clauses = AggregateClauses { filter, order_by, null_treatment: call.null_treatment, within_group, given };
+        let computed = self.computed_aggregate(name, aggregate, arguments, call.distinct, &clauses)?;
+        self.at_home(computed, home, place)
+    }
+
+    fn computed_aggregate(
+        &self,
+        name: &str,
+        aggregate: &Arc<AggregateUDF>,
+        arguments: Vec<Typed>,
+        distinct: bool,
+        clauses: &AggregateClauses,
+    ) -> Result<Typed> {
         if let [value] = arguments.as_slice() {
             let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, distinct: bool| {
                 let aggregate = self.aggregate_named(name, aggregate, &value)?;
-                self.one_aggregate(name, &aggregate, vec![value], distinct, &clauses)
+                self.one_aggregate(name, &aggregate, vec![value], distinct, clauses)
             };
-            if let Some(computed) = self.number_aggregate(name, value, call.distinct, &part)? {
+            if let Some(computed) = self.number_aggregate(name, value, distinct, &part)? {
                 return Ok(computed);
             }
         }
         let arguments = self.aggregate_numbers(name, arguments)?;
         let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
-        self.one_aggregate(name, narrower.as_ref().unwrap_or(aggregate), arguments, call.distinct, &clauses)
+        self.one_aggregate(name, narrower.as_ref().unwrap_or(aggregate), arguments, distinct, clauses)
     }
 
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
@@ -600,7 +617,7 @@ impl Binder<'_> {
         let arguments = self.window_arguments(name, call, inside)?;
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
         let (partition_by, order_by, window_frame) = match call.over {
-            Some(over) => self.window(over, inside)?,
+            Some(over) => self.window(over, Place { sets: place.sets, ..inside })?,
             None => return Err(Error::internal("window call without OVER")),
         };
         let over = Over { partition_by, order_by, window_frame, filter, null_treatment: call.null_treatment };
@@ -670,20 +687,10 @@ impl Binder<'_> {
                 Ok(self.settled(value)?.expr)
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut order_by = self.sort_keys(&spec.order_by, place)?;
-        let frame = match spec.window_frame.clone() {
-            None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
-            Some(frame) => {
-                let frame = WindowFrame::try_from(frame)
-                    .map_err(|error| Error::new(ErrorKind::Windowing, "this window frame is not possible").with_source(error))?;
-                frame.regularize_order_bys(&mut order_by).map_err(|error| {
-                    Error::new(ErrorKind::Windowing, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
-                        .with_source(error)
-                })?;
-                self.check_range(&frame, &spec, place)?;
-                frame
-            }
-        };
+        let keys = spec.order_by.iter().map(|key| self.sort_key(key, place)).collect::<Result<Vec<_>>>()?;
+        let first_type = keys.first().map(|(_, sql_type)| sql_type.clone());
+        let mut order_by: Vec<SortExpr> = keys.into_iter().map(|(key, _)| key).collect();
+        let frame = self.frame(spec.window_frame.as_ref(), &mut order_by, first_type.as_ref())?;
         Ok((partition_by, order_by, frame))
     }
 
@@ -695,14 +702,15 @@ impl Binder<'_> {
 
     /// ORDER BY keys that are expressions only: numbers are constants here.
     pub(super) fn sort_keys(&self, keys: &[ast::OrderByExpr], place: Place<'_>) -> Result<Vec<SortExpr>> {
-        keys.iter()
-            .map(|key| {
-                let value = self.expression(&key.expr, place)?;
-                let value = self.settled(value)?;
-                let ascending = key.options.asc.unwrap_or(true);
-                Ok(SortExpr::new(value.expr, ascending, key.options.nulls_first.unwrap_or(!ascending)))
-            })
-            .collect()
+        keys.iter().map(|key| self.sort_key(key, place).map(|(key, _)| key)).collect()
+    }
+
+    fn sort_key(&self, key: &ast::OrderByExpr, place: Place<'_>) -> Result<(SortExpr, SqlType)> {
+        let value = self.expression(&key.expr, place)?;
+        let value = self.settled(value)?;
+        let ascending = key.options.asc.unwrap_or(true);
+        let nulls_first = key.options.nulls_first.unwrap_or(!ascending);
+        Ok((SortExpr::new(value.expr, ascending, nulls_first), value.sql_type))
     }
 }
 

@@ -39,6 +39,8 @@ enum Kernel {
     FloatMultiply,
     Rint,
     RoundFraction,
+    Limit,
+    Offset,
 }
 
 impl Kernel {
@@ -53,6 +55,8 @@ impl Kernel {
             Kernel::FloatMultiply => "float_multiply",
             Kernel::Rint => "rint",
             Kernel::RoundFraction => "round_fraction",
+            Kernel::Limit => "LIMIT",
+            Kernel::Offset => "OFFSET",
         }
     }
 }
@@ -96,6 +100,11 @@ fn call(kernel: Kernel, arguments: Vec<Expr>) -> Expr {
 /// `left + right` on one integer type; fails on overflow.
 pub(super) fn add(left: Expr, right: Expr) -> Expr {
     call(Kernel::Add, vec![left, right])
+}
+
+/// The bound of LIMIT or OFFSET; fails below zero.
+pub(super) fn bound_of(count: Expr, is_limit: bool) -> Expr {
+    call(if is_limit { Kernel::Limit } else { Kernel::Offset }, vec![count])
 }
 
 /// `left - right` on one integer type; fails on overflow.
@@ -167,7 +176,9 @@ impl ScalarUDFImpl for KernelFunction {
             | Kernel::FloatSubtract
             | Kernel::FloatMultiply
             | Kernel::Rint
-            | Kernel::RoundFraction => {
+            | Kernel::RoundFraction
+            | Kernel::Limit
+            | Kernel::Offset => {
                 arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("kernel without arguments".into()))?
             }
         })
@@ -200,13 +211,22 @@ impl KernelFunction {
             Kernel::FloatAdd => Some(|left, right| in_range(numeric::add(left, right)?, left, right, false)),
             Kernel::FloatSubtract => Some(|left, right| in_range(numeric::sub(left, right)?, left, right, false)),
             Kernel::FloatMultiply => Some(|left, right| in_range(numeric::mul(left, right)?, left, right, true)),
-            Kernel::Rint | Kernel::RoundFraction => None,
+            Kernel::Rint | Kernel::RoundFraction | Kernel::Limit | Kernel::Offset => None,
         }
     }
 
     fn compute(&self, arguments: &[ArrayRef]) -> Result<ArrayRef> {
         match (self.kernel, arguments) {
             (Kernel::Rint, [value]) => rint_array(value),
+            (Kernel::Limit | Kernel::Offset, [count]) => {
+                if count.as_primitive::<Int64Type>().iter().flatten().any(|count| count < 0) {
+                    let limit = self.kernel == Kernel::Limit;
+                    let kind = if limit { ErrorKind::InvalidLimit } else { ErrorKind::InvalidOffset };
+                    let error = Error::new(kind, format!("{} must not be negative", self.kernel.name()));
+                    return Err(DataFusionError::External(Box::new(error)));
+                }
+                Ok(Arc::clone(count))
+            }
             (Kernel::RoundFraction, [value, unit]) => {
                 // A constant, the same in each row.
                 let unit = unit.as_primitive::<Int64Type>().values().first().copied().unwrap_or(1);
