@@ -74,12 +74,14 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
                     out.extend(lexemes.get(at..end).unwrap_or_default().iter().cloned());
                     out.extend([with_token(lexeme, Token::Comma), quoted(&using_column(&alias.value))]);
                     out.extend(lexemes.get(end).cloned());
+                    reach(&mut out, lexemes.get(end + 2));
                     at = end + 3;
                     continue;
                 }
             }
             "using" if is(1, &Token::Lt) || is(1, &Token::Gt) => {
                 out.push(word_like(lexeme, if is(1, &Token::Lt) { "asc" } else { "desc" }));
+                reach(&mut out, ahead(1));
                 at += 2;
                 continue;
             }
@@ -90,6 +92,7 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
                 {
                     out.push(word_like(lexeme, "limit"));
                     out.extend(lexemes.get(at + 2..=end).unwrap_or_default().iter().cloned());
+                    reach(&mut out, lexemes.get(end + 2));
                     at = end + 3;
                     continue;
                 }
@@ -121,6 +124,13 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
         at += 1;
     }
     out
+}
+
+/// The text of what ends with the last of `out` ends with `end`, which it stands for.
+fn reach(out: &mut [Lexeme], end: Option<&Lexeme>) {
+    if let (Some(last), Some(end)) = (out.last_mut(), end) {
+        last.bytes.end = end.bytes.end;
+    }
 }
 
 fn follows_separator(out: &[Lexeme]) -> bool {
