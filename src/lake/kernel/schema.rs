@@ -217,7 +217,7 @@ fn delta_type(field: &Field) -> Result<DataType> {
         ArrowType::Float32 => DataType::FLOAT,
         ArrowType::Float64 => DataType::DOUBLE,
         ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => DataType::STRING,
-        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => DataType::BINARY,
+        ArrowType::Binary | ArrowType::BinaryView => DataType::BINARY,
         ArrowType::Date32 => DataType::DATE,
         ArrowType::Timestamp(_, Some(_)) => DataType::TIMESTAMP,
         ArrowType::Timestamp(_, None) => DataType::TIMESTAMP_NTZ,

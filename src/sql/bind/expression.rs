@@ -759,7 +759,14 @@ impl Binder<'_> {
         };
         let elements = match &element {
             SqlType::UnconstrainedNumeric => elements.into_iter().map(|item| self.unconstrained(item)).collect::<Result<_>>()?,
-            _ => elements,
+            // A NULL that was cast to a numeric is one of whatever the others are.
+            _ => elements
+                .into_iter()
+                .map(|item| match item.is_null_literal() && item.data_type == DataType::LargeBinary {
+                    true => self.cast(Typed::null(), &element),
+                    false => Ok(item),
+                })
+                .collect::<Result<Vec<_>>>()?,
         };
         let constants: Option<Vec<ScalarValue>> = elements
             .iter()

@@ -186,7 +186,7 @@ impl ScalarUDFImpl for KernelFunction {
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
         if let ([left, right], Some(kernel)) = (call.args.as_slice(), self.arithmetic_kernel()) {
-            return apply(left, right, kernel);
+            return apply(left, right, kernel).map_err(in_own_words);
         }
         let constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let arrays = ColumnarValue::values_to_arrays(&call.args)?;
@@ -196,6 +196,17 @@ impl ScalarUDFImpl for KernelFunction {
         } else {
             Ok(ColumnarValue::Array(result))
         }
+    }
+}
+
+/// An error of ours, without what Arrow has wrapped around it.
+fn in_own_words(error: DataFusionError) -> DataFusionError {
+    match error {
+        DataFusionError::ArrowError(inner, _) => match *inner {
+            ArrowError::ExternalError(ours) => DataFusionError::External(ours),
+            other => DataFusionError::from(other),
+        },
+        other => other,
     }
 }
 
