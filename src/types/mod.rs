@@ -4,6 +4,7 @@
 //!  SqlType ── names, OIDs, modifiers ──▶ clients          Datum ── one value ──▶ functions, system relations
 //!     │                                                     │
 //!     └────── arrow_type ──▶ arrays ◀── read / write ───────┘
+//!        Form + encode / input / convert: one way to text, from text and between types, for casts, functions, COPY and clients
 //!                              │
 //!                 lakehold_values: text, calendar, numbers (a crate of its own, without DataFusion)
 //! ```
@@ -11,8 +12,13 @@
 //!
 //! Absent: which operators and functions there are (`functions`, `sql::bind`), and who may see what.
 
+pub mod convert;
 pub mod datum;
+pub mod encode;
+mod form;
+pub mod input;
 mod sql_type;
 
+pub use form::{Form, ObjectNames};
 pub use lakehold_values as values;
 pub use sql_type::{RegKind, SQL_TYPE_KEY, SqlType};

@@ -390,6 +390,15 @@ impl SqlType {
         }
     }
 
+    /// Whether the type, or one that it is made of, is such a scalar.
+    pub fn has_leaf(&self, is: &dyn Fn(&SqlType) -> bool) -> bool {
+        match self {
+            SqlType::Array(element) => element.has_leaf(is),
+            SqlType::Record(fields) => fields.iter().any(|field| field.has_leaf(is)),
+            scalar => is(scalar),
+        }
+    }
+
     fn list_element(&self) -> FieldRef {
         Arc::new(self.field(Field::LIST_FIELD_DEFAULT_NAME, true))
     }

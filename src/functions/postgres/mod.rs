@@ -3,6 +3,7 @@
 pub(crate) mod advisory;
 mod array;
 pub mod catalog;
+mod compose;
 mod datetime;
 pub mod definition;
 pub mod describe;
@@ -30,6 +31,7 @@ pub(super) fn declarations() -> Vec<Declaration> {
         privileges::declarations(),
         definition::declarations(),
         text::declarations(),
+        compose::declarations(),
         datetime::declarations(),
         template::declarations(),
         number::declarations(),

@@ -8,12 +8,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use regex::{Regex, RegexBuilder};
 
 use crate::error::{Error, ErrorKind, Result, regex_fault};
-use crate::functions::define::{Call, Declaration, immutable, zoned};
+use crate::functions::define::{Call, Declaration, immutable, zoned_arrays};
 use crate::functions::names;
-use crate::functions::output::text_of;
 use crate::functions::pattern::escaped_pattern;
-use crate::functions::time::Zone;
+use crate::types::SqlType;
 use crate::types::datum::Datum;
+use crate::types::input::parse_string;
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
@@ -28,18 +28,6 @@ pub(crate) fn declarations() -> Vec<Declaration> {
 fn quoting() -> Vec<Declaration> {
     vec![
         immutable("quote_ident(text) -> text", |call| Ok(Datum::from(names::quote_identifier(call.text(0)?)))),
-        immutable("quote_literal(text) -> text", |call| Ok(Datum::from(quote_literal(call.text(0)?)))),
-        zoned("quote_literal(anyelement) -> text", |call| Ok(Datum::from(quote_literal(&text_of(call.get(0), call.zone))))),
-        zoned("quote_nullable(anyelement) -> text", |call| {
-            let value = call.get(0);
-            Ok(Datum::from(if value.is_null() { "NULL".to_string() } else { quote_literal(&text_of(value, call.zone)) }))
-        })
-        .called_on_null(),
-        zoned("format(text, any..) -> text", |call| {
-            let Some(template) = call.get(0).as_text() else { return Ok(Datum::Null) };
-            Ok(Datum::from(format(template, call.arguments.get(1..).unwrap_or_default(), call.zone)?))
-        })
-        .called_on_null(),
         immutable("levenshtein(text, text) -> int4", |call| distance(call.text(0)?, call.text(1)?)),
         immutable("like_escape(text, text) -> text", |call| Ok(Datum::from(escaped_pattern(call.text(0)?, call.text(1)?)?))),
         immutable("parse_ident(text) -> text[]", |call| {
@@ -71,61 +59,6 @@ fn not_an_identifier(error: Error) -> Error {
 pub(crate) fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
-}
-
-/// `format()`: `%s`, `%I`, `%L`, `%%`, with `n$` positions and widths.
-fn format(template: &str, arguments: &[Datum], zone: Zone) -> Result<String> {
-    let bad = |message: &str| Error::new(ErrorKind::InvalidParameter, message);
-    let mut result = String::with_capacity(template.len());
-    let mut characters = template.chars().peekable();
-    let mut next = 0;
-    while let Some(character) = characters.next() {
-        if character != '%' {
-            result.push(character);
-            continue;
-        }
-        if characters.next_if_eq(&'%').is_some() {
-            result.push('%');
-            continue;
-        }
-        let mut digits = String::new();
-        let mut left = false;
-        while let Some(part) = characters.next_if(|c| c.is_ascii_digit() || *c == '$' || *c == '-') {
-            match part {
-                '$' => {
-                    next = digits
-                        .parse::<usize>()
-                        .ok()
-                        .and_then(|n| n.checked_sub(1))
-                        .ok_or_else(|| bad("format specifies argument 0, but arguments are numbered from 1"))?;
-                    digits.clear();
-                }
-                '-' => left = true,
-                digit => digits.push(digit),
-            }
-        }
-        let kind = characters.next().ok_or_else(|| bad("unterminated format() type specifier"))?;
-        let argument = arguments.get(next).ok_or_else(|| bad("too few arguments for format()"))?;
-        next += 1;
-        let text = match kind {
-            's' => text_of(argument, zone),
-            'I' if argument.is_null() => {
-                return Err(Error::new(ErrorKind::DataException, "null values cannot be formatted as an SQL identifier"));
-            }
-            'I' => names::quote_identifier(&text_of(argument, zone)),
-            'L' if argument.is_null() => "NULL".to_string(),
-            'L' => quote_literal(&text_of(argument, zone)),
-            other => {
-                return Err(
-                    bad(&format!("unrecognized format() type specifier \"{other}\"")).with_hint("For a single \"%\" use \"%%\".")
-                );
-            }
-        };
-        let width = digits.parse::<usize>().unwrap_or(0).min(1 << 20);
-        let padding = " ".repeat(width.saturating_sub(text.chars().count()));
-        result.push_str(&if left { format!("{text}{padding}") } else { format!("{padding}{text}") });
-    }
-    Ok(result)
 }
 
 thread_local! {
@@ -432,12 +365,18 @@ fn unescape(text: &str) -> Result<Vec<u8>> {
 
 /// Type names called as functions.
 fn casts() -> Vec<Declaration> {
-    let text = zoned("text(any) -> text", |call| Ok(Datum::from(text_of(call.get(0), call.zone))));
+    let text = zoned_arrays("text(any) -> text", |call| {
+        let texts = call.cast_to_text(0)?;
+        call.each_row(|row| Ok(texts.get(row).map(str::to_string)))
+    });
     vec![
         text.also("varchar"),
         text.also("bpchar"),
         text.also("string"),
-        immutable("name(text) -> name", |call| Ok(call.get(0).clone())),
+        immutable("name(text) -> name", |call| {
+            let text = call.text(0)?;
+            Ok(Datum::from(parse_string(text, &SqlType::Name)?))
+        }),
         text,
     ]
 }
@@ -535,15 +474,6 @@ fn soundex(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn format_fills_its_template() {
-        let arguments = [Datum::from("a b"), Datum::from("it's"), Datum::Int(5)];
-        assert_eq!(format("%s %I %L %3$s %%", &arguments, Zone::Utc).unwrap(), "a b \"it's\" '5' 5 %");
-        assert_eq!(format("%1$L|%2$-6s|", &arguments, Zone::Utc).unwrap(), "'a b'|it's  |");
-        assert!(format("%s %s %s %s", &arguments, Zone::Utc).is_err());
-        assert!(format("%x", &arguments, Zone::Utc).is_err());
-    }
 
     #[test]
     fn literals_double_quotes_and_escape_backslashes() {

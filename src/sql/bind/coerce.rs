@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!  untyped literal ─▶ read as the target type, now         untyped parameter ─▶ takes the target type, for the whole statement
-//!  reg* types      ─▶ regclassin(..), regclassout(..)       timestamptz       ─▶ through the session's time zone
-//!  same Arrow type ─▶ only the SQL type changes             anything else     ─▶ DataFusion's CAST
+//!  reg* types      ─▶ regclassin(..), regclassout(..)       anything else     ─▶ `cast`: what PostgreSQL makes of each value
 //! ```
 
 use std::sync::Arc;
@@ -11,14 +10,15 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::functions::datetime;
-use datafusion::functions::unicode::expr_fn as unicode;
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
+use super::cast::castable;
 use super::literal;
 use super::typed::Typed;
-use super::{Binder, kernels};
+use super::Binder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::input::parse_scalar;
 use crate::types::{RegKind, SqlType};
 
 /// Families within which values compare and convert without being asked.
@@ -102,11 +102,6 @@ impl Binder<'_> {
         &self.context().time_zone
     }
 
-    /// How text is read here.
-    pub(super) fn reading(&self) -> literal::Reading<'_> {
-        if self.stored() { literal::Reading::Stored(self.context()) } else { literal::Reading::Session(self.context()) }
-    }
-
     /// `value` as `target`, by an explicit cast: every conversion that PostgreSQL knows.
     pub(super) fn cast(&self, value: Typed, target: &SqlType) -> Result<Typed> {
         if *target == SqlType::Unknown {
@@ -124,36 +119,11 @@ impl Binder<'_> {
         if let (SqlType::Reg(kind), Family::String) = (&value.sql_type, family(target)) {
             return self.reg_text(value.expr.clone(), *kind, target);
         }
-        if matches!(value.sql_type, SqlType::Void) || !convertible(&value, target) {
+        if !castable(&value.sql_type, target) {
             return Err(cannot_cast(&value.sql_type, target));
         }
         match (&value.sql_type, target) {
-            (SqlType::Timestamp, SqlType::Timestamptz) => Ok(self.local_to_zoned(value)),
-            (SqlType::Date, SqlType::Timestamptz) => {
-                let local = self.cast(value, &SqlType::Timestamp)?;
-                Ok(self.local_to_zoned(local))
-            }
-            (SqlType::Timestamptz, SqlType::Timestamp) => Ok(self.zoned_to_local(value)),
-            (SqlType::Timestamptz, SqlType::Date | SqlType::Time) => {
-                let local = self.zoned_to_local(value);
-                self.cast(local, target)
-            }
-            (from, _) if family(from) == Family::String && family(target) == Family::DateTime => self.text_to_moment(value, target),
-            (_, target) if family(target) == Family::String || matches!(target, SqlType::Json | SqlType::Jsonb) => {
-                self.to_text(value, target)
-            }
-            (SqlType::Bool, _) if family(target) == Family::Number => {
-                let integer = Typed::new(cast_expr(value.expr, &DataType::Int32), SqlType::Int4, value.nullable);
-                self.cast(integer, target)
-            }
-            (from, SqlType::Bool) if family(from) == Family::Number => {
-                let expr = value.expr.not_eq(lit(ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)))));
-                Ok(Typed::new(expr, SqlType::Bool, value.nullable))
-            }
-            (
-                SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. },
-                SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid,
-            ) => Ok(rounded(value, target)),
+            (SqlType::Numeric { .. }, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => Ok(rounded(value, target)),
             // `x::numeric` without modifiers keeps the digits that are there.
             (SqlType::Numeric { .. }, SqlType::Numeric { precision: 38, scale: 10 }) => Ok(value),
             (SqlType::Int2 | SqlType::Int4, SqlType::Numeric { precision: 38, scale: 10 }) => {
@@ -170,9 +140,9 @@ impl Binder<'_> {
                 SqlType::Int8 | SqlType::Oid => {
                     plain_cast(value, &SqlType::Array(Box::new(SqlType::Numeric { precision: 20, scale: 0 })))
                 }
-                _ => plain_cast(value, target),
+                _ => return self.converted(value, target),
             }),
-            _ => Ok(plain_cast(value, target)),
+            _ => self.converted(value, target),
         }
     }
 
@@ -206,7 +176,8 @@ impl Binder<'_> {
 
     /// Text, for functions and operators that work on text.
     pub(super) fn text(&self, value: Typed) -> Result<Typed> {
-        if family(&value.sql_type) == Family::String && !value.is_unknown() { Ok(value) } else { self.cast(value, &SqlType::Text) }
+        let is_text = family(&value.sql_type) == Family::String && !matches!(value.sql_type, SqlType::Unknown | SqlType::Bpchar(_));
+        if is_text { Ok(value) } else { self.cast(value, &SqlType::Text) }
     }
 
     /// What is still untyped at the end becomes text, as an output column of PostgreSQL does.
@@ -264,9 +235,9 @@ impl Binder<'_> {
                 SqlType::Numeric { precision: 38, scale: 10 } => Ok(narrow_numeric(text)?),
                 SqlType::Array(element) if **element == SqlType::UNBOUNDED_NUMERIC => {
                     let own = SqlType::Array(Box::new(literal::numeric_of_elements(text)?));
-                    Ok(Typed::constant(literal::parse(text, &own, self.reading())?, own))
+                    Ok(Typed::constant(parse_scalar(text, &own, &self.literal_form(&own))?, own))
                 }
-                _ => Ok(Typed::constant(literal::parse(text, target, self.reading())?, target.clone())),
+                _ => Ok(Typed::constant(parse_scalar(text, target, &self.literal_form(target))?, target.clone())),
             },
             Expr::Placeholder(placeholder) => self.type_parameter(placeholder, target),
             // The output of a subquery that was never typed: text at run time.
@@ -287,50 +258,6 @@ impl Binder<'_> {
         drop(shared);
         let typed = parameter(number, &settled);
         if settled == *target { Ok(typed) } else { self.cast(typed, target) }
-    }
-
-    /// `timestamp` to `timestamptz`: the wall clock of the session's zone.
-    fn local_to_zoned(&self, value: Typed) -> Typed {
-        let expr = kernels::at_zone(value.expr, self.time_zone());
-        Typed::new(expr, SqlType::Timestamptz, value.nullable)
-    }
-
-    /// `timestamptz` to `timestamp`: what the session's wall clock shows.
-    fn zoned_to_local(&self, value: Typed) -> Typed {
-        Typed::new(wall_clock(value.expr, self.time_zone()), SqlType::Timestamp, value.nullable)
-    }
-
-    fn text_to_moment(&self, value: Typed, target: &SqlType) -> Result<Typed> {
-        if *target == SqlType::Timestamptz {
-            let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some(self.time_zone().into()));
-            let expr = cast_expr(cast_expr(value.expr, &zoned), &SqlType::Timestamptz.arrow_type());
-            return Ok(Typed::new(expr, SqlType::Timestamptz, value.nullable));
-        }
-        Ok(plain_cast(value, target))
-    }
-
-    fn to_text(&self, value: Typed, target: &SqlType) -> Result<Typed> {
-        let nullable = value.nullable;
-        let text = if family(&value.sql_type) == Family::String
-            || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb) && value.data_type.is_string()
-        {
-            Typed { sql_type: SqlType::Text, origin: None, ..value }
-        } else if value.sql_type == SqlType::Bool {
-            Typed::new(cast_expr(value.expr, &DataType::Utf8), SqlType::Text, nullable)
-        } else {
-            self.call_builtin("text", vec![value])?.retyped(SqlType::Text)
-        };
-        Ok(match target {
-            SqlType::Varchar(Some(length)) | SqlType::Bpchar(Some(length)) => Typed::new(
-                cast_expr(unicode::left(text.expr, lit(i64::from(*length))), &DataType::Utf8),
-                target.clone(),
-                text.nullable,
-            ),
-            SqlType::Char => {
-                Typed::new(cast_expr(unicode::left(text.expr, lit(1_i64)), &DataType::Utf8), target.clone(), text.nullable)
-            }
-            _ => Typed { sql_type: target.clone(), ..text },
-        })
     }
 
     fn to_reg(&self, value: Typed, kind: RegKind) -> Result<Typed> {
@@ -375,7 +302,7 @@ pub(super) fn try_cast(value: Typed, target: &SqlType) -> Typed {
     Typed::new(Expr::TryCast(TryCast::new(Box::new(value.expr), target.arrow_type())), target.clone(), true)
 }
 
-fn plain_cast(value: Typed, target: &SqlType) -> Typed {
+pub(super) fn plain_cast(value: Typed, target: &SqlType) -> Typed {
     let nullable = value.nullable;
     let same_representation = value.data_type == target.arrow_type();
     if same_representation {
@@ -384,7 +311,7 @@ fn plain_cast(value: Typed, target: &SqlType) -> Typed {
     Typed::new(cast_expr(value.expr, &target.arrow_type()), target.clone(), nullable)
 }
 
-/// To an integer: rounded, half to even for floats as PostgreSQL's `rint`, half away from zero for numerics.
+/// A numeric to an integer: rounded half away from zero.
 fn rounded(value: Typed, target: &SqlType) -> Typed {
     let nullable = value.nullable;
     let expr = match value.sql_type {
@@ -392,7 +319,6 @@ fn rounded(value: Typed, target: &SqlType) -> Typed {
             let whole = (precision.saturating_sub(scale.unsigned_abs()) + 1).min(38);
             cast_expr(value.expr, &SqlType::Numeric { precision: whole, scale: 0 }.arrow_type())
         }
-        SqlType::Float4 | SqlType::Float8 => kernels::rint(value.expr),
         _ => value.expr,
     };
     Typed::new(cast_expr(expr, &target.arrow_type()), target.clone(), nullable)
@@ -408,24 +334,8 @@ fn narrow_numeric(text: &str) -> Result<Typed> {
     }
 }
 
-fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
+pub(super) fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
     Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {from} to {to}"))
-}
-
-fn convertible(value: &Typed, target: &SqlType) -> bool {
-    let (from, to) = (family(&value.sql_type), family(target));
-    from == to
-        || from == Family::String
-        || to == Family::String
-        || matches!(
-            (from, to),
-            (Family::Boolean, Family::Number)
-                | (Family::Number, Family::Boolean)
-                | (Family::DateTime, Family::Time)
-                | (Family::Interval, Family::Time)
-        )
-        || (from == Family::Other && to == Family::Other)
-        || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb)
 }
 
 fn same_kind(left: &SqlType, right: &SqlType) -> bool {

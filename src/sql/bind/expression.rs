@@ -14,16 +14,17 @@ use datafusion::sql::sqlparser::ast::{
     Subscript, TrimWhereField, UnaryOperator, Value,
 };
 
-use super::coerce::{Family, cast_expr, element_type, family, parameter, try_cast};
+use super::coerce::{Family, cast_expr, element_type, family, parameter};
 use super::error::{at, folded, name_parts, undefined_column};
 use super::literal::Decimal;
 use super::operator::{BinaryOp, binary_operator};
 use super::range::{Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
-use super::{Binder, kernels, literal};
+use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::sql_type_of;
 use crate::sql::type_name::{MOST_DIGITS, without_fraction};
+use crate::types::input::{self, parse_scalar};
 use crate::types::SqlType;
 
 /// The clause that an expression stands in: what may be called there, and how the error names it.
@@ -355,7 +356,7 @@ impl Binder<'_> {
             (Some(field), true) => format!("{} {}", text.trim(), field.to_string().to_lowercase()),
             _ => text,
         };
-        let parsed = literal::parse(&text, &SqlType::Interval, self.reading()).map_err(|error| at(error, interval.value.span()))?;
+        let parsed = parse_scalar(&text, &SqlType::Interval, &self.literal_form(&SqlType::Interval)).map_err(|error| at(error, interval.value.span()))?;
         let digits = match interval.leading_field {
             Some(ast::DateTimeField::Second) => interval.leading_precision,
             _ => interval.fractional_seconds_precision,
@@ -597,8 +598,8 @@ impl Binder<'_> {
         let value = self.expression(expr, place)?;
         match kind {
             CastKind::TryCast | CastKind::SafeCast if !value.is_unknown() || value.literal_text().is_some() => {
-                let value = if value.is_unknown() { Typed { sql_type: SqlType::Text, ..value } } else { value };
-                Ok(with_fraction(try_cast(value, &target), fraction))
+                let value = self.tried(value, &target).map_err(|error| at(error, expr.span()))?;
+                Ok(with_fraction(value, fraction))
             }
             _ => {
                 let cast = self.cast(value, &target).map_err(|error| at(error, expr.span()))?;
@@ -681,7 +682,7 @@ impl Binder<'_> {
         let alike = elements.iter().all(|item| item.data_type == wanted);
         match constants {
             Some(constants) if alike && !matches!(element, SqlType::Array(_)) => {
-                Ok(Typed::constant(literal::list(&constants, &array_type)?, array_type))
+                Ok(Typed::constant(input::list(&constants, &array_type)?, array_type))
             }
             _ => {
                 let items = elements

@@ -30,6 +30,7 @@ use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
 use super::typed::Typed;
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::define;
 use crate::sql::sql_type_of;
 use crate::types::{RegKind, SqlType};
 
@@ -389,6 +390,8 @@ impl Binder<'_> {
             let constants = vec![None; fields.len()];
             function.return_field_from_args(ReturnFieldArgs { arg_fields: fields, scalar_arguments: &constants }).is_ok()
         };
+        let (function, arguments) = self.overload(name, function, &accepts, arguments)?;
+        let function = &function;
         let (arguments, fields) = self.typed_arguments(name, function.as_ref(), &accepts, arguments)?;
         let constants: Vec<Option<&ScalarValue>> = arguments
             .iter()
@@ -411,6 +414,39 @@ impl Binder<'_> {
             )),
         };
         Ok(in_sql_types(name, Typed::of_field(expr, &returns)))
+    }
+
+    /// The overload of a function of ours that the arguments choose, and the arguments with what is untyped among them read as it
+    /// wants. Functions of the engine stay as they are, but for `char(n)`, which is text without its spaces there.
+    fn overload(
+        &self,
+        name: &str,
+        function: &Arc<ScalarUDF>,
+        accepts: &dyn Fn(&[FieldRef]) -> bool,
+        arguments: Vec<Typed>,
+    ) -> Result<(Arc<ScalarUDF>, Vec<Typed>)> {
+        if !define::is_ours(function) {
+            let arguments = arguments.into_iter().map(|argument| match argument.sql_type {
+                SqlType::Bpchar(_) if !matches!(name, "octet_length" | "bit_length") => self.cast(argument, &SqlType::Text),
+                _ => Ok(argument),
+            });
+            return Ok((Arc::clone(function), arguments.collect::<Result<_>>()?));
+        }
+        let open: Vec<usize> = (0..arguments.len())
+            .filter(|index| arguments[*index].is_unknown() && matches!(arguments[*index].expr, Expr::Placeholder(_)))
+            .collect();
+        let arguments =
+            if open.is_empty() { arguments } else { self.typed_parameters(function.as_ref(), accepts, arguments, &open)? };
+        let types: Vec<SqlType> = arguments.iter().map(|argument| argument.sql_type.clone()).collect();
+        let data_types: Vec<DataType> = arguments.iter().map(|argument| argument.data_type.clone()).collect();
+        let Some(define::Resolved { function, wanted }) = define::resolved(function, &types, &data_types) else {
+            return Err(undefined_function(name, &arguments));
+        };
+        let arguments = arguments.into_iter().zip(wanted).map(|(argument, wanted)| match wanted {
+            Some(wanted) if argument.is_unknown() => self.cast(argument, &wanted),
+            _ => Ok(argument),
+        });
+        Ok((function, arguments.collect::<Result<_>>()?))
     }
 
     /// Arguments with every untyped one settled by the function's signature, and the fields that the function will get.

@@ -7,16 +7,16 @@ use datafusion::arrow::datatypes::DataType;
 
 use super::cells::Cells;
 use super::column::{ColumnWriter, column_writer, downcast};
-use super::{EncodeSettings, Format};
+use super::Format;
 use crate::error::Result;
-use crate::types::SqlType;
+use crate::types::{Form, SqlType};
 
 /// The writer for a `record` of `fields`; `None` if the column is no struct of as many.
-pub(super) fn record_writer(
+pub(crate) fn record_writer(
     fields: &[SqlType],
     data_type: &DataType,
     format: Format,
-    settings: &EncodeSettings,
+    settings: &Form,
 ) -> Result<Option<Box<dyn ColumnWriter>>> {
     let DataType::Struct(columns) = data_type else { return Ok(None) };
     if columns.len() != fields.len() {

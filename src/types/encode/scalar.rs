@@ -15,16 +15,16 @@ use datafusion::arrow::datatypes::{
 use super::cells::Cells;
 use super::column::{ColumnWriter, downcast, each_row};
 use super::numeric::numeric_binary;
-use super::{EncodeSettings, Format};
+use super::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::values::{
     ValueText, format_bytea, format_decimal, format_decimal64, format_decimal256, format_float4, format_float8, format_uuid,
     parse_char, parse_uuid,
 };
-use crate::types::{RegKind, SqlType};
+use crate::types::{Form, RegKind, SqlType};
 
 /// Writes a primitive array by one formatter.
-pub(super) struct PrimitiveWriter<T, F> {
+pub(crate) struct PrimitiveWriter<T, F> {
     cell: F,
     array: PhantomData<fn(T)>,
 }
@@ -45,7 +45,7 @@ where
 }
 
 /// A writer of `T`'s values by `cell`.
-pub(super) fn primitive<T: ArrowPrimitiveType>(
+pub(crate) fn primitive<T: ArrowPrimitiveType>(
     cell: impl FnMut(T::Native, &mut Cells) -> Result<()> + Send + 'static,
 ) -> Box<dyn ColumnWriter> {
     Box::new(PrimitiveWriter::<T, _> { cell, array: PhantomData })
@@ -78,7 +78,7 @@ where
 }
 
 /// A writer by `cell` over any array of strings.
-pub(super) fn strings(
+pub(crate) fn strings(
     data_type: &DataType,
     cell: impl FnMut(&[u8], &mut Cells) -> Result<()> + Send + 'static,
 ) -> Option<Box<dyn ColumnWriter>> {
@@ -120,7 +120,7 @@ impl ColumnWriter for BooleanWriter {
     }
 }
 
-pub(super) fn boolean(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn boolean(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     let (yes, no) = match format {
         Format::Text => (b't', b'f'),
         Format::Binary => (1, 0),
@@ -193,7 +193,7 @@ where
     })
 }
 
-pub(super) fn integer(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn integer(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     macro_rules! text {
         ($t:ty) => {
             integer_text::<$t>()
@@ -229,11 +229,11 @@ pub(super) fn integer(sql_type: &SqlType, data_type: &DataType, format: Format) 
 }
 
 /// `regclass` and its kind: a name in text where somebody knows it, an OID in binary. A string is taken for the name.
-pub(super) fn object_identifier(
+pub(crate) fn object_identifier(
     kind: RegKind,
     data_type: &DataType,
     format: Format,
-    settings: &EncodeSettings,
+    settings: &Form,
 ) -> Option<Box<dyn ColumnWriter>> {
     let names = match (format, &settings.object_names) {
         (Format::Binary, _) => {
@@ -261,11 +261,11 @@ pub(super) fn object_identifier(
     }
 }
 
-pub(super) fn float(
+pub(crate) fn float(
     sql_type: &SqlType,
     data_type: &DataType,
     format: Format,
-    settings: &EncodeSettings,
+    settings: &Form,
 ) -> Option<Box<dyn ColumnWriter>> {
     let digits = settings.extra_float_digits;
     Some(match (format, data_type, sql_type) {
@@ -323,7 +323,7 @@ fn decimal<T: ArrowPrimitiveType<Native: Into<i128>>>(scale: i8, format: Format)
     }
 }
 
-pub(super) fn numeric(sql_scale: i8, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn numeric(sql_scale: i8, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     macro_rules! text {
         ($t:ty) => {
             integer_text::<$t>()
@@ -360,7 +360,7 @@ pub(super) fn numeric(sql_scale: i8, data_type: &DataType, format: Format) -> Op
 }
 
 /// Strings, which are the same bytes in text and binary.
-pub(super) fn text(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn text(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     match sql_type {
         SqlType::Bpchar(Some(length)) => {
             let length = *length as usize;
@@ -392,7 +392,7 @@ pub(super) fn text(sql_type: &SqlType, data_type: &DataType, format: Format) -> 
     }
 }
 
-pub(super) fn bytea(data_type: &DataType, format: Format, settings: &EncodeSettings) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn bytea(data_type: &DataType, format: Format, settings: &Form) -> Option<Box<dyn ColumnWriter>> {
     let output = settings.bytea_output;
     match format {
         Format::Binary => binaries(data_type, |bytes, cells| cells.bytes(bytes)),
@@ -407,7 +407,7 @@ pub(super) fn bytea(data_type: &DataType, format: Format, settings: &EncodeSetti
     }
 }
 
-pub(super) fn uuid(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn uuid(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     let write = move |uuid: [u8; 16], cells: &mut Cells| match format {
         Format::Text => cells.text(&format_uuid(&uuid)),
         Format::Binary => cells.fixed(uuid),
