@@ -57,9 +57,8 @@ impl FunctionContext {
     pub fn form_for<'t>(self: &Arc<Self>, types: impl IntoIterator<Item = &'t SqlType>) -> Arc<Form> {
         let (mut moment, mut names) = (false, false);
         for sql_type in types {
-            moment |= sql_type.has_leaf(&|leaf| {
-                matches!(leaf, SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz)
-            });
+            moment |= sql_type
+                .has_leaf(&|leaf| matches!(leaf, SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz));
             names |= sql_type.has_leaf(&|leaf| matches!(leaf, SqlType::Reg(_)));
         }
         if !moment && !names {

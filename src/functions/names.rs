@@ -3,15 +3,11 @@
 //! A name is looked up as the statement's principal: what it may not see does not exist. System relations and types are found before
 //! the user's, as `pg_catalog` stands first in every search path that does not name it.
 
-use datafusion::arrow::array::cast::AsArray;
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
-
 use super::builtin;
 use super::context::FunctionContext;
 use crate::catalog::securable::{ObjectId, Schema, TEMPORARY_SCHEMA};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::datum::{self, Datum};
-use crate::types::{RegKind, SqlType};
+use crate::types::RegKind;
 
 /// An identifier as a statement would have to write it: in double quotes unless it is plain and no key word.
 pub fn quote_identifier(name: &str) -> String {

@@ -1,9 +1,10 @@
-//! Values as text, as PostgreSQL's output functions write them: for `format`, `quote_literal`, `to_json` and their like.
+//! Single values as text, for functions that work value by value over the catalog and over JSON. The texts are [`crate::types::values`]'.
 
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
-use super::time::{self, Civil, Zone};
+use super::time::{self, Zone};
 use crate::types::datum::{Datum, numeric_text};
+use crate::types::values::{self, ByteaOutput, DateStyle, IntervalStyle, IntervalValue, write_array_element};
 
 /// The value as text; NULL is the empty string. Times with a zone are shown in `zone`.
 pub fn text_of(datum: &Datum, zone: Zone) -> String {
@@ -14,9 +15,13 @@ pub fn text_of(datum: &Datum, zone: Zone) -> String {
         Datum::Float(number) => float_text(*number),
         Datum::Numeric(value, scale) => numeric_text(*value, *scale),
         Datum::Text(text) => text.clone(),
-        Datum::Bytes(bytes) => format!("\\x{}", hex::encode(bytes)),
-        Datum::Date(days) => date_text(i64::from(*days) * time::MICROS_PER_DAY),
-        Datum::Time(micros) => time_text(*micros),
+        Datum::Bytes(bytes) => {
+            let mut text = vec![];
+            values::format_bytea(bytes, ByteaOutput::Hex, &mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        }
+        Datum::Date(days) => values::format_date(*days, DateStyle::default()).as_str().to_string(),
+        Datum::Time(micros) => values::format_time(*micros).as_str().to_string(),
         Datum::Timestamp(local) => timestamp_text(*local, ' ', ""),
         Datum::Timestamptz(utc) => timestamp_text(time::utc_to_local(zone, *utc), ' ', &time::offset_text(zone.offset_at(*utc))),
         Datum::Interval(interval) => interval_text(*interval),
@@ -39,11 +44,9 @@ fn array_item(item: &Datum, zone: Zone) -> String {
     if matches!(item, Datum::List(_)) {
         return text;
     }
-    let special = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | ',' | '"' | '\\');
-    if text.is_empty() || text.eq_ignore_ascii_case("null") || text.chars().any(special) {
-        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    text
+    let mut quoted = vec![];
+    write_array_element(text.as_bytes(), &mut quoted);
+    String::from_utf8_lossy(&quoted).into_owned()
 }
 
 fn row_item(item: &Datum, zone: Zone) -> String {
@@ -60,76 +63,20 @@ fn row_item(item: &Datum, zone: Zone) -> String {
 
 /// A floating-point number with the fewest digits that read back the same.
 pub fn float_text(number: f64) -> String {
-    if number.is_nan() {
-        return "NaN".to_string();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_string();
-    }
-    let scientific = format!("{number:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..15).contains(&exponent) {
-        return format!("{number}");
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
-}
-
-fn date_text(local: i64) -> String {
-    let Civil { year, month, day, .. } = Civil::of(local);
-    if year > 0 { format!("{year:04}-{month:02}-{day:02}") } else { format!("{:04}-{month:02}-{day:02} BC", 1 - year) }
-}
-
-fn time_text(micros: i64) -> String {
-    let seconds = micros / time::MICROS_PER_SECOND;
-    format!("{:02}:{:02}:{:02}{}", seconds / 3600, seconds / 60 % 60, seconds % 60, fraction_text(micros % time::MICROS_PER_SECOND))
-}
-
-fn fraction_text(micros: i64) -> String {
-    if micros == 0 {
-        return String::new();
-    }
-    format!(".{micros:06}").trim_end_matches('0').to_string()
+    values::format_float8(number, 1).as_str().to_string()
 }
 
 /// A local time with `separator` between date and time and `zone` behind it.
 pub fn timestamp_text(local: i64, separator: char, zone: &str) -> String {
-    let date = date_text(local);
-    let time = time_text(local.rem_euclid(time::MICROS_PER_DAY));
-    match date.strip_suffix(" BC") {
-        Some(date) => format!("{date}{separator}{time}{zone} BC"),
-        None => format!("{date}{separator}{time}{zone}"),
-    }
+    let text = values::format_timestamp(local, DateStyle::default());
+    let (text, era) = text.as_str().strip_suffix(" BC").map_or((text.as_str(), ""), |text| (text, " BC"));
+    format!("{}{zone}{era}", text.replacen(' ', separator.encode_utf8(&mut [0; 4]), 1))
 }
 
 /// An interval in the style `postgres`: `1 year 2 mons -3 days 04:05:06.7`.
 pub fn interval_text(interval: IntervalMonthDayNano) -> String {
-    let mut parts = Vec::new();
-    let mut negative_before = false;
-    let mut push = |value: i32, unit: &str| {
-        if value != 0 {
-            let plus = if negative_before && value > 0 { "+" } else { "" };
-            let plural = if value == 1 { "" } else { "s" };
-            parts.push(format!("{plus}{value} {unit}{plural}"));
-            negative_before = value < 0;
-        }
-    };
-    push(interval.months / 12, "year");
-    push(interval.months % 12, "mon");
-    push(interval.days, "day");
-    let micros = interval.nanoseconds / 1000;
-    if micros != 0 || parts.is_empty() {
-        let sign = if micros < 0 {
-            "-"
-        } else if negative_before {
-            "+"
-        } else {
-            ""
-        };
-        parts.push(format!("{sign}{}", time_text(micros.abs())));
-    }
-    parts.join(" ")
+    let value = IntervalValue { months: interval.months, days: interval.days, micros: interval.nanoseconds / 1000 };
+    values::format_interval(value, IntervalStyle::Postgres).as_str().to_string()
 }
 
 #[cfg(test)]

@@ -64,9 +64,10 @@ pub fn convert(array: &ArrayRef, from: &SqlType, to: &SqlType, form: &Form, fail
         (SqlType::Float4 | SqlType::Float8, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => float_to_integer(array, to, failure),
         (SqlType::Float8, SqlType::Float4) => narrow_floats(array, failure),
         (SqlType::Bool, _) => arrow(array, to, Failure::Error),
-        (SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid, SqlType::Int2 | SqlType::Int4 | SqlType::Oid | SqlType::Reg(_)) => {
-            narrow_integers(array, to, failure)
-        }
+        (
+            SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid,
+            SqlType::Int2 | SqlType::Int4 | SqlType::Oid | SqlType::Reg(_),
+        ) => narrow_integers(array, to, failure),
         (SqlType::Int4, SqlType::Bool) => {
             let numbers = array.as_primitive::<Int32Type>();
             Ok(Arc::new(numbers.iter().map(|number| number.map(|number| number != 0)).collect::<BooleanArray>()))
@@ -146,7 +147,8 @@ fn mapped<A: ArrowPrimitiveType, B: ArrowPrimitiveType>(
     failure: Failure,
     map: impl Fn(A::Native) -> Result<B::Native>,
 ) -> Result<ArrayRef> {
-    let values = array.as_primitive_opt::<A>().ok_or_else(|| Error::internal(format!("a column arrived as {}", array.data_type())))?;
+    let values =
+        array.as_primitive_opt::<A>().ok_or_else(|| Error::internal(format!("a column arrived as {}", array.data_type())))?;
     let mut result = PrimitiveArray::<B>::builder(values.len()).with_data_type(to.arrow_type());
     for value in values.iter() {
         result.append_option(match value {
@@ -201,11 +203,15 @@ fn narrow_integers(array: &ArrayRef, to: &SqlType, failure: Failure) -> Result<A
     // A negative `int4` or `int2` is the OID of the same bits.
     let short = !matches!(array.data_type(), DataType::Int64);
     match to {
-        SqlType::Int2 => mapped::<Int64Type, Int16Type>(&wide, to, failure, |value| value.try_into().map_err(|_| out_of_range(&name))),
+        SqlType::Int2 => {
+            mapped::<Int64Type, Int16Type>(&wide, to, failure, |value| value.try_into().map_err(|_| out_of_range(&name)))
+        }
         SqlType::Int4 if matches!(array.data_type(), DataType::UInt32) => {
             mapped::<UInt32Type, Int32Type>(array, to, failure, |value| Ok(value.cast_signed()))
         }
-        SqlType::Int4 => mapped::<Int64Type, Int32Type>(&wide, to, failure, |value| value.try_into().map_err(|_| out_of_range(&name))),
+        SqlType::Int4 => {
+            mapped::<Int64Type, Int32Type>(&wide, to, failure, |value| value.try_into().map_err(|_| out_of_range(&name)))
+        }
         _ => mapped::<Int64Type, UInt32Type>(&wide, to, failure, |value| match i32::try_from(value) {
             Ok(negative) if short && negative < 0 => Ok(negative.cast_unsigned()),
             _ => value.try_into().map_err(|_| out_of_range(&name)),
@@ -288,20 +294,21 @@ fn json_scalars(array: &ArrayRef, to: &SqlType, form: &Form, failure: Failure) -
     for json in texts.iter() {
         let scalar = |json: &str| {
             let kind = match json.as_bytes().first() {
-                Some(b'n') => return Ok(None),
-                Some(b't' | b'f') if wants_truth => return Ok(Some(json.to_string())),
-                Some(b'-' | b'0'..=b'9') if !wants_truth => return Ok(Some(json.to_string())),
+                Some(b'n') => "null",
+                Some(b't' | b'f') if wants_truth => return Ok(json.to_string()),
+                Some(b'-' | b'0'..=b'9') if !wants_truth => return Ok(json.to_string()),
                 Some(b't' | b'f') => "boolean",
                 Some(b'"') => "string",
                 Some(b'[') => "array",
                 Some(b'{') => "object",
                 _ => "numeric",
             };
-            Err(Error::new(ErrorKind::InvalidParameter, format!("cannot cast jsonb {kind} to type {}", to.type_name())))
+            let name = if matches!(to, SqlType::Numeric { .. }) { to.type_name() } else { to.display_name() };
+            Err(Error::new(ErrorKind::InvalidParameter, format!("cannot cast jsonb {kind} to type {name}")))
         };
         scalars.append_option(match json {
             None => None,
-            Some(json) => failure.outcome(scalar(json))?.flatten(),
+            Some(json) => failure.outcome(scalar(json))?,
         });
     }
     let scalars: ArrayRef = Arc::new(scalars.finish());
@@ -321,7 +328,10 @@ fn elements(array: &ArrayRef, from: &SqlType, to: &SqlType, form: &Form, failure
     let wanted = SqlType::Array(Box::new(to.clone())).arrow_type();
     let list = match array.data_type() {
         DataType::List(_) => Arc::clone(array),
-        DataType::LargeList(element) | DataType::FixedSizeList(element, _) | DataType::ListView(element) | DataType::LargeListView(element) => {
+        DataType::LargeList(element)
+        | DataType::FixedSizeList(element, _)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element) => {
             let options = CastOptions { safe: false, ..CastOptions::default() };
             cast_with_options(array, &DataType::List(Arc::clone(element)), &options).map_err(|error| from_arrow(error, false))?
         }

@@ -258,9 +258,9 @@ pub fn parse_text(texts: &ArrayRef, target: &SqlType, form: &Form, failure: Fail
         SqlType::Time => column.primitives::<Time64MicrosecondType>(|text| values::parse_time(text, &input)),
         SqlType::Timestamp => column.primitives::<TimestampMicrosecondType>(|text| values::parse_timestamp(text, &input)),
         SqlType::Timestamptz => column.primitives::<TimestampMicrosecondType>(|text| values::parse_timestamptz(text, &input)),
-        SqlType::Interval => column.primitives::<IntervalMonthDayNanoType>(|text| {
-            month_day_nano(values::parse_interval(text, form.interval_style)?)
-        }),
+        SqlType::Interval => {
+            column.primitives::<IntervalMonthDayNanoType>(|text| month_day_nano(values::parse_interval(text, form.interval_style)?))
+        }
         SqlType::Bytea => {
             let mut builder = BinaryBuilder::new();
             column.each(values::parse_bytea, |value| builder.append_option(value))?;

@@ -18,6 +18,8 @@ pub mod encode;
 mod form;
 pub mod input;
 mod sql_type;
+#[cfg(test)]
+mod tests;
 
 pub use form::{Form, ObjectNames};
 pub use lakehold_values as values;

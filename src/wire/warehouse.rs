@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, BackendSession, ConnectRequest};
 use super::encode::{Form, ObjectNames};
-use crate::functions::object_names::ContextNames;
 use crate::catalog::CatalogSnapshot;
 use crate::error::Result;
+use crate::functions::object_names::ContextNames;
 use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Description, Notice, Outcome, TransactionStatus};
 use crate::session::portal::Portals;

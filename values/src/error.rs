@@ -228,6 +228,12 @@ kinds! {
     InvalidBinary = "22P03", 400;
     /// Data of COPY FROM that is not in its format.
     BadCopyFormat = "22P04", 400;
+    /// A part of a string that ends before it begins.
+    InvalidSubstring = "22011", 400;
+    /// An escape sequence that is none.
+    InvalidEscape = "22025", 400;
+    /// An index outside of an array or of bytes.
+    ArraySubscript = "2202E", 400;
     /// A number outside its type's range.
     NumericOutOfRange = "22003", 400;
     /// Division by zero.

@@ -70,7 +70,7 @@ impl Function {
             let fits = self.overloads.iter().filter_map(|overload| Some((overload.fit_typed(sql_types, arguments)?.0, overload)));
             fits.min_by_key(|(cost, _)| *cost).map(|(_, overload)| overload)
         };
-        let overload = choose(&self.overloads, sql_types).or_else(lenient)?;
+        let overload = choose(&self.overloads, sql_types, arguments).or_else(lenient)?;
         let untyped = |index: usize| (sql_types[index] == SqlType::Unknown).then(|| wanted(overload, index, sql_types)).flatten();
         let types: Vec<Option<SqlType>> = (0..sql_types.len()).map(untyped).collect();
         let settled = sql_types.iter().zip(&types).map(|(given, wanted)| wanted.clone().unwrap_or_else(|| given.clone()));
@@ -104,7 +104,15 @@ impl Function {
         let body = match overload.body {
             Body::Arrays(body) => {
                 let fields = &args.arg_fields;
-                return body(&ArrayCall { zone, form, arguments: &args.args, fields, types: &types, rows: args.number_rows, returns });
+                return body(&ArrayCall {
+                    zone,
+                    form,
+                    arguments: &args.args,
+                    fields,
+                    types: &types,
+                    rows: args.number_rows,
+                    returns,
+                });
             }
             Body::Rows(body) => body,
         };
@@ -122,7 +130,7 @@ impl Function {
                 results.push(Datum::Null);
                 continue;
             }
-            results.push(body(&Call { context: self.context.as_deref(), zone, form, arguments: &arguments, types: &types })?);
+            results.push(body(&Call { context: self.context.as_deref(), zone, arguments: &arguments, types: &types })?);
         }
         let array = datum::write(returns, results)?;
         if once {

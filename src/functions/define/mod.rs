@@ -39,8 +39,6 @@ pub(crate) struct Call<'a> {
     context: Option<&'a FunctionContext>,
     /// The session's zone; UTC for functions declared `immutable`.
     pub(crate) zone: Zone,
-    /// How the session reads and writes values; the default for functions declared `immutable`.
-    pub(crate) form: &'a Form,
     /// Arguments, converted to the declared parameter types.
     pub(crate) arguments: &'a [Datum],
     /// SQL types of the arguments as they were passed.
@@ -314,5 +312,4 @@ impl Declaration {
     fn admits(&self, count: usize) -> bool {
         count == self.parameters.len() || (self.variadic && count + 1 >= self.parameters.len())
     }
-
 }

@@ -81,10 +81,7 @@ fn category(sql_type: &SqlType) -> char {
 
 /// `pg_type.typispreferred`.
 fn is_preferred(sql_type: &SqlType) -> bool {
-    matches!(
-        sql_type,
-        SqlType::Bool | SqlType::Text | SqlType::Float8 | SqlType::Oid | SqlType::Timestamptz | SqlType::Interval
-    )
+    matches!(sql_type, SqlType::Bool | SqlType::Text | SqlType::Float8 | SqlType::Oid | SqlType::Timestamptz | SqlType::Interval)
 }
 
 /// What an untyped literal at this place would have to be, for the rules about categories.
@@ -104,11 +101,15 @@ fn keep_best(candidates: &mut Vec<&Declaration>, score: impl Fn(&Declaration) ->
 
 /// The overload that PostgreSQL takes for arguments of these types; `None` if there is none without a conversion that somebody must
 /// ask for. Where PostgreSQL finds several, the first that was declared.
-pub(super) fn choose<'d>(overloads: &'d [Declaration], arguments: &[SqlType]) -> Option<&'d Declaration> {
+pub(super) fn choose<'d>(overloads: &'d [Declaration], arguments: &[SqlType], data_types: &[DataType]) -> Option<&'d Declaration> {
     let known = || arguments.iter().enumerate().filter(|(_, argument)| **argument != SqlType::Unknown);
     let fits = |overload: &Declaration| {
         overload.admits(arguments.len())
-            && known().all(|(index, argument)| overload.parameter(index).is_some_and(|parameter| way(parameter, argument).is_some()))
+            && known().all(|(index, argument)| {
+                let fits = |data_type| overload.parameter(index).is_some_and(|parameter| fit_one(parameter, data_type).is_some());
+                let is_known = overload.parameter(index).is_some_and(|parameter| way(parameter, argument).is_some());
+                is_known && data_types.get(index).is_some_and(fits)
+            })
     };
     let mut candidates: Vec<&Declaration> = overloads.iter().filter(|overload| fits(overload)).collect();
     let exact = |overload: &Declaration, index: usize, argument: &SqlType| {

@@ -184,7 +184,9 @@ fn filled(template: &str, arguments: &[Option<&str>]) -> Result<String> {
                     return Err(refused("width argument position must be ended by \"$\""));
                 }
                 let given = take(width_position, &mut next)?.unwrap_or("0");
-                let given: i64 = given.parse().map_err(|_| Error::new(ErrorKind::InvalidText, format!("invalid input syntax for type integer: \"{given}\"")))?;
+                let given: i64 = given.parse().map_err(|_| {
+                    Error::new(ErrorKind::InvalidText, format!("invalid input syntax for type integer: \"{given}\""))
+                })?;
                 left |= given < 0;
                 Some(usize::try_from(given.unsigned_abs()).unwrap_or(usize::MAX))
             } else {
@@ -235,7 +237,11 @@ mod tests {
             ("|%2$*3$s|", "| it's|"),
             ("|%2$-*3$s|", "|it's |"),
         ] {
-            assert_eq!(filled(template, &arguments).map_err(|error| error.message().to_string()), Ok(text.to_string()), "{template}");
+            assert_eq!(
+                filled(template, &arguments).map_err(|error| error.message().to_string()),
+                Ok(text.to_string()),
+                "{template}"
+            );
         }
         for wrong in ["%s %s %s %s %s", "%x", "%", "%1", "%0$s", "%1$", "%*5s", "%4$I"] {
             assert!(filled(wrong, &arguments).is_err(), "{wrong}");

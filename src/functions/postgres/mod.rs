@@ -2,6 +2,7 @@
 
 pub(crate) mod advisory;
 mod array;
+pub(crate) mod bytes;
 pub mod catalog;
 mod compose;
 mod datetime;
@@ -32,6 +33,7 @@ pub(super) fn declarations() -> Vec<Declaration> {
         definition::declarations(),
         text::declarations(),
         compose::declarations(),
+        bytes::declarations(),
         datetime::declarations(),
         template::declarations(),
         number::declarations(),

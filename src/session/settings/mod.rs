@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::Form;
 use crate::types::values::TimeZone;
 
-pub use self::definitions::{Access, Kind, SETTINGS, SERVER_VERSION, Setting};
+pub use self::definitions::{Access, Kind, SERVER_VERSION, SETTINGS, Setting};
 pub(super) use self::definitions::{is_transaction_mode, isolation_level};
 
 type Values = BTreeMap<String, String>;

@@ -10,6 +10,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 
 use super::Binder;
@@ -53,6 +54,8 @@ pub(super) fn castable(from: &SqlType, to: &SqlType) -> bool {
 fn only_renames(value: &Typed, to: &SqlType) -> bool {
     match (&value.sql_type, to) {
         (SqlType::Bpchar(_), SqlType::Bpchar(None)) => true,
+        (SqlType::Varchar(Some(short)), SqlType::Varchar(Some(long)))
+        | (SqlType::Bpchar(Some(short)), SqlType::Bpchar(Some(long))) => short <= long,
         (SqlType::Bpchar(_) | SqlType::Char, _) => false,
         (from, SqlType::Text | SqlType::Varchar(None) | SqlType::Bpchar(None) | SqlType::NodeTree | SqlType::AclItem) => {
             is_text(from) || value.data_type.is_string() && matches!(from, SqlType::Json | SqlType::Jsonb | SqlType::Uuid)
@@ -131,6 +134,14 @@ impl Binder<'_> {
             return Ok(super::coerce::try_cast(value, target));
         }
         Ok(Typed::new(self.conversion_of(&value, target, Failure::Null), target.clone(), true))
+    }
+
+    /// A `char(n)` as text with the spaces up to its length, which patterns and sizes see.
+    pub(super) fn padded(&self, value: Typed) -> Result<Typed> {
+        let SqlType::Bpchar(Some(length)) = value.sql_type else { return self.text(value) };
+        let text = self.cast(value, &SqlType::Text)?;
+        let length = Typed::constant(ScalarValue::Int32(Some(i32::try_from(length).unwrap_or(i32::MAX))), SqlType::Int4);
+        self.call_builtin("rpad", vec![text, length])
     }
 
     fn conversion_of(&self, value: &Typed, target: &SqlType, failure: Failure) -> Expr {

@@ -7,16 +7,15 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::functions::datetime;
-use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
+use super::Binder;
 use super::cast::castable;
 use super::literal;
 use super::typed::Typed;
-use super::Binder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::input::parse_scalar;
 use crate::types::{RegKind, SqlType};
@@ -97,11 +96,6 @@ pub(super) fn element_type(sql_type: &SqlType) -> Option<SqlType> {
 }
 
 impl Binder<'_> {
-    /// The session's time zone; UTC inside a policy, whose meaning no session may choose.
-    pub(super) fn time_zone(&self) -> &str {
-        &self.context().time_zone
-    }
-
     /// `value` as `target`, by an explicit cast: every conversion that PostgreSQL knows.
     pub(super) fn cast(&self, value: Typed, target: &SqlType) -> Result<Typed> {
         if *target == SqlType::Unknown {
@@ -278,12 +272,6 @@ impl Binder<'_> {
         let text = self.call_builtin(&format!("{}out", kind.name()), vec![Typed::new(oid, SqlType::Oid, true)])?;
         Ok(text.retyped(target.clone()))
     }
-}
-
-/// The wall clock of `zone` at a zoned moment.
-pub(super) fn wall_clock(expr: Expr, zone: &str) -> Expr {
-    let zoned = cast_expr(expr, &DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into())));
-    Expr::ScalarFunction(ScalarFunction::new_udf(datetime::to_local_time(), vec![zoned]))
 }
 
 /// A typed `$n`.

@@ -24,8 +24,8 @@ use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::sql_type_of;
 use crate::sql::type_name::{MOST_DIGITS, without_fraction};
-use crate::types::input::{self, parse_scalar};
 use crate::types::SqlType;
+use crate::types::input::{self, parse_scalar};
 
 /// The clause that an expression stands in: what may be called there, and how the error names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +174,9 @@ impl Binder<'_> {
             E::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone, place),
             E::Position { expr, r#in } => {
                 let (needle, hay) = (self.expression(expr, place)?, self.expression(r#in, place)?);
+                if hay.sql_type == SqlType::Bytea {
+                    return self.call_builtin("position", vec![hay, needle]);
+                }
                 let arguments = vec![self.text(hay)?, self.text(needle)?];
                 self.call_builtin("strpos", arguments)
             }
@@ -185,9 +188,10 @@ impl Binder<'_> {
             }
             E::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
                 let mut arguments = vec![self.expression(expr, place)?, self.expression(overlay_what, place)?];
+                let integer = counter_of(&arguments[0]);
                 for part in [Some(overlay_from), overlay_for.as_ref()].into_iter().flatten() {
                     let position = self.expression(part, place)?;
-                    arguments.push(self.cast(position, &SqlType::Int8)?);
+                    arguments.push(self.cast(position, &integer)?);
                 }
                 self.call_builtin("overlay", arguments)
             }
@@ -356,7 +360,8 @@ impl Binder<'_> {
             (Some(field), true) => format!("{} {}", text.trim(), field.to_string().to_lowercase()),
             _ => text,
         };
-        let parsed = parse_scalar(&text, &SqlType::Interval, &self.literal_form(&SqlType::Interval)).map_err(|error| at(error, interval.value.span()))?;
+        let parsed = parse_scalar(&text, &SqlType::Interval, &self.literal_form(&SqlType::Interval))
+            .map_err(|error| at(error, interval.value.span()))?;
         let digits = match interval.leading_field {
             Some(ast::DateTimeField::Second) => interval.leading_precision,
             _ => interval.fractional_seconds_precision,
@@ -792,13 +797,12 @@ impl Binder<'_> {
             let pattern = self.text(pattern.clone())?;
             return self.call_builtin("substring_pattern", vec![value, pattern]);
         }
+        let integer = counter_of(&value);
         let mut arguments = vec![value];
-        arguments.push(match from {
-            Some(from) => self.cast(from, &SqlType::Int8)?,
-            None => Typed::constant(ScalarValue::Int64(Some(1)), SqlType::Int8),
-        });
+        let first = Typed::constant(ScalarValue::Int32(Some(1)), SqlType::Int4);
+        arguments.push(self.cast(from.unwrap_or(first), &integer)?);
         if let Some(length) = length {
-            arguments.push(self.cast(length, &SqlType::Int8)?);
+            arguments.push(self.cast(length, &integer)?);
         }
         self.call_builtin("substr", arguments)
     }
@@ -812,10 +816,11 @@ impl Binder<'_> {
         place: Place<'_>,
     ) -> Result<Typed> {
         let value = self.expression(expr, place)?;
-        let mut arguments = vec![self.text(value)?];
+        let is_bytes = value.sql_type == SqlType::Bytea;
+        let mut arguments = vec![if is_bytes { value } else { self.text(value)? }];
         for part in what.into_iter().chain(characters.unwrap_or_default()) {
             let part = self.expression(part, place)?;
-            arguments.push(self.text(part)?);
+            arguments.push(if is_bytes { part } else { self.text(part)? });
         }
         let name = match side {
             None | Some(TrimWhereField::Both) => "btrim",
@@ -845,6 +850,11 @@ impl Binder<'_> {
         sets.borrow_mut().push(SetCall { column, list: list.expr });
         Ok(typed)
     }
+}
+
+/// What counts the characters of a text, or the bytes of a `bytea`.
+fn counter_of(value: &Typed) -> SqlType {
+    if value.sql_type == SqlType::Bytea { SqlType::Int4 } else { SqlType::Int8 }
 }
 
 /// A value of a type with or without a precision of its seconds: what a cast to it gives.

@@ -31,7 +31,9 @@ use super::typed::Typed;
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define;
+use crate::functions::postgres::bytes::OVER_BYTES;
 use crate::sql::sql_type_of;
+use crate::types::convert::is_text;
 use crate::types::{RegKind, SqlType};
 
 /// Functions that are written without parentheses.
@@ -63,6 +65,24 @@ const SELECTING: [&str; 12] = [
     "single_value",
     "max_by",
     "min_by",
+];
+
+/// Functions of the engine that would take bytes for text.
+const TEXT_ONLY: [&str; 14] = [
+    "lower",
+    "upper",
+    "initcap",
+    "left",
+    "right",
+    "reverse",
+    "replace",
+    "translate",
+    "split_part",
+    "strpos",
+    "starts_with",
+    "ascii",
+    "char_length",
+    "character_length",
 ];
 
 /// Built-in functions whose arguments are given by name, and what the parameters are called.
@@ -238,7 +258,7 @@ impl Binder<'_> {
             }
             if let Some(scalar) = self.world.scope.registry.scalar(&name, self.context()) {
                 let arguments = self.plain_arguments(&name, &call, place)?;
-                return self.scalar_call(&name, &scalar, arguments);
+                return self.over_bytes(&name, arguments, |arguments| self.scalar_call(&name, &scalar, arguments));
             }
             if self.world.scope.registry.window(&name).is_some() {
                 return Err(Error::new(ErrorKind::Windowing, format!("window function {name} requires an OVER clause")));
@@ -275,9 +295,24 @@ impl Binder<'_> {
 
     /// Calls a built-in scalar by name.
     pub(super) fn call_builtin(&self, name: &str, arguments: Vec<Typed>) -> Result<Typed> {
-        match self.world.scope.registry.scalar(name, self.context()) {
+        self.over_bytes(name, arguments, |arguments| match self.world.scope.registry.scalar(name, self.context()) {
             Some(function) => self.scalar_call(name, &function, arguments),
             None => Err(undefined_function(name, &arguments)),
+        })
+    }
+
+    /// A call whose first argument is a `bytea` means the function over bytes; there are no others over text for it.
+    fn over_bytes(&self, name: &str, arguments: Vec<Typed>, otherwise: impl FnOnce(Vec<Typed>) -> Result<Typed>) -> Result<Typed> {
+        if arguments.first().is_none_or(|first| first.sql_type != SqlType::Bytea) {
+            return otherwise(arguments);
+        }
+        if TEXT_ONLY.contains(&name) {
+            return Err(undefined_function(name, &arguments));
+        }
+        let over_bytes = OVER_BYTES.iter().find(|(text, _)| *text == name);
+        match over_bytes.and_then(|(_, bytes)| self.world.scope.registry.scalar(bytes, self.context())) {
+            Some(function) => self.scalar_call(name, &function, arguments),
+            None => otherwise(arguments),
         }
     }
 
@@ -329,6 +364,8 @@ impl Binder<'_> {
                     <[Typed; 2]>::try_from(arguments).map_err(|arguments| undefined_function("nullif", &arguments))?;
                 let left =
                     self.settled(if left.is_unknown() && !right.is_unknown() { self.cast(left, &right.sql_type)? } else { left })?;
+                // What is compared is what comes back.
+                let left = if matches!(left.sql_type, SqlType::Varchar(_)) { self.cast(left, &SqlType::Text)? } else { left };
                 let equal = self.compare(Operator::Eq, self.copied(&left)?, right)?;
                 let null = ScalarValue::try_from(&left.data_type).unwrap_or(ScalarValue::Null);
                 let expr = Expr::Case(Case::new(
@@ -427,7 +464,8 @@ impl Binder<'_> {
     ) -> Result<(Arc<ScalarUDF>, Vec<Typed>)> {
         if !define::is_ours(function) {
             let arguments = arguments.into_iter().map(|argument| match argument.sql_type {
-                SqlType::Bpchar(_) if !matches!(name, "octet_length" | "bit_length") => self.cast(argument, &SqlType::Text),
+                SqlType::Bpchar(_) if name == "octet_length" => self.padded(argument),
+                SqlType::Bpchar(_) => self.cast(argument, &SqlType::Text),
                 _ => Ok(argument),
             });
             return Ok((Arc::clone(function), arguments.collect::<Result<_>>()?));
@@ -466,6 +504,14 @@ impl Binder<'_> {
         let arguments = if open.is_empty() { arguments } else { self.typed_parameters(function, accepts, arguments, &open)? };
         let fields: Vec<FieldRef> = arguments.iter().map(|argument| argument.field("")).collect();
         let coerced = fields_with_udf(&fields, function).map_err(|error| call_error(error, name, &arguments))?;
+        // A text that is no literal is not read as something else unasked.
+        let reads_text = arguments.iter().zip(&coerced).any(|(argument, field)| {
+            let is_text = is_text(&argument.sql_type) && !argument.is_unknown() && argument.data_type.is_string();
+            is_text && !field.data_type().is_string() && !field.data_type().is_nested()
+        });
+        if reads_text {
+            return Err(undefined_function(name, &arguments));
+        }
         // An untyped literal is read as what the function wants of it, so that a wrong one is reported as PostgreSQL would.
         let arguments = arguments
             .into_iter()
@@ -553,6 +599,10 @@ impl Binder<'_> {
             return Err(Error::unsupported("WITHIN GROUP with several keys"));
         }
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
+        let of_bytes = name == "string_agg" && arguments.first().is_some_and(|value| value.sql_type == SqlType::Bytea);
+        if of_bytes {
+            arguments = arguments.into_iter().map(|argument| self.hex(argument)).collect::<Result<_>>()?;
+        }
         let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
         let aggregate = narrower.as_ref().unwrap_or(aggregate);
         let (arguments, fields) =
@@ -572,7 +622,21 @@ impl Binder<'_> {
         if let Some(sql_type) = result_type {
             typed.sql_type = sql_type;
         }
+        if of_bytes {
+            return self.call_builtin("decode", vec![typed.retyped(SqlType::Text), Typed::unknown("hex".to_string())]);
+        }
         Ok(in_sql_types(name, typed))
+    }
+
+    /// Bytes as hex digits, for what the engine does with text only.
+    fn hex(&self, bytes: Typed) -> Result<Typed> {
+        let bytes = self.cast(bytes, &SqlType::Bytea)?;
+        match &bytes.expr {
+            Expr::Literal(ScalarValue::Binary(Some(bytes)), _) => {
+                Ok(Typed::constant(ScalarValue::Utf8(Some(hex::encode(bytes))), SqlType::Text))
+            }
+            _ => self.call_builtin("encode", vec![bytes, Typed::unknown("hex".to_string())]),
+        }
     }
 
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
@@ -775,7 +839,9 @@ fn merge_windows(base: WindowSpec, spec: &WindowSpec) -> Result<WindowSpec> {
 fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
     let value = arguments.first()?;
     if SELECTING.contains(&name) && *returns.data_type() == value.data_type && !value.is_unknown() {
-        return Some(value.sql_type.clone());
+        // There is no `min(varchar)`: it is text that is compared.
+        let as_text = matches!(name, "min" | "max") && matches!(value.sql_type, SqlType::Varchar(_) | SqlType::Name);
+        return Some(if as_text { SqlType::Text } else { value.sql_type.clone() });
     }
     if name == "array_agg" && !value.is_unknown() {
         return Some(match &value.sql_type {

@@ -1,14 +1,12 @@
 //! Small functions that operators of PostgreSQL need and DataFusion lacks. They have no SQL name: only the binder calls them.
 //!
 //! - integer arithmetic that fails on overflow instead of wrapping around, float division that fails at zero;
-//! - wall clocks of time zones, with PostgreSQL's answer for the hours that a change of clocks skips or repeats;
 //! - `timestamp - timestamp`, `time - time`, `time + interval`, `interval * number`, and the length by which intervals compare;
 //! - the one row that a scalar subquery may have.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Datum, Decimal128Array, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray,
     TimestampMicrosecondArray,
@@ -16,7 +14,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{
     DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
-    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+    Time64MicrosecondType, TimestampMicrosecondType,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
@@ -37,8 +35,6 @@ enum Kernel {
     Subtract,
     Multiply,
     Divide,
-    Rint,
-    AtZone,
     TimestampDifference,
     TimeDifference,
     TimeShift,
@@ -54,8 +50,6 @@ impl Kernel {
             Kernel::Subtract => "int_subtract",
             Kernel::Multiply => "int_multiply",
             Kernel::Divide => "float_divide",
-            Kernel::Rint => "rint",
-            Kernel::AtZone => "at_zone",
             Kernel::TimestampDifference => "timestamp_difference",
             Kernel::TimeDifference => "time_difference",
             Kernel::TimeShift => "time_shift",
@@ -135,16 +129,6 @@ pub(super) fn divide(left: Expr, right: Expr) -> Expr {
     call(Kernel::Divide, vec![left, right])
 }
 
-/// Rounds a float half to even, PostgreSQL's `rint`.
-pub(super) fn rint(value: Expr) -> Expr {
-    call(Kernel::Rint, vec![value])
-}
-
-/// The moment at which the clock of `zone` shows the timestamp `value`.
-pub(super) fn at_zone(value: Expr, zone: &str) -> Expr {
-    call(Kernel::AtZone, vec![value, lit(zone)])
-}
-
 /// `left - right` of two timestamps, in days and time of day.
 pub(super) fn timestamp_difference(left: Expr, right: Expr) -> Expr {
     call(Kernel::TimestampDifference, vec![left, right])
@@ -198,16 +182,9 @@ impl ScalarUDFImpl for KernelFunction {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kernel {
-            Kernel::Add
-            | Kernel::Subtract
-            | Kernel::Multiply
-            | Kernel::Divide
-            | Kernel::Rint
-            | Kernel::TimeShift
-            | Kernel::RoundFraction => {
+            Kernel::Add | Kernel::Subtract | Kernel::Multiply | Kernel::Divide | Kernel::TimeShift | Kernel::RoundFraction => {
                 arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("kernel without arguments".into()))?
             }
-            Kernel::AtZone => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Kernel::TimestampDifference | Kernel::TimeDifference | Kernel::IntervalTimes => INTERVAL,
             Kernel::IntervalLength => DataType::Decimal128(38, 0),
         })
@@ -237,9 +214,7 @@ impl KernelFunction {
             Kernel::Subtract => Some(numeric::sub),
             Kernel::Multiply => Some(numeric::mul),
             Kernel::Divide => Some(float_division),
-            Kernel::Rint
-            | Kernel::AtZone
-            | Kernel::TimestampDifference
+            Kernel::TimestampDifference
             | Kernel::TimeDifference
             | Kernel::TimeShift
             | Kernel::IntervalTimes
@@ -250,8 +225,6 @@ impl KernelFunction {
 
     fn compute(&self, arguments: &[ArrayRef]) -> Result<ArrayRef> {
         match (self.kernel, arguments) {
-            (Kernel::Rint, [value]) => rint_array(value),
-            (Kernel::AtZone, [value, zone]) => at_zone_array(value, zone),
             (Kernel::TimestampDifference, [left, right]) => {
                 let (left, right) =
                     (left.as_primitive::<TimestampMicrosecondType>(), right.as_primitive::<TimestampMicrosecondType>());
@@ -306,13 +279,6 @@ fn float_division(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, Arrow
     // NULL / 0 is NULL.
     let failed = (0..quotient.len()).any(|row| is_zero(if is_scalar { 0 } else { row }) && quotient.is_valid(row));
     if failed { Err(ArrowError::DivideByZero) } else { Ok(quotient) }
-}
-
-fn rint_array(value: &ArrayRef) -> Result<ArrayRef> {
-    Ok(match value.data_type() {
-        DataType::Float32 => Arc::new(value.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even)),
-        _ => Arc::new(value.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)),
-    })
 }
 
 /// Rounds microseconds to a multiple of `unit`, half away from zero. Moments count from 2000 as in PostgreSQL, which decides what half
@@ -375,64 +341,6 @@ fn scaled(interval: IntervalMonthDayNano, factor: f64) -> Option<IntervalMonthDa
         return None;
     }
     Some(IntervalMonthDayNano::new(whole_months as i32, whole_days as i32, micros as i64 * 1000))
-}
-
-fn at_zone_array(value: &ArrayRef, zone: &ArrayRef) -> Result<ArrayRef> {
-    let zones = zone.as_string_opt::<i32>().ok_or_else(|| DataFusionError::Internal("time zone is not text".into()))?;
-    let local = value.as_primitive::<TimestampMicrosecondType>();
-    let mut parsed: Option<(String, Zone)> = None;
-    let mut moments = TimestampMicrosecondArray::builder(local.len());
-    for row in 0..local.len() {
-        if local.is_null(row) || zones.is_null(row) {
-            moments.append_null();
-            continue;
-        }
-        let name = zones.value(row);
-        let known = parsed.as_ref().is_some_and(|(last, _)| last == name);
-        if !known {
-            parsed = Some((name.to_string(), Zone::parse(name)?));
-        }
-        let micros = parsed.as_ref().and_then(|(_, zone)| zone.moment(local.value(row)));
-        moments.append_value(micros.ok_or_else(|| DataFusionError::Execution("timestamp out of range".into()))?);
-    }
-    Ok(Arc::new(moments.finish().with_timezone("UTC")))
-}
-
-/// A named zone or a fixed offset in seconds east of Greenwich.
-enum Zone {
-    Named(chrono_tz::Tz),
-    Fixed(i64),
-}
-
-impl Zone {
-    fn parse(name: &str) -> Result<Zone> {
-        if let Ok(zone) = name.parse() {
-            return Ok(Zone::Named(zone));
-        }
-        let fixed = name.strip_prefix(['+', '-']).and_then(|digits| {
-            let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
-            let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
-            Some(if name.starts_with('-') { -seconds } else { seconds })
-        });
-        fixed.map(Zone::Fixed).ok_or_else(|| DataFusionError::Execution(format!("time zone \"{name}\" not recognized")))
-    }
-
-    /// The moment at which this zone's clock shows `local`.
-    fn moment(&self, local: i64) -> Option<i64> {
-        let zone = match self {
-            Zone::Fixed(seconds) => return local.checked_sub(seconds * 1_000_000),
-            Zone::Named(zone) => zone,
-        };
-        let shown: NaiveDateTime = DateTime::from_timestamp_micros(local)?.naive_utc();
-        match zone.from_local_datetime(&shown) {
-            LocalResult::Single(moment) => Some(moment.timestamp_micros()),
-            LocalResult::Ambiguous(_, standard) => Some(standard.timestamp_micros()),
-            LocalResult::None => {
-                let before = zone.from_local_datetime(&(shown - TimeDelta::hours(1))).latest()?;
-                Some((before + TimeDelta::hours(1)).timestamp_micros())
-            }
-        }
-    }
 }
 
 /// The aggregate behind a correlated scalar subquery that may have more than one row.
@@ -527,14 +435,5 @@ mod tests {
     fn differences_are_days_and_time() {
         assert_eq!(difference(MICROS_A_DAY + 1, 0), Some(IntervalMonthDayNano::new(0, 1, 1000)));
         assert_eq!(difference(0, MICROS_A_DAY + 1), Some(IntervalMonthDayNano::new(0, -1, -1000)));
-    }
-
-    #[test]
-    fn skipped_and_repeated_hours_have_one_moment() {
-        let berlin = Zone::parse("Europe/Berlin").unwrap();
-        let micros = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc().timestamp_micros();
-        assert_eq!(berlin.moment(micros("2024-03-31 02:30")), Some(micros("2024-03-31 01:30")));
-        assert_eq!(berlin.moment(micros("2024-10-27 02:30")), Some(micros("2024-10-27 01:30")));
-        assert_eq!(Zone::parse("+02:00").unwrap().moment(0), Some(-7_200_000_000));
     }
 }

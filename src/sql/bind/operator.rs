@@ -456,8 +456,9 @@ impl Binder<'_> {
                 })
             }
             (None, None) => {
-                if left.sql_type == SqlType::Bytea && (right.is_unknown() || right.sql_type == SqlType::Bytea) {
-                    return Err(Error::unsupported("concatenation of bytea"));
+                let bytes = |value: &Typed| value.sql_type == SqlType::Bytea;
+                if bytes(&left) && (right.is_unknown() || bytes(&right)) || left.is_unknown() && bytes(&right) {
+                    return self.call_builtin("byteacat", vec![left, right]);
                 }
                 let textual = |value: &Typed| family(&value.sql_type) == Family::String;
                 let one_byte = [&left, &right].iter().any(|value| value.sql_type == SqlType::Char);
@@ -501,7 +502,13 @@ impl Binder<'_> {
         pattern: Typed,
         escape: Option<&str>,
     ) -> Result<Typed> {
-        let value = self.text(value)?;
+        if value.sql_type == SqlType::Bytea && !case_insensitive {
+            if escape.is_some() {
+                return Err(Error::unsupported("LIKE over bytea with ESCAPE"));
+            }
+            return self.call_builtin(if negated { "byteanlike" } else { "bytealike" }, vec![value, pattern]);
+        }
+        let value = self.padded(value)?;
         let pattern = self.text(pattern)?;
         let nullable = value.nullable || pattern.nullable;
         let pattern = match (escape, pattern.literal_text()) {

@@ -33,12 +33,7 @@ pub(crate) trait ColumnWriter: Send {
 /// # Errors
 /// [`ErrorKind::Unsupported`] if there is no way from the Arrow type to the SQL type, [`ErrorKind::UndefinedFunction`] if the type
 /// has no binary form.
-pub(crate) fn column_writer(
-    sql_type: &SqlType,
-    field: &Field,
-    format: Format,
-    settings: &Form,
-) -> Result<Box<dyn ColumnWriter>> {
+pub(crate) fn column_writer(sql_type: &SqlType, field: &Field, format: Format, settings: &Form) -> Result<Box<dyn ColumnWriter>> {
     let data_type = field.data_type();
     match data_type {
         DataType::Dictionary(_, value) => {
@@ -77,12 +72,7 @@ fn refuse_binary(sql_type: &SqlType, format: Format) -> Result<()> {
 }
 
 /// A writer that needs no cast.
-fn direct_writer(
-    sql_type: &SqlType,
-    field: &Field,
-    format: Format,
-    settings: &Form,
-) -> Result<Option<Box<dyn ColumnWriter>>> {
+fn direct_writer(sql_type: &SqlType, field: &Field, format: Format, settings: &Form) -> Result<Option<Box<dyn ColumnWriter>>> {
     let data_type = field.data_type();
     Ok(match sql_type {
         SqlType::Bool => scalar::boolean(data_type, format),

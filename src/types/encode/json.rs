@@ -9,13 +9,13 @@ use std::ops::Range;
 use datafusion::arrow::array::{Array, ArrayRef, MapArray, StructArray};
 use datafusion::arrow::datatypes::{DataType, Field};
 
+use super::Format;
 use super::cells::Cells;
 use super::column::{ColumnWriter, column_writer, downcast};
 use super::list::{ListRows, list_element};
-use super::Format;
 use crate::error::{Error, Result};
-use crate::types::{Form, SqlType};
 use crate::types::values::{ByteaOutput, DateFormat, DateOrder, DateStyle};
+use crate::types::{Form, SqlType};
 
 /// What stands between the parts: `json` is compact, `jsonb` prints spaces.
 #[derive(Clone, Copy)]
@@ -30,12 +30,7 @@ const SPACED: Punctuation = Punctuation { comma: b", ", colon: b": " };
 const JSONB_VERSION: u8 = 1;
 
 /// The writer for a `json` or `jsonb` column.
-pub(crate) fn json_writer(
-    sql_type: &SqlType,
-    field: &Field,
-    format: Format,
-    settings: &Form,
-) -> Result<Box<dyn ColumnWriter>> {
+pub(crate) fn json_writer(sql_type: &SqlType, field: &Field, format: Format, settings: &Form) -> Result<Box<dyn ColumnWriter>> {
     let punctuation = if *sql_type == SqlType::Jsonb { SPACED } else { COMPACT };
     let settings = inside(settings);
     // The column itself is JSON; only what lies inside is judged by its own type.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, FixedSizeListArray, GenericListArray, GenericListViewArray, OffsetSizeTrait};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 
+use super::Format;
 use super::cells::{Cells, NULL_LENGTH};
 use super::column::{ColumnWriter, column_writer, downcast};
-use super::Format;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{Form, SqlType};
 use crate::types::values::write_array_element;
+use crate::types::{Form, SqlType};
 
 /// Whether the type is one of Arrow's lists.
 pub(crate) fn is_list(data_type: &DataType) -> bool {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use datafusion::arrow::array::{Array, ArrayRef, StructArray};
 use datafusion::arrow::datatypes::DataType;
 
+use super::Format;
 use super::cells::Cells;
 use super::column::{ColumnWriter, column_writer, downcast};
-use super::Format;
 use crate::error::Result;
 use crate::types::{Form, SqlType};
 

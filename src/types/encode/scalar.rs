@@ -12,10 +12,10 @@ use datafusion::arrow::datatypes::{
     Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 
+use super::Format;
 use super::cells::Cells;
 use super::column::{ColumnWriter, downcast, each_row};
 use super::numeric::numeric_binary;
-use super::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::values::{
     ValueText, format_bytea, format_decimal, format_decimal64, format_decimal256, format_float4, format_float8, format_uuid,
@@ -261,12 +261,7 @@ pub(crate) fn object_identifier(
     }
 }
 
-pub(crate) fn float(
-    sql_type: &SqlType,
-    data_type: &DataType,
-    format: Format,
-    settings: &Form,
-) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn float(sql_type: &SqlType, data_type: &DataType, format: Format, settings: &Form) -> Option<Box<dyn ColumnWriter>> {
     let digits = settings.extra_float_digits;
     Some(match (format, data_type, sql_type) {
         (Format::Text, DataType::Float16, _) => primitive::<Float16Type>(move |value, cells| {

@@ -7,9 +7,9 @@ use datafusion::arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 
+use super::Format;
 use super::cells::Cells;
 use super::column::ColumnWriter;
-use super::Format;
 use super::scalar::primitive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::Form;

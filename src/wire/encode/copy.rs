@@ -9,13 +9,13 @@ use bytes::{BufMut as _, BytesMut};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use crate::types::encode::cells::{Cells, MAX_LENGTH, too_long};
 use super::rows::{COPY_DATA, Columns, gather};
 use super::{Form, Format};
 use crate::error::Result;
 use crate::session::outcome::CopyLayout;
 use crate::sql::statement::{CopyForm, CopyFormat};
 use crate::types::SqlType;
+use crate::types::encode::cells::{Cells, MAX_LENGTH, too_long};
 
 /// Signature, flags and length of the extension area.
 const BINARY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

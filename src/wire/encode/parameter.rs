@@ -23,12 +23,7 @@ use crate::types::values::{IntervalValue, NumericValue, parse_numeric};
 /// # Errors
 /// Text: 22P02, 22003, 22007, 22008, 22021 as PostgreSQL words them. Binary: 22P03, and 08P01 for bytes that end too early.
 /// [`ErrorKind::Unsupported`] for `NaN` and infinities of `numeric` and the date types, and for arrays of several dimensions.
-pub fn decode_parameter(
-    bytes: Option<&[u8]>,
-    format: Format,
-    sql_type: &SqlType,
-    settings: &Form,
-) -> Result<ScalarValue> {
+pub fn decode_parameter(bytes: Option<&[u8]>, format: Format, sql_type: &SqlType, settings: &Form) -> Result<ScalarValue> {
     let data_type = sql_type.arrow_type();
     let Some(bytes) = bytes else { return null(&data_type) };
     match sql_type {

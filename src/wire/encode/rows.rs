@@ -7,11 +7,11 @@ use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use crate::types::encode::cells::{Cells, CellsView, MAX_LENGTH, SLACK, too_long};
-use crate::types::encode::column::{ColumnWriter, column_writer};
 use super::{Form, Format};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::SqlType;
+use crate::types::encode::cells::{Cells, CellsView, MAX_LENGTH, SLACK, too_long};
+use crate::types::encode::column::{ColumnWriter, column_writer};
 
 /// How many bytes a chunk aims at: one flush of the connection.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -277,8 +277,8 @@ fn times_in_every_unit() {
     assert_eq!(text_of(zoned.clone()), ["2024-01-05 10:00:00.12+00", "<null>"]);
     assert_eq!(binary_of(zoned).len(), 2);
     let field = Field::new("c", DataType::Timestamp(TimeUnit::Second, None), true);
-    let error = encode_field(field, Arc::new(TimestampSecondArray::from(vec![i64::MAX])), Format::Text, &Form::default())
-        .unwrap_err();
+    let error =
+        encode_field(field, Arc::new(TimestampSecondArray::from(vec![i64::MAX])), Format::Text, &Form::default()).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::DatetimeOutOfRange, "timestamp out of range"));
 }
 
