@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
 use super::time::{self, Zone};
 use crate::types::datum::{Datum, numeric_text};
-use crate::types::values::{self, ByteaOutput, DateStyle, IntervalStyle, IntervalValue, write_array_element};
+use crate::types::values::{self, ByteaOutput, DateStyle, IntervalStyle, IntervalValue, write_array_element, write_record_field};
 
 /// The value as text; NULL is the empty string. Times with a zone are shown in `zone`.
 pub fn text_of(datum: &Datum, zone: Zone) -> String {
@@ -54,11 +54,9 @@ fn row_item(item: &Datum, zone: Zone) -> String {
         return String::new();
     }
     let text = text_of(item, zone);
-    let special = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | '"' | '\\');
-    if text.is_empty() || text.chars().any(special) {
-        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\"\""));
-    }
-    text
+    let mut quoted = vec![];
+    write_record_field(text.as_bytes(), &mut quoted);
+    String::from_utf8_lossy(&quoted).into_owned()
 }
 
 /// A floating-point number with the fewest digits that read back the same.

@@ -14,12 +14,12 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano,
     IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type,
 };
 
 use super::encode::text_of;
-use super::input::{Failure, cut, laid_out, parse_string, parse_text, strings};
+use super::input::{Failure, Room, cut, laid_out, parse_string, parse_text, strings};
 use super::values;
 use super::values::calendar::DAY_MICROS;
 use super::{Form, SqlType};
@@ -62,6 +62,7 @@ pub fn convert(array: &ArrayRef, from: &SqlType, to: &SqlType, form: &Form, fail
         (SqlType::Jsonb, to) => json_scalars(array, to, form, failure),
         (SqlType::Uuid | SqlType::Bytea, _) => Err(Error::internal(format!("a cast from {from} to {to}"))),
         (SqlType::Float4 | SqlType::Float8, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => float_to_integer(array, to, failure),
+        (SqlType::Numeric { .. }, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => numeric_to_integer(array, to, failure),
         (SqlType::Float8, SqlType::Float4) => narrow_floats(array, failure),
         (SqlType::Bool, _) => arrow(array, to, Failure::Error),
         (
@@ -104,13 +105,15 @@ fn to_text(array: &ArrayRef, from: &SqlType, to: &SqlType, form: &Form) -> Resul
         }
     };
     let stripped = matches!(from, SqlType::Bpchar(_)) && !matches!(to, SqlType::Bpchar(_));
-    let mut result = StringBuilder::new();
+    let (mut result, mut room) = (StringBuilder::new(), Room::new());
     for text in strings(texts)? {
         let text = text.map(|text| if stripped { text.trim_end_matches(' ') } else { text });
         match (text, to) {
             (None, _) => result.append_null(),
-            (Some(text), SqlType::Varchar(length) | SqlType::Bpchar(length)) => result.append_value(cut(text, *length)),
-            (Some(text), SqlType::Name | SqlType::Char) => result.append_value(parse_string(text, to)?),
+            (Some(text), SqlType::Varchar(length)) => result.append_value(cut(text, *length)),
+            (Some(text), SqlType::Bpchar(_) | SqlType::Name | SqlType::Char) => {
+                result.append_value(room.take(parse_string(text, to)?)?);
+            }
             (Some(text), _) => result.append_value(text),
         }
     }
@@ -180,6 +183,18 @@ fn float_to_integer(array: &ArrayRef, to: &SqlType, failure: Failure) -> Result<
         (SqlType::Int4, false) => mapped::<Float32Type, Int32Type>(array, to, failure, |value| narrow(whole(value.into())?)),
         (_, true) => mapped::<Float64Type, Int64Type>(array, to, failure, whole),
         (_, false) => mapped::<Float32Type, Int64Type>(array, to, failure, |value| whole(value.into())),
+    }
+}
+
+/// Rounded half away from zero, as Arrow rounds decimals.
+fn numeric_to_integer(array: &ArrayRef, to: &SqlType, failure: Failure) -> Result<ArrayRef> {
+    let name = to.display_name();
+    let whole = arrow(array, &SqlType::Numeric { precision: 38, scale: 0 }, failure).map_err(|_| out_of_range(&name))?;
+    let fits = |_| out_of_range(&name);
+    match to {
+        SqlType::Int2 => mapped::<Decimal128Type, Int16Type>(&whole, to, failure, |value| value.try_into().map_err(fits)),
+        SqlType::Int4 => mapped::<Decimal128Type, Int32Type>(&whole, to, failure, |value| value.try_into().map_err(fits)),
+        _ => mapped::<Decimal128Type, Int64Type>(&whole, to, failure, |value| value.try_into().map_err(fits)),
     }
 }
 
@@ -316,8 +331,7 @@ fn json_scalars(array: &ArrayRef, to: &SqlType, form: &Form, failure: Failure) -
         // By way of numeric, which rounds.
         SqlType::Int2 | SqlType::Int4 | SqlType::Int8 => {
             let numbers = parse_text(&scalars, &SqlType::UNBOUNDED_NUMERIC, form, failure)?;
-            let whole = arrow(&numbers, &SqlType::Numeric { precision: 38, scale: 0 }, failure)?;
-            arrow(&whole, to, failure)
+            numeric_to_integer(&numbers, to, failure)
         }
         _ => parse_text(&scalars, to, form, failure),
     }

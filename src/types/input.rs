@@ -44,7 +44,9 @@ impl Failure {
     pub(super) fn outcome<T>(self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(error) if self == Failure::Error || error.kind() == ErrorKind::Unsupported => Err(error),
+            Err(error) if self == Failure::Error || matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::ProgramLimit) => {
+                Err(error)
+            }
             Err(_) => Ok(None),
         }
     }
@@ -103,7 +105,11 @@ pub fn parse_string(text: &str, sql_type: &SqlType) -> Result<String> {
             text.to_string()
         }
         SqlType::Jsonb => values::canonical_jsonb(text)?,
-        SqlType::Varchar(length) | SqlType::Bpchar(length) => cut(text, *length).to_string(),
+        SqlType::Varchar(length) | SqlType::Bpchar(length @ None) => cut(text, *length).to_string(),
+        // With the spaces that the type adds, as columns hold it: values that are equal are the same text.
+        SqlType::Bpchar(Some(length)) => {
+            format!("{:<width$}", cut(text, Some(*length)), width = usize::try_from(*length).unwrap_or(0))
+        }
         SqlType::Name => text[..text.floor_char_boundary(NAME_BYTES)].to_string(),
         SqlType::Char => values::format_char(values::parse_char(text.as_bytes())),
         _ => text.to_string(),
@@ -273,9 +279,34 @@ pub fn parse_text(texts: &ArrayRef, target: &SqlType, form: &Form, failure: Fail
         SqlType::Void => Ok(new_null_array(&DataType::Null, texts.len())),
         _ => {
             let mut builder = StringBuilder::new();
-            column.each(|text| parse_string(text, target), |value| builder.append_option(value))?;
+            let mut room = Room::new();
+            let read = |text: &str| room.take(parse_string(text, target)?);
+            column.each(read, |value| builder.append_option(value))?;
             Ok(Arc::new(builder.finish()))
         }
+    }
+}
+
+/// Bytes that the texts of one batch may take: a `char(n)` is as long as its type says, whatever it was before.
+pub(super) struct Room {
+    left: usize,
+}
+
+impl Room {
+    const MOST: usize = 512 << 20;
+
+    pub(super) const fn new() -> Self {
+        Room { left: Room::MOST }
+    }
+
+    /// The text, if there is room for it.
+    ///
+    /// # Errors
+    /// 54000 when the batch has grown too large.
+    pub(super) fn take(&mut self, text: String) -> Result<String> {
+        let left = self.left.checked_sub(text.len());
+        self.left = left.ok_or_else(|| Error::new(ErrorKind::ProgramLimit, "a value or batch of values is too large"))?;
+        Ok(text)
     }
 }
 

@@ -303,6 +303,17 @@ impl SqlType {
         }
     }
 
+    /// [`SqlType::display_name`] without modifiers: how errors name types.
+    pub fn unmodified_name(&self) -> String {
+        match self {
+            SqlType::Numeric { .. } => "numeric".into(),
+            SqlType::Varchar(_) => SqlType::Varchar(None).display_name(),
+            SqlType::Bpchar(_) => SqlType::Bpchar(None).display_name(),
+            SqlType::Array(element) => format!("{}[]", element.unmodified_name()),
+            other => other.display_name(),
+        }
+    }
+
     /// The SQL type of an Arrow field: its metadata if it names one, else what its data type implies.
     ///
     /// Structs, maps and other Arrow types without a SQL counterpart are shown as `json`.

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a double that cannot be made fails its test")]
 #![cfg_attr(not(test), expect(dead_code, reason = "what fuzzing does not ask is there for the tests"))]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

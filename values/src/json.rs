@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::{format_decimal256, parse_numeric};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Checks a `json` value, which keeps its text.
@@ -45,6 +46,17 @@ fn write(value: &Value, out: &mut String) {
                 write(value, out);
             }
             out.push('}');
+        }
+        // `numeric` has no exponent.
+        Value::Number(number) => {
+            let text = number.to_string();
+            match parse_numeric(&text) {
+                Ok(value) if text.contains(['e', 'E']) => {
+                    let scale = i8::try_from(value.scale).unwrap_or(i8::MAX);
+                    out.push_str(format_decimal256(value.unscaled, scale).as_str());
+                }
+                _ => out.push_str(&text),
+            }
         }
         scalar => out.push_str(&scalar.to_string()),
     }

@@ -178,6 +178,8 @@ pub(super) fn wanted(overload: &Declaration, index: usize, arguments: &[SqlType]
         Parameter::Exact(SqlType::Reg(_) | SqlType::Unknown | SqlType::Int2Vector | SqlType::OidVector | SqlType::Record(_))
         | Parameter::Object => None,
         Parameter::Exact(wanted) => Some(wanted.clone()),
+        // An element to be looked for in an array is one of its elements.
+        Parameter::Any if (0..arguments.len()).any(|other| overload.parameter(other) == Some(&Parameter::AnyArray)) => element,
         Parameter::Any => None,
         Parameter::AnyElement => element,
         Parameter::AnyArray => element.map(|element| SqlType::Array(Box::new(element))),

@@ -91,7 +91,7 @@ fn widens(from: &SqlType, to: &SqlType) -> bool {
     match (rank(from), rank(to)) {
         (Some(3), Some(to)) => to >= 4,
         (Some(_), Some(3)) => false,
-        (Some(low), Some(high)) => low <= high || is_numeric(from) || is_numeric(to),
+        (Some(low), Some(high)) => low <= high || is_numeric(to),
         _ => false,
     }
 }

@@ -117,7 +117,6 @@ impl Binder<'_> {
             return Err(cannot_cast(&value.sql_type, target));
         }
         match (&value.sql_type, target) {
-            (SqlType::Numeric { .. }, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => Ok(rounded(value, target)),
             // `x::numeric` without modifiers keeps the digits that are there.
             (SqlType::Numeric { .. }, SqlType::Numeric { precision: 38, scale: 10 }) => Ok(value),
             (SqlType::Int2 | SqlType::Int4, SqlType::Numeric { precision: 38, scale: 10 }) => {
@@ -299,19 +298,6 @@ pub(super) fn plain_cast(value: Typed, target: &SqlType) -> Typed {
     Typed::new(cast_expr(value.expr, &target.arrow_type()), target.clone(), nullable)
 }
 
-/// A numeric to an integer: rounded half away from zero.
-fn rounded(value: Typed, target: &SqlType) -> Typed {
-    let nullable = value.nullable;
-    let expr = match value.sql_type {
-        SqlType::Numeric { precision, scale } if scale > 0 => {
-            let whole = (precision.saturating_sub(scale.unsigned_abs()) + 1).min(38);
-            cast_expr(value.expr, &SqlType::Numeric { precision: whole, scale: 0 }.arrow_type())
-        }
-        _ => value.expr,
-    };
-    Typed::new(cast_expr(expr, &target.arrow_type()), target.clone(), nullable)
-}
-
 fn narrow_numeric(text: &str) -> Result<Typed> {
     let constant = literal::Decimal::read(text.trim()).and_then(|decimal| {
         decimal.narrowest().and_then(|(precision, scale)| Some((decimal.constant(precision, scale)?, precision, scale)))
@@ -323,7 +309,7 @@ fn narrow_numeric(text: &str) -> Result<Typed> {
 }
 
 pub(super) fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
-    Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {from} to {to}"))
+    Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {} to {}", from.unmodified_name(), to.unmodified_name()))
 }
 
 fn same_kind(left: &SqlType, right: &SqlType) -> bool {
@@ -358,6 +344,9 @@ fn wider(left: &SqlType, right: &SqlType) -> Option<SqlType> {
         (SqlType::Numeric { .. }, SqlType::Float4) | (SqlType::Float4, SqlType::Numeric { .. }) => SqlType::Float8,
         (SqlType::Varchar(_), SqlType::Varchar(_)) => SqlType::Varchar(None),
         (SqlType::Bpchar(_), SqlType::Bpchar(_)) => SqlType::Bpchar(None),
+        // Each converts to the other unasked: the first stays.
+        (SqlType::Bpchar(_), SqlType::Varchar(_)) => SqlType::Bpchar(None),
+        (SqlType::Varchar(_), SqlType::Bpchar(_)) => SqlType::Varchar(None),
         (SqlType::Uuid, _) | (_, SqlType::Uuid) => SqlType::Text,
         _ if family(left) == Family::Other => return None,
         _ => {

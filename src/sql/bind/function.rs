@@ -7,14 +7,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::common::config::ConfigOptions;
 use datafusion::functions::core::expr_fn as core;
 use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::function::WindowUDFFieldArgs;
-use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
-    AggregateUDF, Case, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, SortExpr, Volatility,
-    WindowFrame, WindowFunctionDefinition, lit,
+    AggregateUDF, Case, Expr, Operator, ReturnFieldArgs, ScalarUDF, SortExpr, Volatility, WindowFrame, WindowFunctionDefinition,
+    lit,
 };
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -23,17 +21,14 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Binder;
+use super::arguments::{call_error, evaluate};
 use super::coerce::cast_expr;
 use super::error::{at, folded, name_parts, name_span};
 use super::expression::Place;
 use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
 use super::typed::Typed;
-use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::define;
-use crate::functions::postgres::bytes::OVER_BYTES;
 use crate::sql::sql_type_of;
-use crate::types::convert::is_text;
 use crate::types::{RegKind, SqlType};
 
 /// Functions that are written without parentheses.
@@ -65,24 +60,6 @@ const SELECTING: [&str; 12] = [
     "single_value",
     "max_by",
     "min_by",
-];
-
-/// Functions of the engine that would take bytes for text.
-const TEXT_ONLY: [&str; 14] = [
-    "lower",
-    "upper",
-    "initcap",
-    "left",
-    "right",
-    "reverse",
-    "replace",
-    "translate",
-    "split_part",
-    "strpos",
-    "starts_with",
-    "ascii",
-    "char_length",
-    "character_length",
 ];
 
 /// Built-in functions whose arguments are given by name, and what the parameters are called.
@@ -301,21 +278,6 @@ impl Binder<'_> {
         })
     }
 
-    /// A call whose first argument is a `bytea` means the function over bytes; there are no others over text for it.
-    fn over_bytes(&self, name: &str, arguments: Vec<Typed>, otherwise: impl FnOnce(Vec<Typed>) -> Result<Typed>) -> Result<Typed> {
-        if arguments.first().is_none_or(|first| first.sql_type != SqlType::Bytea) {
-            return otherwise(arguments);
-        }
-        if TEXT_ONLY.contains(&name) {
-            return Err(undefined_function(name, &arguments));
-        }
-        let over_bytes = OVER_BYTES.iter().find(|(text, _)| *text == name);
-        match over_bytes.and_then(|(_, bytes)| self.world.scope.registry.scalar(bytes, self.context())) {
-            Some(function) => self.scalar_call(name, &function, arguments),
-            None => otherwise(arguments),
-        }
-    }
-
     fn plain_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
         call.refuse_named()?;
         if !call.is_plain() {
@@ -453,130 +415,6 @@ impl Binder<'_> {
         Ok(in_sql_types(name, Typed::of_field(expr, &returns)))
     }
 
-    /// The overload of a function of ours that the arguments choose, and the arguments with what is untyped among them read as it
-    /// wants. Functions of the engine stay as they are, but for `char(n)`, which is text without its spaces there.
-    fn overload(
-        &self,
-        name: &str,
-        function: &Arc<ScalarUDF>,
-        accepts: &dyn Fn(&[FieldRef]) -> bool,
-        arguments: Vec<Typed>,
-    ) -> Result<(Arc<ScalarUDF>, Vec<Typed>)> {
-        if !define::is_ours(function) {
-            let arguments = arguments.into_iter().map(|argument| match argument.sql_type {
-                SqlType::Bpchar(_) if name == "octet_length" => self.padded(argument),
-                SqlType::Bpchar(_) => self.cast(argument, &SqlType::Text),
-                _ => Ok(argument),
-            });
-            return Ok((Arc::clone(function), arguments.collect::<Result<_>>()?));
-        }
-        let open: Vec<usize> = (0..arguments.len())
-            .filter(|index| arguments[*index].is_unknown() && matches!(arguments[*index].expr, Expr::Placeholder(_)))
-            .collect();
-        let arguments =
-            if open.is_empty() { arguments } else { self.typed_parameters(function.as_ref(), accepts, arguments, &open)? };
-        let types: Vec<SqlType> = arguments.iter().map(|argument| argument.sql_type.clone()).collect();
-        let data_types: Vec<DataType> = arguments.iter().map(|argument| argument.data_type.clone()).collect();
-        let Some(define::Resolved { function, wanted }) = define::resolved(function, &types, &data_types) else {
-            return Err(undefined_function(name, &arguments));
-        };
-        let arguments = arguments.into_iter().zip(wanted).map(|(argument, wanted)| match wanted {
-            Some(wanted) if argument.is_unknown() => self.cast(argument, &wanted),
-            _ => Ok(argument),
-        });
-        Ok((function, arguments.collect::<Result<_>>()?))
-    }
-
-    /// Arguments with every untyped one settled by the function's signature, and the fields that the function will get.
-    fn typed_arguments<F: UDFCoercionExt>(
-        &self,
-        name: &str,
-        function: &F,
-        accepts: &dyn Fn(&[FieldRef]) -> bool,
-        arguments: Vec<Typed>,
-    ) -> Result<(Vec<Typed>, Vec<FieldRef>)> {
-        let open: Vec<usize> = arguments
-            .iter()
-            .enumerate()
-            .filter(|(_, argument)| argument.is_unknown() && matches!(argument.expr, Expr::Placeholder(_)))
-            .map(|(index, _)| index)
-            .collect();
-        let arguments = if open.is_empty() { arguments } else { self.typed_parameters(function, accepts, arguments, &open)? };
-        let fields: Vec<FieldRef> = arguments.iter().map(|argument| argument.field("")).collect();
-        let coerced = fields_with_udf(&fields, function).map_err(|error| call_error(error, name, &arguments))?;
-        // A text that is no literal is not read as something else unasked.
-        let reads_text = arguments.iter().zip(&coerced).any(|(argument, field)| {
-            let is_text = is_text(&argument.sql_type) && !argument.is_unknown() && argument.data_type.is_string();
-            is_text && !field.data_type().is_string() && !field.data_type().is_nested()
-        });
-        if reads_text {
-            return Err(undefined_function(name, &arguments));
-        }
-        // An untyped literal is read as what the function wants of it, so that a wrong one is reported as PostgreSQL would.
-        let arguments = arguments
-            .into_iter()
-            .zip(&coerced)
-            .map(|(argument, field)| {
-                let wants_text = field.data_type().is_string() || matches!(field.data_type(), DataType::Null);
-                if argument.is_unknown() && argument.literal_text().is_some() && !wants_text && !field.data_type().is_nested() {
-                    self.cast(argument, &SqlType::of_field(field))
-                } else {
-                    Ok(argument)
-                }
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let fields: Vec<FieldRef> = arguments.iter().map(|argument| argument.field("")).collect();
-        let coerced = fields_with_udf(&fields, function).map_err(|error| call_error(error, name, &arguments))?;
-        Ok((arguments, coerced))
-    }
-
-    /// Types for parameters in a call: the first of a few that the signature takes.
-    fn typed_parameters<F: UDFCoercionExt>(
-        &self,
-        function: &F,
-        accepts: &dyn Fn(&[FieldRef]) -> bool,
-        arguments: Vec<Typed>,
-        open: &[usize],
-    ) -> Result<Vec<Typed>> {
-        let candidates = [
-            SqlType::Text,
-            SqlType::Int4,
-            SqlType::Int8,
-            SqlType::Float8,
-            SqlType::Timestamp,
-            SqlType::Date,
-            SqlType::Interval,
-            SqlType::Array(Box::new(SqlType::Text)),
-        ];
-        for candidate in &candidates {
-            let fields: Vec<FieldRef> = arguments
-                .iter()
-                .enumerate()
-                .map(
-                    |(index, argument)| {
-                        if open.contains(&index) { Arc::new(candidate.field("", true)) } else { argument.field("") }
-                    },
-                )
-                .collect();
-            let Ok(coerced) = fields_with_udf(&fields, function) else { continue };
-            if !accepts(&coerced) {
-                continue;
-            }
-            return arguments
-                .into_iter()
-                .zip(coerced)
-                .enumerate()
-                .map(|(index, (argument, field))| match open.contains(&index) {
-                    // A function that reads text for anything says by the coerced type what it really wants.
-                    true if field.data_type().is_string() => self.cast(argument, candidate),
-                    true => self.cast(argument, &SqlType::of_field(&field)),
-                    false => Ok(argument),
-                })
-                .collect();
-        }
-        arguments.into_iter().map(|argument| self.settled(argument)).collect()
-    }
-
     fn aggregate_call(&self, name: &str, aggregate: &Arc<AggregateUDF>, call: &CallParts<'_>, place: Place<'_>) -> Result<Typed> {
         if place.inside == Some("aggregate") {
             return Err(Error::new(ErrorKind::Grouping, "aggregate function calls cannot be nested"));
@@ -603,6 +441,7 @@ impl Binder<'_> {
         if of_bytes {
             arguments = arguments.into_iter().map(|argument| self.hex(argument)).collect::<Result<_>>()?;
         }
+        let arguments = self.json_texts(name, call.distinct, arguments)?;
         let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
         let aggregate = narrower.as_ref().unwrap_or(aggregate);
         let (arguments, fields) =
@@ -626,17 +465,6 @@ impl Binder<'_> {
             return self.call_builtin("decode", vec![typed.retyped(SqlType::Text), Typed::unknown("hex".to_string())]);
         }
         Ok(in_sql_types(name, typed))
-    }
-
-    /// Bytes as hex digits, for what the engine does with text only.
-    fn hex(&self, bytes: Typed) -> Result<Typed> {
-        let bytes = self.cast(bytes, &SqlType::Bytea)?;
-        match &bytes.expr {
-            Expr::Literal(ScalarValue::Binary(Some(bytes)), _) => {
-                Ok(Typed::constant(ScalarValue::Utf8(Some(hex::encode(bytes))), SqlType::Text))
-            }
-            _ => self.call_builtin("encode", vec![bytes, Typed::unknown("hex".to_string())]),
-        }
     }
 
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
@@ -880,32 +708,6 @@ fn in_sql_types(name: &str, value: Typed) -> Typed {
     Typed::new(cast_expr(value.expr, &target.arrow_type()), target, value.nullable)
 }
 
-/// The value of a function over constants.
-fn evaluate(function: &Arc<ScalarUDF>, values: Vec<ScalarValue>, fields: &[FieldRef], returns: &FieldRef) -> Result<ScalarValue> {
-    let arguments = values
-        .into_iter()
-        .zip(fields)
-        .map(|(value, field)| {
-            let value = if value.data_type() == *field.data_type() { value } else { value.cast_to(field.data_type())? };
-            Ok(ColumnarValue::Scalar(value))
-        })
-        .collect::<datafusion::common::Result<Vec<_>>>()
-        .map_err(|error| from_datafusion(error, false))?;
-    let result = function
-        .invoke_with_args(ScalarFunctionArgs {
-            args: arguments,
-            arg_fields: fields.to_vec(),
-            number_rows: 1,
-            return_field: Arc::clone(returns),
-            config_options: Arc::new(ConfigOptions::default()),
-        })
-        .map_err(|error| from_datafusion(error, false))?;
-    match result {
-        ColumnarValue::Scalar(value) => Ok(value),
-        ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0).map_err(|error| from_datafusion(error, false)),
-    }
-}
-
 fn type_called(name: &str) -> Option<SqlType> {
     let name = ObjectName(vec![ObjectNamePart::Identifier(ast::Ident::new(name))]);
     sql_type_of(&ast::DataType::Custom(name, vec![])).ok().filter(|found| !matches!(found, SqlType::Unknown | SqlType::Void))
@@ -913,26 +715,9 @@ fn type_called(name: &str) -> Option<SqlType> {
 
 /// 42883 with the types of the arguments.
 pub(super) fn undefined_function(name: &str, arguments: &[Typed]) -> Error {
-    let types: Vec<String> = arguments
-        .iter()
-        .map(|argument| match &argument.sql_type {
-            SqlType::Numeric { .. } => "numeric".to_string(),
-            other => other.display_name(),
-        })
-        .collect();
+    let types: Vec<String> = arguments.iter().map(|argument| argument.sql_type.unmodified_name()).collect();
     Error::new(ErrorKind::UndefinedFunction, format!("function {name}({}) does not exist", types.join(", ")))
         .with_hint("No function matches the given name and argument types. You might need to add explicit type casts.")
-}
-
-/// What a function says about its arguments: its own error if it is one of ours, else 42883.
-fn call_error(error: datafusion::common::DataFusionError, name: &str, arguments: &[Typed]) -> Error {
-    match error {
-        datafusion::common::DataFusionError::External(inner) => match inner.downcast::<Error>() {
-            Ok(ours) => *ours,
-            Err(other) => undefined_function(name, arguments).with_source(other),
-        },
-        other => undefined_function(name, arguments).with_source(other),
-    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ use crate::functions::FunctionContext;
 use crate::lake::AsOf;
 use crate::types::SqlType;
 
+mod arguments;
 mod cast;
 mod coerce;
 mod error;

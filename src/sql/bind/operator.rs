@@ -161,10 +161,7 @@ fn not_unique(left: &Typed, symbol: &str, right: &Typed) -> Error {
 }
 
 fn shown(value: &Typed) -> String {
-    match &value.sql_type {
-        SqlType::Numeric { .. } => "numeric".to_string(),
-        other => other.display_name(),
-    }
+    value.sql_type.unmodified_name()
 }
 
 impl Binder<'_> {
@@ -195,7 +192,7 @@ impl Binder<'_> {
             BinaryOp::Concat => self.concat(left, right),
             BinaryOp::Like { negated, case_insensitive } => self.like(*negated, *case_insensitive, left, right, None),
             BinaryOp::Regex(operator) => {
-                let (left, right) = (self.text(left)?, self.text(right)?);
+                let (left, right) = (self.padded(left)?, self.text(right)?);
                 Ok(Typed::new(binary_expr(left.expr, *operator, right.expr), SqlType::Bool, left.nullable || right.nullable))
             }
             BinaryOp::StartsWith => {
@@ -222,8 +219,8 @@ impl Binder<'_> {
 
     /// Comparison: `=`, `<`, .., IS [NOT] DISTINCT FROM.
     pub(super) fn compare(&self, operator: Operator, left: Typed, right: Typed) -> Result<Typed> {
-        let padded = is_padded(&left) && (is_padded(&right) || right.is_unknown())
-            || is_padded(&right) && (is_padded(&left) || left.is_unknown());
+        let joins = |other: &Typed| is_padded(other) || other.is_unknown() || matches!(other.sql_type, SqlType::Varchar(_));
+        let padded = is_padded(&left) && joins(&right) || is_padded(&right) && joins(&left);
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
         let (left, right) = self.comparable(left, right, &operator.to_string())?;
         let (left, right) = if padded { (self.unpadded(left)?, self.unpadded(right)?) } else { (left, right) };
@@ -528,7 +525,7 @@ impl Binder<'_> {
 
     /// `value [NOT] SIMILAR TO pattern`: the pattern becomes a regular expression.
     pub(super) fn similar_to(&self, negated: bool, value: Typed, pattern: Typed, escape: Option<&str>) -> Result<Typed> {
-        let value = self.text(value)?;
+        let value = self.padded(value)?;
         let pattern = self.text(pattern)?;
         let Some(text) = pattern.literal_text() else {
             if pattern.is_null_literal() {

@@ -14,7 +14,7 @@ use super::cells::Cells;
 use super::column::{ColumnWriter, column_writer, downcast};
 use super::list::{ListRows, list_element};
 use crate::error::{Error, Result};
-use crate::types::values::{ByteaOutput, DateFormat, DateOrder, DateStyle};
+use crate::types::values::{DateFormat, DateOrder, DateStyle};
 use crate::types::{Form, SqlType};
 
 /// What stands between the parts: `json` is compact, `jsonb` prints spaces.
@@ -47,7 +47,7 @@ pub(crate) fn json_writer(sql_type: &SqlType, field: &Field, format: Format, set
 /// The form of the texts inside JSON: moments as ISO 8601 writes them.
 fn inside(settings: &Form) -> Form {
     let date_style = DateStyle { format: DateFormat::Xsd, order: DateOrder::Ymd };
-    Form { date_style, bytea_output: ByteaOutput::Hex, ..settings.clone() }
+    Form { date_style, ..settings.clone() }
 }
 
 /// The writer of a value of any type as JSON.

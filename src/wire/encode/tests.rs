@@ -141,7 +141,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn settings_of(text: &str) -> Form {
-    let setting = |name: &str| text.split(';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=').map(str::to_string));
+    let setting = |name: &str| text.split(';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     Form::from_settings(setting).unwrap()
 }
 
@@ -716,10 +716,10 @@ fn any_settings() -> impl Strategy<Value = Form> {
     (zones, styles, intervals, outputs).prop_map(|(zone, style, interval, output)| {
         Form::from_settings(|name| {
             Some(match name {
-                "timezone" => zone.to_string(),
-                "datestyle" => style.to_string(),
-                "intervalstyle" => interval.to_string(),
-                "bytea_output" => output.to_string(),
+                "timezone" => zone,
+                "datestyle" => style,
+                "intervalstyle" => interval,
+                "bytea_output" => output,
                 _ => return None,
             })
         })
