@@ -11,7 +11,9 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::numeric::convert::exactly;
 use crate::types::SqlType;
+use crate::types::numeric::innermost;
 
 /// Whether PostgreSQL assigns values of `from` to a column of `to` without an explicit cast (`pg_cast`, contexts `i` and `a`).
 pub(super) fn assignable(from: &SqlType, to: &SqlType) -> bool {
@@ -33,7 +35,7 @@ pub(super) fn assignable(from: &SqlType, to: &SqlType) -> bool {
 }
 
 fn is_number(sql_type: &SqlType) -> bool {
-    matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. })
+    matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Float4 | SqlType::Float8) || sql_type.is_numeric()
 }
 
 fn is_text(sql_type: &SqlType) -> bool {
@@ -100,6 +102,11 @@ impl Assignment {
 fn convert(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     if array.data_type() == data_type {
         return Ok(Arc::clone(array));
+    }
+    if let (DataType::LargeBinary, DataType::Decimal128(precision, scale)) = (innermost(array.data_type()), innermost(data_type)) {
+        let decimals = exactly(array, *precision, *scale)?;
+        // A list has its field's name and tags from the table.
+        return if decimals.data_type() == data_type { Ok(decimals) } else { convert(&decimals, data_type) };
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(array, data_type, &strict).map_err(|error| crate::error::datafusion::from_arrow(error, true))

@@ -57,7 +57,7 @@ pub(super) async fn create(command: &Command, create: &CreateTable, context: &Co
             let reading = context.reading();
             let bound = query::bind(query, &context.parameter_types, &reading).await?;
             let types = bound.columns.iter().map(|field| (field.name().clone(), SqlType::of_field(field)));
-            let columns = column_entries(types)?;
+            let columns = column_entries(types.map(|(name, sql_type)| (name, sql_type.in_table())))?;
             let rows = query::govern(bound, &reading).await?;
             make(command, create, columns, Some(rows), context).await
         }

@@ -334,7 +334,10 @@ pub(super) async fn create(create: &CreateTable, on_commit: OnCommit, context: &
             let reading = context.reading();
             let bound = query::bind(query, &context.parameter_types, &reading).await?;
             let types = bound.columns.iter().map(|field| (field.name().clone(), SqlType::of_field(field)));
-            (super::view::column_entries(types)?, Some(query::govern(bound, &reading).await?))
+            (
+                super::view::column_entries(types.map(|(name, sql_type)| (name, sql_type.in_table())))?,
+                Some(query::govern(bound, &reading).await?),
+            )
         }
         None => (table::defined_columns(&create.columns)?, None),
     };

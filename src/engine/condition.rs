@@ -23,6 +23,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::PhysicalExpr;
 
+use super::optimizer::guarded_condition;
 use super::{Engine, ExecutionSettings};
 use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, Result};
@@ -91,7 +92,7 @@ impl Condition {
             .build();
         // Some functions have no other form than the simplified one.
         let predicate = ExprSimplifier::new(context).simplify(predicate)?;
-        let predicate = state.create_physical_expr(predicate, schema)?;
+        let predicate = state.create_physical_expr(guarded_condition(predicate)?, schema)?;
         let asked = collect_columns(&predicate).iter().map(|column| column.index()).collect();
         Ok(Self { predicate, schema: Arc::clone(schema.inner()), asked })
     }

@@ -14,6 +14,7 @@
 mod admission;
 mod condition;
 mod explain;
+mod fences;
 mod memory;
 mod optimizer;
 mod options;
@@ -187,7 +188,7 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::ProtocolViolation`] for a wrong number of parameters; what casting one to the type that binding found fails with.
     pub fn constants(&self, query: &GovernedQuery, parameters: &[ScalarValue]) -> Result<Option<ResultStream>> {
-        let Some(columns) = constants(query.plan()) else { return Ok(None) };
+        let Some(columns) = constants(query.plan()).filter(|columns| !columns.is_empty()) else { return Ok(None) };
         let parameters = typed_parameters(query, parameters)?;
         let schema = Arc::clone(query.plan().schema().inner());
         let arrays = columns.iter().map(|column| constant(column, &parameters)?.to_array());

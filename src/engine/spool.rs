@@ -80,6 +80,11 @@ impl Spool {
         self.ends.last().copied().unwrap_or(0)
     }
 
+    /// Whether the batch can be kept in memory beside the others.
+    pub fn has_room(&self, batch: &RecordBatch) -> bool {
+        matches!(self.batches, Batches::InMemory(_)) && self.memory.size() + batch.get_array_memory_size() <= KEPT_IN_MEMORY
+    }
+
     /// Adds rows behind the others.
     ///
     /// # Errors

@@ -132,11 +132,45 @@ fn classify(error: &DataFusionError) -> Told {
 }
 
 impl Told {
-    /// Replaces the template by the library's text when values may be shown.
+    /// Adds the library's text when values may be shown, unless it speaks of the library's own things. The log has it in any case.
     fn with_text(mut self, text: &str) -> Self {
-        self.value = Some(format!(": {}", text.lines().next().unwrap_or_default()));
+        let line = text.lines().next().unwrap_or_default();
+        if !speaks_of_internals(line) {
+            self.value = Some(format!(": {line}"));
+        }
         self
     }
+}
+
+/// Whether a text names types of Arrow, parts of plans, or relations as they are called inside of a plan.
+fn speaks_of_internals(text: &str) -> bool {
+    const INTERNALS: [&str; 24] = [
+        "Int8",
+        "Int16",
+        "Int32",
+        "Int64",
+        "Float16",
+        "Float32",
+        "Float64",
+        "Utf8",
+        "Decimal",
+        "Timestamp(",
+        "Date32",
+        "Date64",
+        "Time64",
+        "Interval(",
+        "Duration(",
+        "Binary",
+        "List(",
+        "Struct(",
+        "Map(",
+        "Dictionary(",
+        "Arrow",
+        "DataFusion",
+        "Expr",
+        "Exec",
+    ];
+    text.contains('\0') || text.contains('#') || INTERNALS.iter().any(|word| text.contains(word))
 }
 
 /// What is wrong with a pattern is told only where the pattern may be shown.
@@ -397,23 +431,12 @@ fn data_exception(kind: ErrorKind) -> &'static str {
 
 fn classify_schema(error: &SchemaError) -> Told {
     match error {
-        SchemaError::FieldNotFound { field, .. } => {
-            Told::new(ErrorKind::UndefinedColumn, format!("column {} does not exist", column_name(field)))
-        }
-        SchemaError::AmbiguousReference { field } => {
-            Told::new(ErrorKind::AmbiguousColumn, format!("column reference \"{}\" is ambiguous", field.name))
-        }
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
-            Told::new(ErrorKind::DuplicateColumn, format!("column name \"{name}\" specified more than once"))
-        }
-    }
-}
-
-/// PostgreSQL quotes a bare column and writes a qualified one as it stands.
-fn column_name(column: &::datafusion::common::Column) -> String {
-    match &column.relation {
-        Some(relation) => format!("{}.{}", relation.table(), column.name),
-        None => format!("\"{}\"", column.name),
+        // The binder has resolved every name that a statement has: these are names that plans gave themselves.
+        SchemaError::FieldNotFound { .. }
+        | SchemaError::AmbiguousReference { .. }
+        | SchemaError::DuplicateQualifiedField { .. }
+        | SchemaError::DuplicateUnqualifiedField { .. } => Told::new(ErrorKind::Unsupported, "the statement cannot be planned")
+            .with_hint("Name the expressions that stand in it several times in a subquery."),
     }
 }
 

@@ -45,6 +45,23 @@ impl Hash for Conversion {
     }
 }
 
+/// Whether some value has no such cast; `None` for another function.
+pub(crate) fn fails(function: &ScalarUDF) -> Option<bool> {
+    let conversion = function.inner().downcast_ref::<Conversion>()?;
+    let (from, to) = (&conversion.from, &conversion.to);
+    let leaf = |sql_type: &SqlType| !matches!(sql_type, SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector);
+    let number = |sql_type: &SqlType| {
+        matches!(sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric)
+    };
+    let steady = match to {
+        SqlType::Text | SqlType::Varchar(_) | SqlType::Name => leaf(from),
+        SqlType::UnconstrainedNumeric => number(from),
+        SqlType::Time => matches!(from, SqlType::Timestamp | SqlType::Timestamptz | SqlType::Interval),
+        _ => false,
+    };
+    Some(conversion.failure == Failure::Error && !steady)
+}
+
 /// `value`, which is of type `from`, as `to`.
 pub fn conversion(value: Expr, from: &SqlType, to: &SqlType, form: &Arc<Form>, failure: Failure) -> Expr {
     let label = label(&value, from, to, form, failure);

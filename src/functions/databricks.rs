@@ -1,11 +1,11 @@
 //! Databricks' words for what PostgreSQL says differently.
 
-use datafusion::arrow::datatypes::IntervalMonthDayNano;
-
 use super::define::{Call, Declaration, immutable, of_moment, zoned};
-use super::time::{self, Civil, MICROS_PER_DAY, MICROS_PER_SECOND, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::datum::Datum;
+use crate::types::from_arrow_interval;
+use crate::types::values::calendar::{DAY_MICROS, civil_from_days, days_from_civil, days_of_month};
+use crate::types::values::{DatetimePart, IntervalValue, PartOf, PartSource, TimeZone, moment};
 
 /// The functions of this file.
 pub(super) fn declarations() -> Vec<Declaration> {
@@ -16,18 +16,38 @@ pub(super) fn declarations() -> Vec<Declaration> {
     all
 }
 
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
 /// The local time of argument `index`, whatever its type.
-fn local(call: &Call<'_>, index: usize) -> Option<i64> {
-    match call.get(index) {
-        Datum::Date(days) => Some(i64::from(*days) * MICROS_PER_DAY),
+fn local(call: &Call<'_>, index: usize) -> Result<Option<i64>> {
+    Ok(match call.get(index) {
+        Datum::Date(days) => Some(moment::midnight(*days)?),
         Datum::Timestamp(local) => Some(*local),
-        Datum::Timestamptz(utc) => Some(time::utc_to_local(call.zone, *utc)),
+        Datum::Timestamptz(utc) => Some(moment::local_of_instant(*utc, call.zone)?),
         _ => None,
-    }
+    })
 }
 
-fn date(local: i64) -> Datum {
-    Datum::Date(i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(i32::MAX))
+fn date(local: i64) -> Result<Datum> {
+    Ok(Datum::Date(moment::day_of(local)?))
+}
+
+fn part(part: DatetimePart, local: i64) -> i64 {
+    i64::try_from(part.of(PartSource { local, offset: 0 }, PartOf::Timestamp)).unwrap_or_default()
+}
+
+/// Year, month and day of a local time, and the microseconds of its day.
+fn civil(local: i64) -> Civil {
+    let (year, month, day) = civil_from_days(local.div_euclid(DAY_MICROS));
+    Civil { year, month, day, micros: local.rem_euclid(DAY_MICROS) }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Civil {
+    year: i64,
+    month: u32,
+    day: u32,
+    micros: i64,
 }
 
 /// `year(x)` and its like: a field as an integer.
@@ -42,28 +62,30 @@ fn parts() -> Vec<Declaration> {
         };
     }
     fn field(call: &Call<'_>, body: fn(i64) -> i64) -> Result<Datum> {
-        Ok(Datum::from(local(call, 0).map(body)))
+        Ok(Datum::from(local(call, 0)?.map(body)))
     }
     part! {
-        "year", |local| Part::Year.of_local(local, 0);
-        "quarter", |local| Part::Quarter.of_local(local, 0);
-        "month", |local| Part::Month.of_local(local, 0);
-        "day", |local| Part::Day.of_local(local, 0);
-        "dayofmonth", |local| Part::Day.of_local(local, 0);
-        "dayofyear", |local| Part::DayOfYear.of_local(local, 0);
-        "dayofweek", |local| Part::DayOfWeek.of_local(local, 0) + 1;
-        "weekday", |local| Part::IsoDayOfWeek.of_local(local, 0) - 1;
-        "weekofyear", |local| Part::Week.of_local(local, 0);
-        "hour", |local| Part::Hour.of_local(local, 0);
-        "minute", |local| Part::Minute.of_local(local, 0);
-        "second", |local| Part::Second.of_local(local, 0) / MICROS_PER_SECOND;
+        "year", |local| part(DatetimePart::Year, local);
+        "quarter", |local| part(DatetimePart::Quarter, local);
+        "month", |local| part(DatetimePart::Month, local);
+        "day", |local| part(DatetimePart::Day, local);
+        "dayofmonth", |local| part(DatetimePart::Day, local);
+        "dayofyear", |local| part(DatetimePart::DayOfYear, local);
+        "dayofweek", |local| part(DatetimePart::DayOfWeek, local) + 1;
+        "weekday", |local| part(DatetimePart::IsoDayOfWeek, local) - 1;
+        "weekofyear", |local| part(DatetimePart::Week, local);
+        "hour", |local| part(DatetimePart::Hour, local);
+        "minute", |local| part(DatetimePart::Minute, local);
+        "second", |local| part(DatetimePart::Second, local) / MICROS_PER_SECOND;
     }
 }
 
 fn add_days(call: &Call<'_>, sign: i64) -> Result<Datum> {
     let days = call.int(1)?;
-    Ok(local(call, 0)
-        .map_or(Datum::Null, |local| date(local.saturating_add(sign.saturating_mul(days).saturating_mul(MICROS_PER_DAY)))))
+    match call.get(0) {
+        Datum::Date(date) => Ok(Datum::Date(moment::date_of_days(i64::from(*date) + sign * days)?)),
+        _ => Ok(Datum::Null),
+    }
 }
 
 fn arithmetic() -> Vec<Declaration> {
@@ -74,9 +96,9 @@ fn arithmetic() -> Vec<Declaration> {
     vec![
         immutable("date_add(date, int4) -> date", |call| add_days(call, 1)),
         immutable("date_sub(date, int4) -> date", |call| add_days(call, -1)),
-        // date_add and date_subtract of an interval are PostgreSQL 16's.
-        zoned("date_add(timestamptz, interval) -> timestamptz", |call| shift(call, false)),
-        zoned("date_subtract(timestamptz, interval) -> timestamptz", |call| shift(call, true)),
+        // Of a zone's clocks. Those of the session's zone are operators' functions.
+        zoned("date_add(timestamptz, interval, text) -> timestamptz", |call| shift(call, Ok)),
+        zoned("date_subtract(timestamptz, interval, text) -> timestamptz", |call| shift(call, IntervalValue::negated)),
         difference.also("date_diff"),
         zoned("datediff(timestamp, timestamp) -> int4", day_difference),
         zoned("datediff(timestamptz, timestamptz) -> int4", day_difference),
@@ -85,24 +107,26 @@ fn arithmetic() -> Vec<Declaration> {
         zoned("dateadd(text, int4, timestamptz) -> timestamptz", |call| {
             let (unit, count) = (call.text(0)?, call.int(1)?);
             let interval = interval_of(unit, count)?;
-            Ok(local(call, 2).map_or(Datum::Null, |local| {
-                Datum::Timestamptz(time::local_to_utc(call.zone, time::add_interval(local, interval)))
-            }))
+            match call.get(2) {
+                Datum::Timestamptz(utc) => Ok(Datum::Timestamptz(moment::instant_plus(*utc, interval, call.zone)?)),
+                _ => Ok(Datum::Null),
+            }
         }),
         difference,
         immutable("add_months(date, int4) -> date", |call| {
-            let months = i32::try_from(call.int(1)?).unwrap_or(0);
-            Ok(local(call, 0).map_or(Datum::Null, |local| date(time::add_interval(local, IntervalMonthDayNano::new(months, 0, 0)))))
+            let months = i32::try_from(call.int(1)?).map_err(|_| moment::interval_out_of_range())?;
+            let shift = IntervalValue { months, ..IntervalValue::default() };
+            local(call, 0)?.map_or(Ok(Datum::Null), |local| date(moment::timestamp_plus(local, shift)?))
         }),
         immutable("last_day(date) -> date", |call| {
-            Ok(local(call, 0).map_or(Datum::Null, |local| {
-                let civil = Civil::of(local);
-                date(Civil { day: time::days_in_month(civil.year, civil.month), ..civil }.local())
-            }))
+            local(call, 0)?.map_or(Ok(Datum::Null), |local| {
+                let Civil { year, month, .. } = civil(local);
+                Ok(Datum::Date(moment::date_of_days(days_from_civil(year, month, days_of_month(year, month)))?))
+            })
         }),
         immutable("months_between(timestamp, timestamp) -> float8", |call| {
-            let (Some(end), Some(start)) = (local(call, 0), local(call, 1)) else { return Ok(Datum::Null) };
-            Ok(Datum::Float(months_between(Civil::of(end), Civil::of(start))))
+            let (Some(end), Some(start)) = (local(call, 0)?, local(call, 1)?) else { return Ok(Datum::Null) };
+            Ok(Datum::Float(months_between(civil(end), civil(start))))
         }),
         immutable("next_day(date, text) -> date", |call| {
             let names = ["su", "mo", "tu", "we", "th", "fr", "sa"];
@@ -111,78 +135,80 @@ fn arithmetic() -> Vec<Declaration> {
             else {
                 return Ok(Datum::Null);
             };
-            Ok(local(call, 0).map_or(Datum::Null, |local| {
-                let days = local.div_euclid(MICROS_PER_DAY);
+            local(call, 0)?.map_or(Ok(Datum::Null), |local| {
+                let days = local.div_euclid(DAY_MICROS);
                 let ahead = (target - (days + 4)).rem_euclid(7);
-                date((days + if ahead == 0 { 7 } else { ahead }) * MICROS_PER_DAY)
-            }))
+                Ok(Datum::Date(moment::date_of_days(days + if ahead == 0 { 7 } else { ahead })?))
+            })
         }),
     ]
 }
 
-fn shift(call: &Call<'_>, back: bool) -> Result<Datum> {
-    let Datum::Interval(interval) = call.get(1) else { return Ok(Datum::Null) };
-    let IntervalMonthDayNano { months, days, nanoseconds } = *interval;
-    let interval = if back { IntervalMonthDayNano::new(-months, -days, -nanoseconds) } else { *interval };
-    Ok(local(call, 0)
-        .map_or(Datum::Null, |local| Datum::Timestamptz(time::local_to_utc(call.zone, time::add_interval(local, interval)))))
+fn shift(call: &Call<'_>, sign: fn(IntervalValue) -> Result<IntervalValue>) -> Result<Datum> {
+    let zone = TimeZone::lookup(call.text(2)?)?;
+    match (call.get(0), call.get(1)) {
+        (Datum::Timestamptz(utc), Datum::Interval(interval)) => {
+            Ok(Datum::Timestamptz(moment::instant_plus(*utc, sign(from_arrow_interval(*interval))?, &zone)?))
+        }
+        _ => Ok(Datum::Null),
+    }
 }
 
 fn day_difference(call: &Call<'_>) -> Result<Datum> {
-    let (Some(end), Some(start)) = (local(call, 0), local(call, 1)) else { return Ok(Datum::Null) };
-    Ok(Datum::Int(end.div_euclid(MICROS_PER_DAY) - start.div_euclid(MICROS_PER_DAY)))
+    let (Some(end), Some(start)) = (local(call, 0)?, local(call, 1)?) else { return Ok(Datum::Null) };
+    Ok(Datum::Int(end.div_euclid(DAY_MICROS) - start.div_euclid(DAY_MICROS)))
 }
 
 /// `datediff(unit, start, end)`: whole units between the two.
 fn unit_difference(call: &Call<'_>) -> Result<Datum> {
-    let (Some(start), Some(end)) = (local(call, 1), local(call, 2)) else { return Ok(Datum::Null) };
-    let part = Part::parse(call.text(0)?, "timestamp")?;
+    let (Some(start), Some(end)) = (local(call, 1)?, local(call, 2)?) else { return Ok(Datum::Null) };
+    let part = DatetimePart::parse(call.text(0)?, PartOf::Timestamp)?;
     let micros = end.saturating_sub(start);
-    let months = || {
-        let interval = time::age(end, start);
-        i64::from(interval.months)
-    };
+    let months = || i64::from(moment::age(end, start, end < start).months);
     Ok(Datum::Int(match part {
-        Part::Microseconds => micros,
-        Part::Milliseconds => micros / 1000,
-        Part::Second => micros / MICROS_PER_SECOND,
-        Part::Minute => micros / (60 * MICROS_PER_SECOND),
-        Part::Hour => micros / (3600 * MICROS_PER_SECOND),
-        Part::Day => micros / MICROS_PER_DAY,
-        Part::Week => micros / (7 * MICROS_PER_DAY),
-        Part::Month => months(),
-        Part::Quarter => months() / 3,
-        Part::Year => months() / 12,
+        DatetimePart::Microseconds => micros,
+        DatetimePart::Milliseconds => micros / 1000,
+        DatetimePart::Second => micros / MICROS_PER_SECOND,
+        DatetimePart::Minute => micros / (60 * MICROS_PER_SECOND),
+        DatetimePart::Hour => micros / (3600 * MICROS_PER_SECOND),
+        DatetimePart::Day => micros / DAY_MICROS,
+        DatetimePart::Week => micros / (7 * DAY_MICROS),
+        DatetimePart::Month => months(),
+        DatetimePart::Quarter => months() / 3,
+        DatetimePart::Year => months() / 12,
         _ => return Err(Error::new(ErrorKind::InvalidParameter, "unit not supported for datediff")),
     }))
 }
 
-fn interval_of(unit: &str, count: i64) -> Result<IntervalMonthDayNano> {
-    let small = i32::try_from(count).map_err(|_| Error::new(ErrorKind::DatetimeOutOfRange, "interval out of range"))?;
-    let time = |micros: i64| IntervalMonthDayNano::new(0, 0, count.saturating_mul(micros).saturating_mul(1000));
-    Ok(match Part::parse(unit, "timestamp")? {
-        Part::Microseconds => time(1),
-        Part::Milliseconds => time(1000),
-        Part::Second => time(MICROS_PER_SECOND),
-        Part::Minute => time(60 * MICROS_PER_SECOND),
-        Part::Hour => time(3600 * MICROS_PER_SECOND),
-        Part::Day => IntervalMonthDayNano::new(0, small, 0),
-        Part::Week => IntervalMonthDayNano::new(0, small.saturating_mul(7), 0),
-        Part::Month => IntervalMonthDayNano::new(small, 0, 0),
-        Part::Quarter => IntervalMonthDayNano::new(small.saturating_mul(3), 0, 0),
-        Part::Year => IntervalMonthDayNano::new(small.saturating_mul(12), 0, 0),
+fn interval_of(unit: &str, count: i64) -> Result<IntervalValue> {
+    let small = |scale: i32| i32::try_from(count).ok().and_then(|count| count.checked_mul(scale));
+    let time = |unit: i64| count.checked_mul(unit).map(|micros| IntervalValue { micros, ..IntervalValue::default() });
+    let days = |scale: i32| small(scale).map(|days| IntervalValue { days, ..IntervalValue::default() });
+    let months = |scale: i32| small(scale).map(|months| IntervalValue { months, ..IntervalValue::default() });
+    let interval = match DatetimePart::parse(unit, PartOf::Timestamp)? {
+        DatetimePart::Microseconds => time(1),
+        DatetimePart::Milliseconds => time(1000),
+        DatetimePart::Second => time(MICROS_PER_SECOND),
+        DatetimePart::Minute => time(60 * MICROS_PER_SECOND),
+        DatetimePart::Hour => time(3600 * MICROS_PER_SECOND),
+        DatetimePart::Day => days(1),
+        DatetimePart::Week => days(7),
+        DatetimePart::Month => months(1),
+        DatetimePart::Quarter => months(3),
+        DatetimePart::Year => months(12),
         _ => return Err(Error::new(ErrorKind::InvalidParameter, "unit not supported for dateadd")),
-    })
+    };
+    interval.ok_or_else(moment::interval_out_of_range)
 }
 
 /// Months of 31 days, whole when both are the same day or both the last of their months.
 fn months_between(end: Civil, start: Civil) -> f64 {
-    let months = ((end.year - start.year) * 12 + end.month - start.month) as f64;
-    let last = |civil: Civil| civil.day == time::days_in_month(civil.year, civil.month);
+    let months = ((end.year - start.year) * 12 + i64::from(end.month) - i64::from(start.month)) as f64;
+    let last = |civil: Civil| civil.day == days_of_month(civil.year, civil.month);
     if end.day == start.day || (last(end) && last(start)) {
         return months;
     }
-    let days = (end.day - start.day) as f64 + (end.micros - start.micros) as f64 / MICROS_PER_DAY as f64;
+    let days = f64::from(end.day) - f64::from(start.day) + (end.micros - start.micros) as f64 / DAY_MICROS as f64;
     ((months + days / 31.0) * 1e8).round() / 1e8
 }
 
@@ -199,10 +225,14 @@ fn epochs() -> Vec<Declaration> {
         seconds,
         of_moment("unix_timestamp() -> int8", |call| Ok(Datum::Int(call.context()?.transaction_time.timestamp()))),
         immutable("timestamp_seconds(int8) -> timestamptz", |call| {
-            Ok(Datum::Timestamptz(call.int(0)?.saturating_mul(MICROS_PER_SECOND)))
+            Ok(Datum::Timestamptz(moment::instant_of_units(call.int(0)?, MICROS_PER_SECOND)?))
         }),
-        immutable("timestamp_millis(int8) -> timestamptz", |call| Ok(Datum::Timestamptz(call.int(0)?.saturating_mul(1000)))),
-        immutable("timestamp_micros(int8) -> timestamptz", |call| Ok(Datum::Timestamptz(call.int(0)?))),
+        immutable("timestamp_millis(int8) -> timestamptz", |call| {
+            Ok(Datum::Timestamptz(moment::instant_of_units(call.int(0)?, 1000)?))
+        }),
+        immutable("timestamp_micros(int8) -> timestamptz", |call| {
+            Ok(Datum::Timestamptz(moment::instant_of_units(call.int(0)?, 1)?))
+        }),
         immutable("unix_micros(timestamptz) -> int8", |call| {
             Ok(match call.get(0) {
                 Datum::Timestamptz(utc) => Datum::Int(*utc),

@@ -18,14 +18,19 @@ mod context;
 pub mod conversion;
 mod databricks;
 pub(crate) mod define;
+mod interval_aggregate;
+mod moments;
 pub mod names;
+pub(crate) mod numeric;
 pub mod object_names;
+pub(crate) mod ordered;
 pub mod output;
 pub mod pattern;
 pub mod postgres;
+pub mod regex;
 mod registry;
 pub mod session;
-pub mod time;
+mod variance;
 #[cfg(test)]
 pub(crate) mod world;
 

@@ -1,30 +1,31 @@
 //! Single values as text, for functions that work value by value over the catalog and over JSON. The texts are [`crate::types::values`]'.
 
-use datafusion::arrow::datatypes::IntervalMonthDayNano;
-
-use super::time::{self, Zone};
-use crate::types::datum::{Datum, numeric_text};
-use crate::types::values::{self, ByteaOutput, DateStyle, IntervalStyle, IntervalValue, write_array_element, write_record_field};
+use crate::types::datum::Datum;
+use crate::types::from_arrow_interval;
+use crate::types::values::{
+    ByteaOutput, DateStyle, IntervalStyle, TimeZone, format_bytea, format_date, format_float8, format_interval, format_time,
+    format_timestamp, format_timestamptz, write_array_element, write_record_field,
+};
 
 /// The value as text; NULL is the empty string. Times with a zone are shown in `zone`.
-pub fn text_of(datum: &Datum, zone: Zone) -> String {
+pub fn text_of(datum: &Datum, zone: &TimeZone) -> String {
     match datum {
         Datum::Null => String::new(),
         Datum::Bool(value) => if *value { "t" } else { "f" }.to_string(),
         Datum::Int(number) => number.to_string(),
         Datum::Float(number) => float_text(*number),
-        Datum::Numeric(value, scale) => numeric_text(*value, *scale),
+        Datum::Numeric(value) => value.to_string(),
         Datum::Text(text) => text.clone(),
         Datum::Bytes(bytes) => {
             let mut text = vec![];
-            values::format_bytea(bytes, ByteaOutput::Hex, &mut text);
+            format_bytea(bytes, ByteaOutput::Hex, &mut text);
             String::from_utf8_lossy(&text).into_owned()
         }
-        Datum::Date(days) => values::format_date(*days, DateStyle::default()).as_str().to_string(),
-        Datum::Time(micros) => values::format_time(*micros).as_str().to_string(),
-        Datum::Timestamp(local) => timestamp_text(*local, ' ', ""),
-        Datum::Timestamptz(utc) => timestamp_text(time::utc_to_local(zone, *utc), ' ', &time::offset_text(zone.offset_at(*utc))),
-        Datum::Interval(interval) => interval_text(*interval),
+        Datum::Date(days) => format_date(*days, DateStyle::default()).to_string(),
+        Datum::Time(micros) => format_time(*micros).to_string(),
+        Datum::Timestamp(local) => format_timestamp(*local, DateStyle::default()).to_string(),
+        Datum::Timestamptz(utc) => format_timestamptz(*utc, DateStyle::default(), zone).to_string(),
+        Datum::Interval(interval) => format_interval(from_arrow_interval(*interval), IntervalStyle::default()).to_string(),
         Datum::List(items) => {
             let inner: Vec<String> = items.iter().map(|item| array_item(item, zone)).collect();
             format!("{{{}}}", inner.join(","))
@@ -36,7 +37,7 @@ pub fn text_of(datum: &Datum, zone: Zone) -> String {
     }
 }
 
-fn array_item(item: &Datum, zone: Zone) -> String {
+fn array_item(item: &Datum, zone: &TimeZone) -> String {
     if item.is_null() {
         return "NULL".to_string();
     }
@@ -49,7 +50,7 @@ fn array_item(item: &Datum, zone: Zone) -> String {
     String::from_utf8_lossy(&quoted).into_owned()
 }
 
-fn row_item(item: &Datum, zone: Zone) -> String {
+fn row_item(item: &Datum, zone: &TimeZone) -> String {
     if item.is_null() {
         return String::new();
     }
@@ -61,20 +62,7 @@ fn row_item(item: &Datum, zone: Zone) -> String {
 
 /// A floating-point number with the fewest digits that read back the same.
 pub fn float_text(number: f64) -> String {
-    values::format_float8(number, 1).as_str().to_string()
-}
-
-/// A local time with `separator` between date and time and `zone` behind it.
-pub fn timestamp_text(local: i64, separator: char, zone: &str) -> String {
-    let text = values::format_timestamp(local, DateStyle::default());
-    let (text, era) = text.as_str().strip_suffix(" BC").map_or((text.as_str(), ""), |text| (text, " BC"));
-    format!("{}{zone}{era}", text.replacen(' ', separator.encode_utf8(&mut [0; 4]), 1))
-}
-
-/// An interval in the style `postgres`: `1 year 2 mons -3 days 04:05:06.7`.
-pub fn interval_text(interval: IntervalMonthDayNano) -> String {
-    let value = IntervalValue { months: interval.months, days: interval.days, micros: interval.nanoseconds / 1000 };
-    values::format_interval(value, IntervalStyle::Postgres).as_str().to_string()
+    format_float8(number, 1).to_string()
 }
 
 #[cfg(test)]
@@ -97,26 +85,11 @@ mod tests {
     }
 
     #[test]
-    fn intervals_are_written_in_the_postgres_style() {
-        for (months, days, seconds, text) in [
-            (14, 3, 14_706.0, "1 year 2 mons 3 days 04:05:06"),
-            (0, 0, 0.0, "00:00:00"),
-            (-1, 2, 0.0, "-1 mons +2 days"),
-            (0, -1, 1.5, "-1 days +00:00:01.5"),
-            (0, 0, -60.0, "-00:01:00"),
-        ] {
-            #[expect(clippy::cast_possible_truncation, reason = "whole halves of seconds")]
-            let nanos = (seconds * 1e9) as i64;
-            assert_eq!(interval_text(IntervalMonthDayNano::new(months, days, nanos)), text);
-        }
-    }
-
-    #[test]
     fn arrays_and_rows_quote_what_they_must() {
         let list = Datum::List(vec!["a".into(), "b c".into(), Datum::Null, "".into(), "q\"".into()]);
-        assert_eq!(text_of(&list, Zone::Utc), "{a,\"b c\",NULL,\"\",\"q\\\"\"}");
+        assert_eq!(text_of(&list, &TimeZone::utc()), "{a,\"b c\",NULL,\"\",\"q\\\"\"}");
         let row = Datum::Row(vec![("a".into(), Datum::Int(1)), ("b".into(), "x,y".into()), ("c".into(), Datum::Null)]);
-        assert_eq!(text_of(&row, Zone::Utc), "(1,\"x,y\",)");
-        assert_eq!(text_of(&Datum::Timestamptz(1_500_000), Zone::Fixed(3600)), "1970-01-01 01:00:01.5+01");
+        assert_eq!(text_of(&row, &TimeZone::utc()), "(1,\"x,y\",)");
+        assert_eq!(text_of(&Datum::Timestamptz(1_500_000), &TimeZone::fixed(3600)), "1970-01-01 01:00:01.5+01");
     }
 }

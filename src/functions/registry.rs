@@ -10,16 +10,18 @@ use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-use super::aggregate;
+use super::aggregate::{self, SUMMED_NARROW};
 use super::behaviour::Behaviour;
 use super::builtin::data_lines;
 use super::conditional::If;
 use super::context::FunctionContext;
 use super::databricks;
 use super::define::{self, Declaration};
+use super::interval_aggregate;
 use super::postgres::advisory;
 use super::postgres::sleep::Sleep;
 use super::postgres::{self, Extract, Round};
+use super::variance;
 
 /// The functions that a statement may call.
 pub struct Functions {
@@ -78,8 +80,28 @@ fn allow_list() -> HashMap<(&'static str, &'static str), Verdict> {
 }
 
 /// Other names for functions of the engine.
-const SCALAR_ALIASES: [(&str, &str); 3] =
-    [("len", "character_length"), ("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")];
+const SCALAR_ALIASES: [(&str, &str); 1] = [("len", "character_length")];
+/// Functions of the engine that take values of any type, apart from those over arrays.
+const ANY_VALUES: [&str; 18] = [
+    "cardinality",
+    "coalesce",
+    "element_at",
+    "flatten",
+    "get_field",
+    "greatest",
+    "if",
+    "ifnull",
+    "iff",
+    "least",
+    "map",
+    "named_struct",
+    "nullif",
+    "nvl",
+    "nvl2",
+    "row",
+    "struct",
+    "list_length",
+];
 const AGGREGATE_ALIASES: [(&str, &str); 7] = [
     ("variance", "var_samp"),
     ("every", "bool_and"),
@@ -118,7 +140,7 @@ impl Functions {
         scalars.insert("iff".to_string(), If::function());
         scalars.insert("pg_sleep".to_string(), Sleep::function());
         scalars.extend(Round::functions().into_iter().map(|(name, function)| (name.to_string(), function)));
-        for function in aggregate::aggregates() {
+        for function in aggregate::aggregates().into_iter().chain(variance::aggregates()) {
             aggregates.insert(function.name().to_string(), Arc::new(function));
         }
         alias(&mut scalars, &SCALAR_ALIASES);
@@ -153,6 +175,13 @@ impl Functions {
         ours.or_else(|| self.scalars.get(name).map(|function| Behaviour::of_engine(function.signature().volatility)))
     }
 
+    /// Whether the scalar function `name` takes numerics with scales of their own: ours do, and those of the engine that take anything.
+    pub fn knows_numerics(&self, name: &str) -> bool {
+        let rounds = self.scalars.get(name).is_some_and(|function| function.inner().is::<Round>());
+        let anything = name.contains("array") || ANY_VALUES.contains(&name);
+        rounds || anything || name == "extract" || self.ours.contains_key(name)
+    }
+
     /// The aggregate function `name`.
     pub fn aggregate(&self, name: &str) -> Option<Arc<AggregateUDF>> {
         self.aggregates.get(name).map(Arc::clone)
@@ -163,6 +192,9 @@ impl Functions {
     pub fn aggregate_over(&self, name: &str, data_type: &DataType) -> Option<Arc<AggregateUDF>> {
         match (name, data_type) {
             ("sum", DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(sum_udaf()),
+            ("sum", DataType::Decimal128(SUMMED_NARROW.., _)) => Some(super::numeric::decimal_sum::sum()),
+            ("sum", DataType::LargeBinary) => Some(super::numeric::aggregate::sum()),
+            ("sum" | "avg" | "mean", DataType::Interval(_)) => interval_aggregate::over_intervals(name),
             _ => self.aggregate(name),
         }
     }

@@ -185,6 +185,6 @@ impl World {
             .call(principal, name, arguments)
             .unwrap_or_else(|error| panic!("{name}: {error} {:?}", std::error::Error::source(&error).map(ToString::to_string)));
         let datum = crate::types::datum::read(&value.to_array().unwrap(), 0).unwrap();
-        if datum.is_null() { "NULL".to_string() } else { super::output::text_of(&datum, super::time::Zone::Utc) }
+        if datum.is_null() { "NULL".to_string() } else { super::output::text_of(&datum, &crate::types::values::TimeZone::utc()) }
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! A file may call a column otherwise (column mapping), have a narrower type for it (type widening), lack it (it was added later), or nest
 //! other fields in it. Every expression that a scan evaluates on a file is rewritten here: a column reference becomes the stored column,
-//! with a cast or a rebuild of nested values where the types differ, or NULL where the file is older than the column.
+//! with a cast or a rebuild of nested values where the types differ, or NULL where the file is older than the column. Values that files may
+//! have in several forms become one here: NaN is one number to PostgreSQL, and files have it with either sign; a day is its name in today's
+//! calendar (`legacy_calendar.rs`).
+//!
+//! Absent: DataFusion asks for no rewriting where a scan has no condition and a file's schema is the table's. A NaN with other bits than ours
+//! passes there as it is.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,8 +15,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray, new_null_array};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Fields, Float32Type, Float64Type, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::ColumnarValue;
@@ -21,6 +26,9 @@ use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 
 use super::kernel::schema::StoredField;
+use super::legacy_calendar::LegacyCalendar;
+use super::stored_types::{is_readable, mismatch};
+use crate::error::Error;
 
 /// Rewrites expressions over a table's columns for each of its files.
 #[derive(Debug)]
@@ -43,7 +51,8 @@ impl StoredColumns {
 
 impl PhysicalExprAdapterFactory for StoredColumns {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        Ok(Arc::new(FileColumns { by_name: Arc::clone(&self.by_name), table, file }))
+        let calendar = LegacyCalendar::of_footer(file.metadata());
+        Ok(Arc::new(FileColumns { by_name: Arc::clone(&self.by_name), table, file, calendar }))
     }
 }
 
@@ -52,6 +61,7 @@ struct FileColumns {
     by_name: Arc<HashMap<String, StoredField>>,
     table: SchemaRef,
     file: SchemaRef,
+    calendar: LegacyCalendar,
 }
 
 impl PhysicalExprAdapter for FileColumns {
@@ -80,15 +90,37 @@ impl FileColumns {
             return Ok(Arc::new(Literal::new_with_metadata(null, Some(wanted.into()))));
         };
         let found = self.file.field(index);
+        if stored.is_variant {
+            let refused = Error::unsupported(format!("column \"{}\" of type variant", stored.name));
+            let refused = refused.with_hint("The other columns of the table can be read: name them instead of \"*\".");
+            return Err(DataFusionError::External(Box::new(refused)));
+        }
+        if found.data_type().is_nested() != wanted.data_type().is_nested()
+            || !found.data_type().is_nested() && !is_readable(found.data_type(), wanted.data_type())
+        {
+            let mismatch = mismatch(&stored.name, found.data_type(), wanted.data_type());
+            return Err(DataFusionError::External(Box::new(mismatch)));
+        }
         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(found.name(), index));
+        if has_forms(found.data_type(), self.calendar) || wanted.data_type().is_nested() && found.data_type() != wanted.data_type()
+        {
+            let wanted = Arc::new(wanted.clone());
+            return Ok(Arc::new(Rebuilt { column, stored: stored.clone(), wanted, calendar: self.calendar }));
+        }
         if found.data_type() == wanted.data_type() {
             return Ok(column);
         }
-        let wanted = Arc::new(wanted.clone());
-        if wanted.data_type().is_nested() || found.data_type().is_nested() {
-            return Ok(Arc::new(Rebuilt { column, stored: stored.clone(), wanted }));
-        }
-        Ok(Arc::new(CastExpr::new_with_target_field(column, wanted, None)))
+        Ok(Arc::new(CastExpr::new_with_target_field(column, Arc::new(wanted.clone()), None)))
+    }
+}
+
+/// True if equal values may be stored in several forms in this type, or in one that is nested in it.
+fn has_forms(data_type: &DataType, calendar: LegacyCalendar) -> bool {
+    match data_type {
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_forms(field.data_type(), calendar)),
+        DataType::List(element) | DataType::Map(element, _) => has_forms(element.data_type(), calendar),
+        other => calendar.moves(other),
     }
 }
 
@@ -101,17 +133,19 @@ fn find(fields: &Fields, stored: &StoredField) -> Option<usize> {
     }
 }
 
-/// A nested column of a file, rebuilt as queries expect it.
+/// A column of a file, rebuilt as queries expect it.
 #[derive(Debug, Clone)]
 struct Rebuilt {
     column: Arc<dyn PhysicalExpr>,
     stored: StoredField,
     wanted: FieldRef,
+    calendar: LegacyCalendar,
 }
 
 impl PartialEq for Rebuilt {
     fn eq(&self, other: &Self) -> bool {
-        self.column.eq(&other.column) && self.stored == other.stored && self.wanted == other.wanted
+        let same = self.stored == other.stored && self.wanted == other.wanted && self.calendar == other.calendar;
+        same && self.column.eq(&other.column)
     }
 }
 
@@ -137,7 +171,7 @@ impl PhysicalExpr for Rebuilt {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let array = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
-        Ok(ColumnarValue::Array(rebuild(&array, &self.stored, self.wanted.data_type())?))
+        Ok(ColumnarValue::Array(rebuild(&array, &self.stored, self.wanted.data_type(), self.calendar)?))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -157,8 +191,8 @@ impl PhysicalExpr for Rebuilt {
 }
 
 /// `array` as `wanted`: nested fields found by identity or stored name, missing ones NULL, leaves cast.
-fn rebuild(array: &ArrayRef, stored: &StoredField, wanted: &DataType) -> Result<ArrayRef> {
-    if array.data_type() == wanted && stored.children.iter().all(is_plain) {
+fn rebuild(array: &ArrayRef, stored: &StoredField, wanted: &DataType, calendar: LegacyCalendar) -> Result<ArrayRef> {
+    if array.data_type() == wanted && stored.children.iter().all(is_plain) && !has_forms(wanted, calendar) {
         return Ok(Arc::clone(array));
     }
     let child =
@@ -172,7 +206,7 @@ fn rebuild(array: &ArrayRef, stored: &StoredField, wanted: &DataType) -> Result<
                 .map(|(index, field)| {
                     let stored = child(index)?;
                     match find(found, stored) {
-                        Some(position) => rebuild(source.column(position), stored, field.data_type()),
+                        Some(position) => rebuild(source.column(position), stored, field.data_type(), calendar),
                         None => Ok(new_null_array(field.data_type(), source.len())),
                     }
                 })
@@ -181,7 +215,7 @@ fn rebuild(array: &ArrayRef, stored: &StoredField, wanted: &DataType) -> Result<
         }
         (DataType::List(_), DataType::List(element)) => {
             let source = array.as_list::<i32>();
-            let values = rebuild(source.values(), child(0)?, element.data_type())?;
+            let values = rebuild(source.values(), child(0)?, element.data_type(), calendar)?;
             Ok(Arc::new(ListArray::try_new(Arc::clone(element), source.offsets().clone(), values, source.nulls().cloned())?))
         }
         (DataType::Map(_, _), DataType::Map(entries, ordered)) => {
@@ -192,8 +226,8 @@ fn rebuild(array: &ArrayRef, stored: &StoredField, wanted: &DataType) -> Result<
             let (Some(key), Some(value)) = (pair.first(), pair.get(1)) else {
                 return Err(exec_datafusion_err!("column \"{}\" is a map without entries", stored.name));
             };
-            let keys = rebuild(source.keys(), child(0)?, key.data_type())?;
-            let values = rebuild(source.values(), child(1)?, value.data_type())?;
+            let keys = rebuild(source.keys(), child(0)?, key.data_type(), calendar)?;
+            let values = rebuild(source.values(), child(1)?, value.data_type(), calendar)?;
             let pairs = StructArray::try_new(pair.clone(), vec![keys, values], None)?;
             Ok(Arc::new(MapArray::try_new(
                 Arc::clone(entries),
@@ -203,7 +237,33 @@ fn rebuild(array: &ArrayRef, stored: &StoredField, wanted: &DataType) -> Result<
                 *ordered,
             )?))
         }
-        _ => Ok(cast(array, wanted)?),
+        (found, _) if !found.is_nested() && is_readable(found, wanted) => leaf(array, wanted, calendar),
+        (found, _) => Err(DataFusionError::External(Box::new(mismatch(&stored.name, found, wanted)))),
+    }
+}
+
+/// Values that are not nested, each in the one form that queries know.
+fn leaf(array: &ArrayRef, wanted: &DataType, calendar: LegacyCalendar) -> Result<ArrayRef> {
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let values = cast_with_options(array, wanted, &strict)?;
+    match wanted {
+        DataType::Float32 => {
+            let floats = values.as_primitive::<Float32Type>();
+            let is_odd = |value: &f32| value.is_nan() && value.to_bits() != f32::NAN.to_bits();
+            if !floats.values().iter().fold(false, |odd, value| odd | is_odd(value)) {
+                return Ok(values);
+            }
+            Ok(Arc::new(floats.unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { value })))
+        }
+        DataType::Float64 => {
+            let floats = values.as_primitive::<Float64Type>();
+            let is_odd = |value: &f64| value.is_nan() && value.to_bits() != f64::NAN.to_bits();
+            if !floats.values().iter().fold(false, |odd, value| odd | is_odd(value)) {
+                return Ok(values);
+            }
+            Ok(Arc::new(floats.unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value })))
+        }
+        _ => calendar.moved(values, array.data_type()),
     }
 }
 
@@ -215,12 +275,12 @@ fn is_plain(stored: &StoredField) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::arrow::array::{Int32Array, Int64Array, StringArray};
+    use datafusion::arrow::array::{Float32Array, Int32Array, Int64Array, StringArray};
     use datafusion::arrow::datatypes::Field;
     use datafusion::physical_expr::expressions::binary;
 
     fn stored(name: &str, stored_name: &str, id: Option<i64>, children: Vec<StoredField>) -> StoredField {
-        StoredField { name: name.into(), stored_name: stored_name.into(), id, children }
+        StoredField { name: name.into(), stored_name: stored_name.into(), id, is_variant: false, children }
     }
 
     fn read(table: Field, stored: StoredField, file: Field, array: ArrayRef) -> ArrayRef {
@@ -241,6 +301,32 @@ mod tests {
             Arc::new(Int32Array::from(vec![1, 2])),
         );
         assert_eq!(read.as_ref(), &Int64Array::from(vec![1, 2]) as &dyn Array);
+    }
+
+    #[test]
+    fn a_nan_is_one_number_whatever_its_bits() {
+        let field = |data_type| Field::new("x", data_type, true);
+        let odd = f32::from_bits(0xFFC0_0001);
+        let stored = || stored("x", "x", None, vec![]);
+        let array: ArrayRef = Arc::new(Float32Array::from(vec![Some(odd), None, Some(-0.0), Some(f32::NAN)]));
+        let widened = read(field(DataType::Float64), stored(), field(DataType::Float32), Arc::clone(&array));
+        let bits: Vec<_> = widened.as_primitive::<Float64Type>().iter().map(|value| value.map(f64::to_bits)).collect();
+        assert_eq!(bits, [Some(f64::NAN.to_bits()), None, Some((-0.0_f64).to_bits()), Some(f64::NAN.to_bits())]);
+        let same = read(field(DataType::Float32), stored(), field(DataType::Float32), array);
+        assert_eq!(same.as_primitive::<Float32Type>().value(0).to_bits(), f32::NAN.to_bits());
+    }
+
+    #[test]
+    fn a_column_of_another_type_is_an_error() {
+        let table = Arc::new(Schema::new(vec![Field::new("a", DataType::Int32, true)]));
+        for data_type in [DataType::Int64, DataType::Utf8View, DataType::Struct(Fields::empty())] {
+            let file = Arc::new(Schema::new(vec![Field::new("a", data_type, true)]));
+            let adapter = StoredColumns::new([&stored("a", "a", None, vec![])]).create(Arc::clone(&table), file).unwrap();
+            let error = adapter.rewrite(Arc::new(Column::new("a", 0))).unwrap_err();
+            let error = crate::error::datafusion::from_datafusion(error, true);
+            assert_eq!(error.kind(), crate::error::ErrorKind::DataCorrupted);
+            assert!(error.message().contains("column \"a\"") && error.message().ends_with("not integer"), "{error}");
+        }
     }
 
     #[test]

@@ -12,15 +12,17 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, take};
-use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::parquet::arrow::AsyncArrowWriter;
 use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
-use datafusion::parquet::basic::{Compression, ZstdLevel};
-use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
+use datafusion::parquet::basic::{Compression, Type as PhysicalType, ZstdLevel};
+use datafusion::parquet::errors::Result as ParquetResult;
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use datafusion::parquet::schema::types::ColumnDescPtr;
 use futures::StreamExt;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
@@ -145,6 +147,9 @@ struct OpenFile {
 
 impl<'a> TableWriter<'a> {
     fn new(snapshot: &'a TableSnapshot, plan: WritePlan, options: &'a LakeOptions, io: &Handle) -> Result<Self> {
+        if let Some(variant) = snapshot.loaded.columns.stored.iter().find(|stored| stored.is_variant) {
+            return Err(Error::unsupported(format!("writing to column \"{}\" of type variant", variant.name)));
+        }
         let schema = snapshot.schema();
         let partition = snapshot
             .partition_columns()
@@ -282,7 +287,9 @@ impl<'a> TableWriter<'a> {
         self.written.paths.push(path.clone());
         let store = Arc::clone(&self.written.store) as Arc<dyn ObjectStore>;
         let upload = BufWriter::with_capacity(store, path.clone(), UPLOAD_PART).with_max_concurrency(4);
-        let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
+        let properties =
+            without_float_bounds(self.properties.clone(), plan.schema()).map_err(|error| write_error(self.table, error))?;
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(plan.schema()), options)
             .map_err(|error| write_error(self.table, error))?;
         let partition = values.iter().map(|(_, value)| value.clone()).collect();
@@ -374,6 +381,18 @@ fn properties(options: &LakeOptions) -> WriterProperties {
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_created_by(super::kernel::commit::ENGINE_INFO.to_string())
         .build()
+}
+
+/// Writes no statistics of floats into footers: readers that do not know that bounds leave NaN out would miss rows. The log has the bounds of
+/// a file's floats if none of them is a NaN.
+fn without_float_bounds(properties: WriterProperties, schema: &Schema) -> ParquetResult<WriterProperties> {
+    let columns = ArrowSchemaConverter::new().convert(schema)?;
+    let is_float = |column: &&ColumnDescPtr| matches!(column.physical_type(), PhysicalType::FLOAT | PhysicalType::DOUBLE);
+    let floats = columns.columns().iter().filter(is_float);
+    let without = |properties: WriterPropertiesBuilder, float: &ColumnDescPtr| {
+        properties.set_column_statistics_enabled(float.path().clone(), EnabledStatistics::None)
+    };
+    Ok(floats.fold(properties.into_builder(), without).build())
 }
 
 fn write_error(table: &TableRef, error: datafusion::parquet::errors::ParquetError) -> Error {

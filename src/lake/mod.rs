@@ -14,8 +14,12 @@ mod append;
 mod conform;
 mod deletion;
 mod files;
+mod footers;
+#[cfg(test)]
+mod foreign;
 mod history;
 mod kernel;
+mod legacy_calendar;
 mod options;
 mod resident;
 mod row_counts;
@@ -24,6 +28,7 @@ mod slices;
 mod snapshot;
 mod staged;
 mod statistics;
+mod stored_types;
 #[cfg(test)]
 mod testing;
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use futures::TryStreamExt;
 use moka::future::Cache;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 
@@ -148,7 +149,11 @@ impl Residents {
         {
             return Ok(Arc::clone(&resident.snapshot));
         }
+        let commit = commit_file(&newest.store, version);
+        let is_there = existing(table, newest.store.head(&commit).await)?.is_some();
         let snapshot = load(shared, table, &newest.store, Some(version)).await.map_err(|error| match error.kind() {
+            // The commit was not cleaned up with the others, so it should lead to a version.
+            ErrorKind::DataCorrupted if is_there => error,
             ErrorKind::DataCorrupted | ErrorKind::UndefinedRelation => {
                 let gone = format!("version {version} of table \"{}\" is not available any more", table.name);
                 Error::new(ErrorKind::InvalidParameter, gone)
@@ -211,8 +216,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 async fn tail(table: &TableRef, store: &Arc<RootedStore>, resident: &TableSnapshot) -> Result<Tail> {
     let Some(newest) = resident.loaded.newest_commit else { return Ok(Tail::Replaced) };
-    let commit = |version: u64| store.root().clone().join("_delta_log").join(format!("{version:020}.json"));
-    let (current, next) = (commit(resident.version()), commit(resident.version() + 1));
+    let (current, next) = (commit_file(store, resident.version()), commit_file(store, resident.version() + 1));
     let found = if store.location().scheme() == Scheme::File {
         let (current, next) = tokio::join!(store.head(&current), store.head(&next));
         (existing(table, current)?.map(identity), existing(table, next)?.is_some())
@@ -238,6 +242,10 @@ async fn tail(table: &TableRef, store: &Arc<RootedStore>, resident: &TableSnapsh
         (Some(_), true) => Tail::Grown,
         (Some(_), false) => Tail::Unchanged,
     })
+}
+
+fn commit_file(store: &RootedStore, version: u64) -> Path {
+    store.root().clone().join("_delta_log").join(format!("{version:020}.json"))
 }
 
 fn identity(commit: object_store::ObjectMeta) -> (i64, u64) {

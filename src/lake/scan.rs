@@ -16,11 +16,9 @@ use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DataFusionError, Result, Statistics, ToDFSchema};
 use datafusion::datasource::TableType;
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::parquet::file::metadata::PageIndexPolicy;
@@ -31,6 +29,7 @@ use datafusion_datasource::compute_all_files_statistics;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::files::DataFile;
+use super::footers::{Footers, StoredRows};
 use super::slices::{may_be_sliced, slices};
 use super::snapshot::TableSnapshot;
 
@@ -78,7 +77,10 @@ impl TableScan {
             .map(|file| async move {
                 let live =
                     snapshot.deletion_vectors.live_rows(&snapshot.table, &snapshot.store, &snapshot.loaded.engine, &file).await;
-                let scanned = file.file.clone();
+                let scanned = match file.stored_rows {
+                    Some(rows) => file.file.clone().with_extension(StoredRows(rows)),
+                    None => file.file.clone(),
+                };
                 match live.map_err(|error| DataFusionError::External(Box::new(error)))? {
                     Some(live) => Ok(scanned.with_extension(live.as_ref().clone())),
                     None => Ok(scanned),
@@ -89,6 +91,13 @@ impl TableScan {
             .await
     }
 
+    fn footers(&self, state: &dyn Session) -> Result<Footers> {
+        let environment = state.runtime_env();
+        let store = environment.object_store(self.snapshot.store.engine_url())?;
+        let size_hint = state.default_table_options().parquet.global.metadata_size_hint;
+        Ok(Footers::new(&self.snapshot.table.name, store, environment.cache_manager.get_file_metadata_cache(), size_hint))
+    }
+
     /// Large files as ranges of rows, so that a scan of everything holds little at a time.
     async fn sliced(&self, state: &dyn Session, groups: Vec<FileGroup>, positions: &[usize]) -> Result<Vec<FileGroup>> {
         let large = groups.iter().flat_map(FileGroup::iter).filter(|file| may_be_sliced(file)).count();
@@ -96,9 +105,7 @@ impl TableScan {
             return Ok(groups);
         }
         let snapshot = &self.snapshot;
-        let environment = state.runtime_env();
-        let store = environment.object_store(snapshot.store.engine_url())?;
-        let cache = environment.cache_manager.get_file_metadata_cache();
+        let footers = self.footers(state)?;
         let fields = snapshot.scan_schema.table_schema().fields();
         let columns: Vec<&str> =
             positions.iter().filter_map(|column| snapshot.stored_columns.stored_name(fields[*column].name())).collect();
@@ -106,11 +113,7 @@ impl TableScan {
             if !may_be_sliced(&file) {
                 return Ok(vec![file]);
             }
-            let footer = DFParquetMetadata::new(store.as_ref(), &file.object_meta)
-                .with_file_metadata_cache(Some(Arc::clone(&cache)))
-                .with_page_index_policy(Some(PageIndexPolicy::Optional))
-                .fetch_metadata()
-                .await?;
+            let footer = footers.read(&file, PageIndexPolicy::Optional).await?;
             Ok::<_, DataFusionError>(slices(file, &footer, &columns))
         };
         let mut sliced = Vec::with_capacity(groups.len());
@@ -207,15 +210,18 @@ impl TableProvider for TableScan {
         let mut options = state.default_table_options().parquet;
         // Old Spark writes timestamps as INT96; read as nanoseconds, most of their range would overflow.
         options.global.coerce_int96 = Some("us".into());
-        let source = Arc::new(ParquetSource::new(snapshot.scan_schema.clone()).with_table_parquet_options(options.clone()));
-        let config = FileScanConfigBuilder::new(snapshot.store.engine_url().clone(), source)
+        let mut source = ParquetSource::new(snapshot.scan_schema.clone());
+        if let Some(size_hint) = options.global.metadata_size_hint {
+            source = source.with_metadata_size_hint(size_hint);
+        }
+        let source = source.with_table_parquet_options(options).with_parquet_file_reader_factory(Arc::new(self.footers(state)?));
+        let config = FileScanConfigBuilder::new(snapshot.store.engine_url().clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(Some(positions))?
             .with_limit(limit)
             .with_expr_adapter(Some(Arc::clone(&snapshot.stored_columns) as Arc<dyn PhysicalExprAdapterFactory>))
             .build();
-        // Through the format, not by hand: it installs the reader that keeps footers.
-        ParquetFormat::default().with_options(options).create_physical_plan(state, config).await
+        Ok(DataSourceExec::from_data_source(config))
     }
 }

@@ -9,7 +9,9 @@
 //! | strings | inexact: a prefix | inexact: a prefix made larger by its writer |
 //! | timestamps | inexact | inexact, one millisecond added: logs cut microseconds |
 //! | decimals | inexact up to 15 digits: logs pass through JSON numbers | same |
-//! | floats | inexact | none: writers leave NaN out, which sorts above all |
+//! | floats | inexact, a zero as -0.0, which is equal | none: writers leave NaN out, which sorts above all |
+//!
+//! A count of NULLs that is absent is unknown, never zero.
 
 use std::sync::Arc;
 
@@ -126,7 +128,12 @@ fn is_lossy_decimal(data_type: &DataType) -> bool {
 }
 
 fn lower_bound(value: Option<ScalarValue>, data_type: &DataType, tight: bool) -> Precision<ScalarValue> {
-    let value = value.filter(|_| !is_lossy_decimal(data_type));
+    let value = match value {
+        // A NaN bounds nothing, and a zero is equal to the one with the other sign.
+        Some(ScalarValue::Float32(Some(min))) => (!min.is_nan()).then_some(ScalarValue::from(if min == 0.0 { -0.0 } else { min })),
+        Some(ScalarValue::Float64(Some(min))) => (!min.is_nan()).then_some(ScalarValue::from(if min == 0.0 { -0.0 } else { min })),
+        other => other.filter(|_| !is_lossy_decimal(data_type)),
+    };
     precision(value, tight && is_exact(data_type))
 }
 

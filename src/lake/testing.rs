@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::arrow::arrow_writer::ArrowWriterOptions;
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
+use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -119,4 +125,82 @@ impl TestLake {
             .collect::<Vec<_>>()
             .join("\n"))
     }
+}
+
+/// A table as other programs write it: Parquet files and a log by hand.
+pub(super) struct Foreign {
+    pub(super) root: PathBuf,
+    version: u64,
+}
+
+impl Foreign {
+    /// An empty table named `name`; `schema` is Delta's, in JSON.
+    pub(super) fn new(test: &TestLake, name: &str, schema: &Value, partition_by: &[&str]) -> Self {
+        Self::with_protocol(test, name, schema, partition_by, json!({"minReaderVersion": 1, "minWriterVersion": 2}))
+    }
+
+    pub(super) fn with_protocol(test: &TestLake, name: &str, schema: &Value, partition_by: &[&str], protocol: Value) -> Self {
+        let root = test.directory.path().join(name);
+        std::fs::create_dir_all(root.join("_delta_log")).unwrap();
+        let mut table = Self { root, version: 0 };
+        table.commit(&[json!({"protocol": protocol}), metadata(schema, partition_by)]);
+        table
+    }
+
+    /// The next version.
+    pub(super) fn commit(&mut self, actions: &[Value]) {
+        let lines: Vec<String> = actions.iter().map(ToString::to_string).collect();
+        let name = format!("_delta_log/{:020}.json", self.version);
+        std::fs::write(self.root.join(name), lines.join("\n") + "\n").unwrap();
+        self.version += 1;
+    }
+
+    /// Writes a data file and gives the action that adds it, without statistics but the number of rows.
+    pub(super) fn file(&self, name: &str, batch: &RecordBatch, properties: WriterProperties) -> Value {
+        let path = self.root.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options).unwrap();
+        writer.write(batch).unwrap();
+        writer.close().unwrap();
+        self.add(name, &json!({"numRecords": batch.num_rows()}))
+    }
+
+    /// The action that adds a file that is there.
+    pub(super) fn add(&self, name: &str, statistics: &Value) -> Value {
+        let size = std::fs::metadata(self.root.join(name)).unwrap().len();
+        json!({"add": {"path": name, "partitionValues": {}, "size": size, "modificationTime": 1_700_000_000_000_i64,
+            "dataChange": true, "stats": statistics.to_string()}})
+    }
+
+    /// Changes what the footer of a data file says of its columns.
+    pub(super) fn change_footer(&self, name: &str, change: impl Fn(ColumnChunkMetaData) -> ColumnChunkMetaData) {
+        let path = self.root.join(name);
+        let bytes = bytes::Bytes::from(std::fs::read(&path).unwrap());
+        let mut reader = ParquetMetaDataReader::new();
+        reader.try_parse(&bytes).unwrap();
+        let mut footer = reader.finish().unwrap().into_builder();
+        let groups = footer.take_row_groups().into_iter().map(|group| {
+            let mut group = group.into_builder();
+            let chunks = group.take_columns().into_iter().map(&change).collect();
+            group.set_column_metadata(chunks).build().unwrap()
+        });
+        let footer = footer.set_row_groups(groups.collect()).build();
+        let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+        let mut file = bytes[..bytes.len() - 8 - length].to_vec();
+        ParquetMetaDataWriter::new(&mut file, &footer).finish().unwrap();
+        std::fs::write(&path, file).unwrap();
+    }
+}
+
+pub(super) fn metadata(schema: &Value, partition_by: &[&str]) -> Value {
+    json!({"metaData": {"id": uuid::Uuid::new_v4().to_string(), "format": {"provider": "parquet", "options": {}},
+        "schemaString": schema.to_string(), "partitionColumns": partition_by, "configuration": {}, "createdTime": 1_700_000_000_000_i64}})
+}
+
+/// Delta's schema of columns that may be NULL.
+pub(super) fn schema(columns: &[(&str, &str)]) -> Value {
+    let field = |(name, data_type): &(&str, &str)| json!({"name": name, "type": data_type, "nullable": true, "metadata": {}});
+    json!({"type": "struct", "fields": columns.iter().map(field).collect::<Vec<_>>()})
 }

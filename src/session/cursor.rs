@@ -4,10 +4,12 @@
 //!  before the first ◀─▶ on row 1 ◀─▶ .. ◀─▶ on row n ◀─▶ behind the last
 //! ```
 //! A part that comes back shorter than it was asked for has gone off the end. A cursor that only goes forward keeps no rows; one that
-//! scrolls keeps those that it has read, and one that outlives its transaction reads the rest when that commits.
+//! scrolls keeps those that it has read, and one that outlives its transaction reads the rest when that commits. One of which SCROLL was
+//! not said, and which PostgreSQL would let go backward, keeps what fits into memory: who reads a whole table through it pays nothing.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::UInt32Array;
 use datafusion::arrow::compute::take_record_batch;
@@ -25,6 +27,7 @@ use crate::sql::statement::FetchDirection;
 pub struct Cursor {
     rows: Arc<Mutex<Rows>>,
     scrolls: bool,
+    failed: Arc<AtomicBool>,
 }
 
 struct Rows {
@@ -37,12 +40,15 @@ struct Rows {
     position: u64,
     /// Behind the last row, not on it.
     at_end: bool,
+    failed: Arc<AtomicBool>,
 }
 
 struct Kept {
     spool: Spool,
     /// Rows that were out before the spool began.
     skipped: u64,
+    /// Only as long as they fit into memory.
+    in_memory: bool,
 }
 
 impl Cursor {
@@ -53,13 +59,24 @@ impl Cursor {
 
     /// As [`Cursor::new`], but rows that were read are kept in `spool`, to be read again.
     pub fn scrolling(stream: RowStream, spool: Spool) -> Self {
-        Self::over(stream, Some(Kept { spool, skipped: 0 }))
+        Self::over(stream, Some(Kept { spool, skipped: 0, in_memory: false }))
+    }
+
+    /// As [`Cursor::scrolling`] as long as the rows fit into the memory of `spool`; forward only after that.
+    pub fn remembering(stream: RowStream, spool: Spool) -> Self {
+        Self::over(stream, Some(Kept { spool, skipped: 0, in_memory: true }))
     }
 
     fn over(stream: RowStream, kept: Option<Kept>) -> Self {
         let scrolls = kept.is_some();
-        let rows = Rows { stream: Some(stream), rest: None, kept, position: 0, at_end: false };
-        Self { rows: Arc::new(Mutex::new(rows)), scrolls }
+        let failed = Arc::new(AtomicBool::new(false));
+        let rows = Rows { stream: Some(stream), rest: None, kept, position: 0, at_end: false, failed: Arc::clone(&failed) };
+        Self { rows: Arc::new(Mutex::new(rows)), scrolls, failed }
+    }
+
+    /// Whether its query has failed: it gives no more rows.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Whether it goes backward.
@@ -158,13 +175,12 @@ impl Cursor {
                 drop(rows);
                 self.skip(missing).await
             }
-            None if self.scrolls => {
-                let known = rows.kept.as_ref().map_or(0, |kept| kept.spool.rows());
-                rows.position = row.min(known);
+            None => {
+                let kept = rows.kept.as_ref().filter(|_| self.scrolls).ok_or_else(forward_only)?;
+                rows.position = row.min(kept.spool.rows());
                 rows.at_end = false;
                 Ok(())
             }
-            None => Err(forward_only()),
         }
     }
 
@@ -196,7 +212,7 @@ impl Cursor {
     pub async fn keep_all(&self, spool: Spool) -> Result<()> {
         let mut rows = self.rows.lock().await;
         let skipped = rows.position;
-        let mut kept = rows.kept.take().unwrap_or(Kept { spool, skipped });
+        let mut kept = rows.kept.take().unwrap_or(Kept { spool, skipped, in_memory: false });
         if let Some(rest) = rows.rest.take() {
             kept.spool.push(rest)?;
         }
@@ -225,6 +241,7 @@ impl Rows {
             }
             Err(error) => {
                 self.stream = None;
+                self.failed.store(true, Ordering::Relaxed);
                 return Err(error);
             }
         };
@@ -250,9 +267,7 @@ impl Rows {
             match stream.try_next().await? {
                 Some(batch) if batch.num_rows() == 0 => {}
                 Some(batch) => {
-                    if let Some(kept) = &mut self.kept {
-                        kept.spool.push(batch.clone())?;
-                    }
+                    self.keep(&batch)?;
                     return Ok(Some(batch));
                 }
                 None => self.stream = None,
@@ -260,9 +275,21 @@ impl Rows {
         }
     }
 
+    fn keep(&mut self, batch: &RecordBatch) -> Result<()> {
+        let Some(kept) = &mut self.kept else { return Ok(()) };
+        if kept.in_memory && !kept.spool.has_room(batch) {
+            self.kept = None;
+            return Ok(());
+        }
+        kept.spool.push(batch.clone())
+    }
+
     /// The rows in front of the current one, at most `limit`, the nearest first.
     fn previous(&mut self, limit: u64) -> Result<Option<RecordBatch>> {
         let current = if self.at_end { self.position + 1 } else { self.position };
+        if self.kept.is_none() {
+            return Err(forward_only());
+        }
         self.at_end = false;
         // Rows are counted from 1 here, and from 0 in the spool.
         let Some(nearest) = current.checked_sub(2) else {
@@ -374,6 +401,24 @@ mod tests {
         }
         assert_eq!(fetch(&cursor, Forward(None)).await, [5, 6, 7]);
         assert_eq!(fetch(&cursor, Absolute(99)).await, Vec::<i32>::new());
+    }
+
+    #[tokio::test]
+    async fn a_cursor_that_remembers_goes_backward_while_its_rows_fit_into_memory() {
+        let cursor = Cursor::remembering(numbers(), spool());
+        assert_eq!(fetch(&cursor, Forward(Some(5))).await, [1, 2, 3, 4, 5]);
+        assert_eq!(fetch(&cursor, Backward(Some(2))).await, [4, 3]);
+        assert_eq!(fetch(&cursor, Forward(None)).await, [4, 5, 6, 7]);
+
+        let wide =
+            |n: i32| Ok(RecordBatch::try_from_iter([("n", Arc::new(Int32Array::from(vec![n; 200_000])) as ArrayRef)]).unwrap());
+        let cursor = Cursor::remembering(futures::stream::iter([wide(1), wide(2)]).boxed(), spool());
+        assert_eq!(fetch(&cursor, Forward(Some(2))).await, [1, 1]);
+        assert_eq!(fetch(&cursor, Backward(Some(1))).await, [1]);
+        assert_eq!(fetch(&cursor, Forward(Some(200_000))).await.last(), Some(&2));
+        assert_eq!(fetch(&cursor, Forward(Some(1))).await, [2]);
+        assert!(cursor.pass(Backward(Some(1))).await.is_err());
+        assert_eq!(fetch(&cursor, Forward(None)).await.len(), 199_998);
     }
 
     #[tokio::test]

@@ -30,8 +30,13 @@ impl Session {
                     ));
                 }
                 self.portals.check_free(name)?;
-                let (columns, stream) = self.run_query_in_parts(query, types, parameters).await?;
-                let cursor = if *scroll { Cursor::scrolling(stream, self.services.engine.spool()) } else { Cursor::new(stream) };
+                let ((columns, stream), scans_backward) = self.run_query_in_parts(query, types, parameters).await?;
+                let spool = || self.services.engine.spool();
+                let cursor = match scroll {
+                    Some(true) => Cursor::scrolling(stream, spool()),
+                    None if scans_backward => Cursor::remembering(stream, spool()),
+                    None | Some(false) => Cursor::new(stream),
+                };
                 self.portals.insert(Portal::cursor(name, &parsed.text, columns, cursor, *hold, *binary))?;
                 Ok(Outcome::done("DECLARE CURSOR"))
             }
@@ -63,6 +68,7 @@ impl Session {
     async fn open_cursor(&mut self, name: &str) -> Result<Cursor> {
         let cannot_run = || Error::new(ErrorKind::ObjectNotInPrerequisiteState, format!("portal \"{name}\" cannot be run"));
         let (prepared, parameters): (Arc<Prepared>, Vec<ScalarValue>) = match &self.portals.cursor(name)?.state {
+            PortalState::Open { cursor, .. } if cursor.has_failed() => return Err(cannot_run()),
             PortalState::Open { cursor, .. } => return Ok(cursor.clone()),
             PortalState::Bound { prepared, parameters } => (Arc::clone(prepared), parameters.clone()),
             PortalState::Done | PortalState::Failed => return Err(cannot_run()),
@@ -71,7 +77,7 @@ impl Session {
             return Err(cannot_run());
         };
         let types: Vec<_> = prepared.description.parameters.iter().cloned().map(Some).collect();
-        let (_, stream) = self.run_query_in_parts(query, &types, &parameters).await?;
+        let ((_, stream), _) = self.run_query_in_parts(query, &types, &parameters).await?;
         let cursor = Cursor::new(stream);
         self.portals.cursor(name)?.state = PortalState::Open { cursor: cursor.clone(), tag: RowTag::Select };
         Ok(cursor)

@@ -276,7 +276,7 @@ impl Session {
         self.forget_deferred();
         if self.transaction.in_block() {
             self.transaction.fail();
-            self.portals.fail();
+            self.portals.fail(self.transaction.portals_before());
         }
     }
 

@@ -62,31 +62,27 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<Rows> {
         let settings = self.execution_settings();
-        self.run_query_with(query, types, parameters, settings).await
+        self.transaction.note_query();
+        let scope = self.scope();
+        let bound = self.bind(query, &scope, types).await?;
+        self.run_bound(bound, &scope, parameters, settings).await
     }
 
-    /// As [`Session::run_query`], for rows that later statements read: the time of each is counted by itself.
+    /// As [`Session::run_query`], for rows that later statements read: the time of each is counted by itself. Tells as well whether
+    /// PostgreSQL would read them backward unasked.
     pub(super) async fn run_query_in_parts(
         &mut self,
         query: &ast::Query,
         types: &[Option<SqlType>],
         parameters: &[ScalarValue],
-    ) -> Result<Rows> {
+    ) -> Result<(Rows, bool)> {
         let settings = ExecutionSettings { statement_timeout: None, ..self.execution_settings() };
-        self.run_query_with(query, types, parameters, settings).await
-    }
-
-    async fn run_query_with(
-        &mut self,
-        query: &ast::Query,
-        types: &[Option<SqlType>],
-        parameters: &[ScalarValue],
-        settings: ExecutionSettings,
-    ) -> Result<Rows> {
         self.transaction.note_query();
         let scope = self.scope();
         let bound = self.bind(query, &scope, types).await?;
-        self.run_bound(bound, &scope, parameters, settings).await
+        let scans_backward = bound.scans_backward();
+        let rows = self.run_bound(bound, &scope, parameters, settings).await?;
+        Ok((rows, scans_backward))
     }
 
     /// From names and types to rows: the gate stands in every execution's way.

@@ -3,7 +3,8 @@
 //! ```text
 //!  Bind ────▶ Bound ── first Execute or FETCH ──▶ Open ── rows handed out in parts ──▶ (finished: gives no more rows)
 //!  DECLARE ───────────────────────────────────────▶ Open
-//!  transaction fails ─▶ Failed      transaction ends ─▶ dropped, but for WITH HOLD after a COMMIT
+//!  transaction fails ─▶ Failed, unless older than its last savepoint
+//!  transaction ends ─▶ dropped, but for WITH HOLD after a COMMIT
 //! ```
 //! What a cursor WITH HOLD has not given yet is read when its transaction commits: a query that nobody reads would keep its place.
 
@@ -42,6 +43,8 @@ pub struct Portal {
     pub state: PortalState,
     /// Its transaction has committed: WITH HOLD.
     kept: bool,
+    /// Its place among all portals that the session has made.
+    serial: u64,
 }
 
 /// Where a portal stands.
@@ -81,6 +84,7 @@ impl Portal {
             created_at: Utc::now(),
             state: PortalState::Bound { prepared, parameters },
             kept: false,
+            serial: 0,
         }
     }
 
@@ -118,6 +122,7 @@ impl Portal {
             created_at: Utc::now(),
             state: PortalState::Open { cursor, tag: RowTag::Select },
             kept: false,
+            serial: 0,
         }
     }
 }
@@ -127,6 +132,8 @@ impl Portal {
 pub struct Portals {
     by_name: BTreeMap<String, Portal>,
     capacity: usize,
+    /// Portals made so far.
+    made: u64,
 }
 
 /// Bytes that all portals of a session may take together, for the most part parameters.
@@ -144,7 +151,7 @@ impl Default for Portals {
 impl Portals {
     /// None yet, and at most `capacity`.
     pub fn new(capacity: usize) -> Self {
-        Self { by_name: BTreeMap::new(), capacity }
+        Self { by_name: BTreeMap::new(), capacity, made: 0 }
     }
 
     /// Changes the bound; what is there stays.
@@ -176,7 +183,7 @@ impl Portals {
     ///
     /// # Errors
     /// [`ErrorKind::DuplicateCursor`] if the name is taken, [`ErrorKind::LimitExceeded`] if there are too many.
-    pub fn insert(&mut self, portal: Portal) -> Result<()> {
+    pub fn insert(&mut self, mut portal: Portal) -> Result<()> {
         if !portal.name.is_empty() {
             self.check_free(&portal.name)?;
             if self.by_name.len() >= self.capacity {
@@ -189,6 +196,8 @@ impl Portals {
             return Err(Error::new(ErrorKind::LimitExceeded, "the session's portals are too large together")
                 .with_hint("Close those that are no longer needed."));
         }
+        self.made += 1;
+        portal.serial = self.made;
         self.by_name.insert(portal.name.clone(), portal);
         Ok(())
     }
@@ -214,11 +223,22 @@ impl Portals {
         self.by_name.clear();
     }
 
-    /// A transaction block has failed: its portals stay by name, but they will give no more rows.
-    pub fn fail(&mut self) {
-        for portal in self.by_name.values_mut().filter(|portal| !portal.kept) {
+    /// Portals made so far: what a savepoint remembers.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// A transaction block has failed: portals made after the first `before` stay by name, but they will give no more rows. Those before
+    /// are older than its last savepoint, and the block may go back to that.
+    pub fn fail(&mut self, before: u64) {
+        for portal in self.by_name.values_mut().filter(|portal| !portal.kept && portal.serial > before) {
             portal.state = PortalState::Failed;
         }
+    }
+
+    /// The block goes back to a savepoint that knew the first `before` portals: later ones are gone.
+    pub fn rollback_to(&mut self, before: u64) {
+        self.by_name.retain(|_, portal| portal.kept || portal.serial <= before);
     }
 
     /// Reads what is left of the cursors WITH HOLD of a transaction that is about to commit.
@@ -267,8 +287,21 @@ mod tests {
         portals.end_transaction(true);
         assert!(portals.cursor("h").is_ok() && portals.cursor("c").is_err());
         portals.insert(empty("h2", true)).unwrap();
-        portals.fail();
+        portals.fail(0);
         portals.end_transaction(false);
         assert!(portals.cursor("h").is_ok() && portals.cursor("h2").is_err());
+    }
+
+    #[test]
+    fn what_is_older_than_a_savepoint_survives_the_way_back_to_it() {
+        let mut portals = Portals::default();
+        portals.insert(empty("before", false)).unwrap();
+        let savepoint = portals.made();
+        portals.insert(empty("after", false)).unwrap();
+        portals.fail(savepoint);
+        assert!(matches!(portals.cursor("before").unwrap().state, PortalState::Open { .. }));
+        assert!(matches!(portals.cursor("after").unwrap().state, PortalState::Failed));
+        portals.rollback_to(savepoint);
+        assert!(portals.cursor("before").is_ok() && portals.cursor("after").is_err());
     }
 }

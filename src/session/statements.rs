@@ -203,7 +203,8 @@ impl Session {
                 .with_detail(format!("Expected {expected} parameters but got {}.", arguments.len())));
         }
         let parameters = self.evaluate(arguments, &prepared.description.parameters).await?;
-        let types = prepared.description.parameters.iter().cloned().map(Some).collect();
+        let types = prepared.description.parameters.iter().zip(&parameters);
+        let types = types.map(|(described, value)| Some(described.with_value(value))).collect();
         Ok((prepared.parsed.as_ref().map(Arc::clone), types, parameters))
     }
 

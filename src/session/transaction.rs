@@ -55,6 +55,8 @@ struct Savepoint {
     steps: usize,
     /// Pending notifications.
     said: usize,
+    /// Portals made before it.
+    portals: u64,
     temporary: TableList,
     /// Bytes that it and those before it take.
     bytes: usize,
@@ -136,7 +138,18 @@ impl Transaction {
         }
     }
 
-    fn savepoint(&mut self, name: String, settings: &mut Settings, said: usize, temporary: TableList) -> Result<()> {
+    /// Portals that were made before the last savepoint.
+    pub(super) fn portals_before(&self) -> u64 {
+        self.open.as_ref().and_then(|open| open.savepoints.last()).map_or(0, |savepoint| savepoint.portals)
+    }
+
+    fn savepoint(
+        &mut self,
+        name: String,
+        settings: &mut Settings,
+        (said, portals): (usize, u64),
+        temporary: TableList,
+    ) -> Result<()> {
         let open = self.block("SAVEPOINT")?;
         let own = 256 + name.len() + settings.size() + temporary.size();
         let bytes = own + open.savepoints.last().map_or(0, |last| last.bytes);
@@ -145,7 +158,7 @@ impl Transaction {
                 .with_hint("RELEASE those that are no longer needed."));
         }
         let (settings_depth, steps) = (settings.save(), open.effects.steps());
-        open.savepoints.push(Savepoint { name, settings_depth, steps, said, temporary, bytes });
+        open.savepoints.push(Savepoint { name, settings_depth, steps, said, portals, temporary, bytes });
         Ok(())
     }
 
@@ -158,13 +171,13 @@ impl Transaction {
     }
 
     /// Goes back to a savepoint; what the block has changed and said since is still to be undone, to what comes back.
-    fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> Result<(usize, usize, TableList)> {
+    fn rollback_to(&mut self, name: &str, settings: &mut Settings) -> Result<(usize, usize, u64, TableList)> {
         let open = self.block("ROLLBACK TO SAVEPOINT")?;
         let index = open.find(name)?;
         settings.restore(open.savepoints[index].settings_depth);
         open.savepoints.truncate(index + 1);
-        let Savepoint { steps, said, temporary, .. } = &open.savepoints[index];
-        let undone_to = (*steps, *said, temporary.clone());
+        let Savepoint { steps, said, portals, temporary, .. } = &open.savepoints[index];
+        let undone_to = (*steps, *said, *portals, temporary.clone());
         self.status = TransactionStatus::InBlock;
         Ok(undone_to)
     }
@@ -195,7 +208,8 @@ impl Session {
             TransactionStatement::Rollback { chain } => self.end_block(false, *chain).await,
             TransactionStatement::Savepoint(name) => {
                 let said = self.mailbox.lock().steps();
-                self.transaction.savepoint(name.clone(), &mut self.settings, said, self.temporary.list())?;
+                let known = (said, self.portals.made());
+                self.transaction.savepoint(name.clone(), &mut self.settings, known, self.temporary.list())?;
                 Ok(Outcome::done("SAVEPOINT"))
             }
             TransactionStatement::Release(name) => {
@@ -203,7 +217,8 @@ impl Session {
                 Ok(Outcome::done("RELEASE"))
             }
             TransactionStatement::RollbackTo(name) => {
-                let (steps, said, temporary) = self.transaction.rollback_to(name, &mut self.settings)?;
+                let (steps, said, portals, temporary) = self.transaction.rollback_to(name, &mut self.settings)?;
+                self.portals.rollback_to(portals);
                 self.temporary.restore(temporary);
                 self.mailbox.lock().rollback_to(said);
                 if let Some(effects) = self.transaction.effects() {

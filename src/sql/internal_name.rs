@@ -17,6 +17,30 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SEPARATOR: char = '\0';
 
+/// `ROWS FROM (f(..), g(..))` as a call.
+pub(crate) const ROWS_FROM: &str = "\0rows from";
+
+/// GROUPING SETS inside of GROUPING SETS as a call.
+pub(crate) const GROUPING_SETS: &str = "\0grouping sets";
+
+/// The key that says `GROUP BY DISTINCT`.
+pub(crate) const DISTINCT_SETS: &str = "\0distinct";
+
+/// The only item of an empty select list.
+pub(crate) const NO_ITEM: &str = "\0nothing";
+
+const USING_ALIAS: &str = "\0as ";
+
+/// The last column of `USING (..) AS alias`.
+pub(crate) fn using_column(alias: &str) -> String {
+    format!("{USING_ALIAS}{alias}")
+}
+
+/// The alias that such a column stands for.
+pub(crate) fn using_alias(column: &str) -> Option<&str> {
+    column.strip_prefix(USING_ALIAS)
+}
+
 /// Gives out names that differ from each other and from those of every other series of the statement.
 #[derive(Debug)]
 pub(crate) struct Series {
@@ -41,6 +65,11 @@ impl Series {
         Self { stage: "s", given: AtomicUsize::new(0) }
     }
 
+    /// The names of one node that goes by keys, for the next node above it only.
+    pub(crate) const fn of_keys() -> Self {
+        Self { stage: "k", given: AtomicUsize::new(0) }
+    }
+
     /// The next name. Only its end makes it unique; `base` is for those who read plans.
     pub(crate) fn next(&self, base: &str) -> String {
         let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
@@ -56,7 +85,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     let mut parts = text.split(SEPARATOR);
     let mut shown = parts.next().unwrap_or_default().to_string();
     for part in parts {
-        shown.push_str(part.trim_start_matches(['g', 's']).trim_start_matches(|symbol: char| symbol.is_ascii_digit()));
+        shown.push_str(part.trim_start_matches(['g', 's', 'k']).trim_start_matches(|symbol: char| symbol.is_ascii_digit()));
     }
     Cow::Owned(shown)
 }

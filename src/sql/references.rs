@@ -64,8 +64,8 @@ impl CteScopes {
         if let Some(frame) = self.frames.last_mut()
             && let Some(index) = frame.bodies.iter().position(|body| *body == address)
         {
-            // A body sees those before it, and itself if the clause is recursive.
-            frame.visible = index + usize::from(frame.recursive);
+            // A body sees those before it, and all if the clause is recursive.
+            frame.visible = if frame.recursive { frame.names.len() } else { index };
         }
         let ctes: &[ast::Cte] = query.with.as_ref().map_or(&[], |with| &with.cte_tables);
         self.frames.push(Frame {

@@ -7,21 +7,47 @@
 //! | `t@20240131235959000` (`yyyyMMddHHmmssSSS`) | `t TIMESTAMP AS OF '2024-01-31 23:59:59.000'` |
 //! | `TABLE t` as a query | `SELECT * FROM t` |
 //! | `(expression).*` | `(expression)."*"`: a field of that name, for the binder to expand |
+//! | `interval(3) '1 day'` | `'1 day'::interval(3)` |
+//! | `e AT LOCAL` | `e AT TIME ZONE` the session's |
 //! | `FROM ONLY t` | `FROM t`: tables have no children here |
+//!
+//! What [`shapes`] does, too.
 //!
 //! So time travel has one form in the AST: `TableFactor::Table.version` is `VersionAsOf(number or $n)` or `TimestampAsOf(expression)`.
 //!
 //! And words that are keywords of other dialects, but plain names in PostgreSQL, lose their keyword here (`SELECT top, sample FROM
 //! path`), so that the grammar behind does not stumble over columns of that name.
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use super::dialect::RESERVED;
 use super::token::Lexeme;
 
+mod shapes;
+
+/// What AT LOCAL becomes the zone of; no name that somebody can write.
+const LOCAL_ZONE: &str = "\0local";
+
+/// Whether the zone behind AT TIME ZONE stands for AT LOCAL.
+pub(super) fn is_local_zone(zone: &Expr) -> bool {
+    matches!(zone, Expr::Identifier(name) if name.value == LOCAL_ZONE)
+}
+
+/// The string of `interval(3) '1 day'`, and the type that is cast to.
+fn interval_with_digits(lexemes: &[Lexeme]) -> Option<Vec<Lexeme>> {
+    let [interval, open, digits, close, text, ..] = lexemes else { return None };
+    let matches = matches!(
+        (&open.token.token, &digits.token.token, &close.token.token, &text.token.token),
+        (Token::LParen, Token::Number(..), Token::RParen, Token::SingleQuotedString(_))
+    );
+    matches.then(|| [text, interval, open, digits, close].into_iter().cloned().collect())
+}
+
 /// Applies the rewrites above.
 pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
+    let lexemes = shapes::rewrite(lexemes);
     let mut out = Vec::with_capacity(lexemes.len() + 8);
     let mut at = 0;
     while let Some(lexeme) = lexemes.get(at) {
@@ -49,6 +75,20 @@ pub(super) fn rewrite(lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
             }
             Some("table") if starts_query(&out) && names_table(ahead(1)) => {
                 out.extend([word_like(lexeme, "select"), with_token(lexeme, Token::Mul), word_like(lexeme, "from")]);
+                at += 1;
+                continue;
+            }
+            Some("interval")
+                if let Some([text, digits @ ..]) = interval_with_digits(lexemes.get(at..).unwrap_or_default()).as_deref() =>
+            {
+                out.extend([text.clone(), with_token(lexeme, Token::DoubleColon)]);
+                out.extend(digits.iter().cloned());
+                at += 5;
+                continue;
+            }
+            Some("local") if previous_words(&out)[1] == "at" => {
+                let zone = with_token(lexeme, Token::make_word(LOCAL_ZONE, Some('"')));
+                out.extend([word_like(lexeme, "time"), word_like(lexeme, "zone"), zone]);
                 at += 1;
                 continue;
             }

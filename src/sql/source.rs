@@ -267,3 +267,21 @@ pub struct BoundQuery {
     /// The first thing in it, at whatever depth, that no policy may depend on, in words: `function current_setting`.
     pub unfit_for_policies: Option<String>,
 }
+
+impl BoundQuery {
+    /// Whether PostgreSQL's executor would go backward through its rows (`ExecSupportsBackwardScan`): not through joins, groups, windows,
+    /// duplicates left out, and recursion.
+    pub fn scans_backward(&self) -> bool {
+        let forward_only = |plan: &LogicalPlan| {
+            Ok(matches!(
+                plan,
+                LogicalPlan::Join(_)
+                    | LogicalPlan::Aggregate(_)
+                    | LogicalPlan::Window(_)
+                    | LogicalPlan::Distinct(_)
+                    | LogicalPlan::RecursiveQuery(_)
+            ))
+        };
+        !self.plan.exists(forward_only).unwrap_or(true)
+    }
+}

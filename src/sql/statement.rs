@@ -246,8 +246,8 @@ pub enum CursorStatement {
         name: String,
         /// BINARY.
         binary: bool,
-        /// SCROLL: it also goes backward.
-        scroll: bool,
+        /// SCROLL: it also goes backward; `Some(false)` for NO SCROLL, `None` where neither was said.
+        scroll: Option<bool>,
         /// WITH HOLD.
         hold: bool,
         /// The query.

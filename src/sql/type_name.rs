@@ -15,10 +15,17 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::values::numeric::NumericLimits;
 use crate::types::{RegKind, SqlType};
 
-/// Most digits of a `numeric`.
-const MAX_PRECISION: u64 = 76;
+/// Most digits that a `numeric` may be declared with.
+const MAX_PRECISION: u64 = 1000;
+/// The least and the greatest scale that may be declared.
+const SCALES: std::ops::RangeInclusive<i64> = -1000..=1000;
+/// Most digits of a decimal of ours; a `numeric` of more has a scale for each value.
+const MAX_DECIMAL: u64 = 76;
+/// Most digits of a decimal of Delta Lake's.
+const MAX_STORED: u64 = 38;
 
 /// The SQL type that a parsed type name means.
 ///
@@ -179,7 +186,7 @@ fn pg_type(name: &str, modifiers: &[String], exact: bool) -> Result<Option<SqlTy
         "interval" => SqlType::Interval,
         "uuid" => SqlType::Uuid,
         "numeric" | "decimal" => match numbers()?.as_slice() {
-            [] => SqlType::UNBOUNDED_NUMERIC,
+            [] => SqlType::UnconstrainedNumeric,
             [precision] => checked_numeric(*precision, 0)?,
             [precision, scale] => checked_numeric(*precision, i64::try_from(*scale).unwrap_or(i64::MAX))?,
             _ => return Err(Error::new(ErrorKind::InvalidParameter, "invalid NUMERIC type modifier")),
@@ -233,7 +240,7 @@ fn float(info: &ExactNumberInfo) -> Result<SqlType> {
 
 fn numeric(info: &ExactNumberInfo) -> Result<SqlType> {
     match info {
-        ExactNumberInfo::None => Ok(SqlType::UNBOUNDED_NUMERIC),
+        ExactNumberInfo::None => Ok(SqlType::UnconstrainedNumeric),
         ExactNumberInfo::Precision(precision) => checked_numeric(*precision, 0),
         ExactNumberInfo::PrecisionAndScale(precision, scale) => checked_numeric(*precision, *scale),
     }
@@ -244,14 +251,64 @@ fn checked_numeric(precision: u64, scale: i64) -> Result<SqlType> {
         let message = format!("NUMERIC precision {precision} must be between 1 and {MAX_PRECISION}");
         return Err(Error::new(ErrorKind::InvalidParameter, message));
     }
+    if !SCALES.contains(&scale) {
+        let message = format!("NUMERIC scale {scale} must be between {} and {}", SCALES.start(), SCALES.end());
+        return Err(Error::new(ErrorKind::InvalidParameter, message));
+    }
     match (u8::try_from(precision), i8::try_from(scale)) {
-        (Ok(digits), Ok(scale)) if scale >= 0 && u64::from(scale.unsigned_abs()) <= precision => {
+        (Ok(digits), Ok(scale @ 0..)) if precision <= MAX_DECIMAL && u64::from(scale.unsigned_abs()) <= precision => {
             Ok(SqlType::Numeric { precision: digits, scale })
         }
-        _ => {
-            let message = format!("NUMERIC scale {scale} must be between 0 and precision {precision}");
-            Err(Error::new(ErrorKind::InvalidParameter, message))
+        _ => Ok(SqlType::UnconstrainedNumeric),
+    }
+}
+
+/// Precision and scale of a `numeric` with modifiers.
+fn modifiers(data_type: &DataType) -> Option<(u64, i64)> {
+    match data_type {
+        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => match info {
+            ExactNumberInfo::None => None,
+            ExactNumberInfo::Precision(precision) => Some((*precision, 0)),
+            ExactNumberInfo::PrecisionAndScale(precision, scale) => Some((*precision, *scale)),
+        },
+        _ => None,
+    }
+}
+
+/// What a cast keeps of a number, for a `numeric(p,s)` whose values have a scale each here: more digits than a decimal has, or a scale
+/// that none has.
+pub(super) fn wide_numeric(data_type: &DataType) -> Option<NumericLimits> {
+    let (precision, scale) = modifiers(data_type)?;
+    match checked_numeric(precision, scale) {
+        Ok(SqlType::UnconstrainedNumeric) => {
+            Some(NumericLimits { precision: u16::try_from(precision).ok()?, scale: i16::try_from(scale).ok()? })
         }
+        _ => None,
+    }
+}
+
+/// The type of a table's column: a `numeric` is a decimal of Delta Lake's, with the declared scale.
+///
+/// # Errors
+/// As [`sql_type_of`], and [`ErrorKind::Unsupported`] for a scale that Delta Lake lacks.
+pub(super) fn column_type_of(data_type: &DataType) -> Result<SqlType> {
+    let Some((precision, scale)) = modifiers(data_type) else { return sql_type_of(data_type).map(stored) };
+    let declared = checked_numeric(precision, scale)?;
+    if precision <= MAX_STORED && declared != SqlType::UnconstrainedNumeric {
+        return Ok(declared);
+    }
+    match i8::try_from(scale) {
+        Ok(scale @ 0..=38) => Ok(SqlType::Numeric { precision: 38, scale }),
+        _ => Err(Error::unsupported(format!("a table column of type numeric({precision},{scale})"))
+            .with_hint("Delta tables hold numeric(p,s) with at most 38 digits and a scale from 0 to 38.")),
+    }
+}
+
+fn stored(sql_type: SqlType) -> SqlType {
+    match sql_type {
+        SqlType::UnconstrainedNumeric => SqlType::STORED_NUMERIC,
+        SqlType::Array(element) => SqlType::Array(Box::new(stored(*element))),
+        other => other,
     }
 }
 

@@ -114,9 +114,9 @@ mod tests {
     use crate::functions::Functions;
     use crate::functions::builtin::data_lines;
     use crate::functions::output::text_of;
-    use crate::functions::time::Zone;
     use crate::functions::world::{World, world};
     use crate::types::datum::{self, Datum};
+    use crate::types::values::TimeZone;
 
     fn context(world: &World, principal: ObjectId) -> SystemContext {
         SystemContext::new(world.context(principal), LiveState::default)
@@ -129,7 +129,7 @@ mod tests {
         let value = |column: &str, row| {
             let array = batch.column_by_name(column).unwrap();
             let value = datum::read(array, row).unwrap();
-            if value.is_null() { "NULL".to_string() } else { text_of(&value, Zone::Utc) }
+            if value.is_null() { "NULL".to_string() } else { text_of(&value, &TimeZone::utc()) }
         };
         (0..batch.num_rows()).map(|row| columns.iter().map(|column| value(column, row)).collect()).collect()
     }
@@ -182,7 +182,7 @@ mod tests {
             for (field, array) in relation.schema().fields().iter().zip(batch.columns()) {
                 for row in 0..batch.num_rows() {
                     let value = datum::read(array, row).unwrap();
-                    let shown = text_of(&value, Zone::Utc);
+                    let shown = text_of(&value, &TimeZone::utc());
                     let theirs =
                         shown.contains("secret") || (value == Datum::Int(world.secret.0.into()) && field.name().contains("oid"));
                     assert!(!theirs, "{}.{} shows {shown}", relation.name(), field.name());

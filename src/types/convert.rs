@@ -14,14 +14,16 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type,
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type,
 };
 
 use super::encode::text_of;
-use super::input::{Failure, Room, cut, laid_out, parse_string, parse_text, strings};
-use super::values;
+use super::input::{Failure, Room, cut, fitted, fitted_narrow, laid_out, parse_string, parse_text, strings};
+use super::numeric::{Numbers, NumericBuilder};
 use super::values::calendar::DAY_MICROS;
+use super::values::numeric::Numeric;
+use super::values::{self, moment};
 use super::{Form, SqlType};
 use crate::error::datafusion::from_arrow;
 use crate::error::{Error, ErrorKind, Result};
@@ -61,8 +63,12 @@ pub fn convert(array: &ArrayRef, from: &SqlType, to: &SqlType, form: &Form, fail
         }
         (SqlType::Jsonb, to) => json_scalars(array, to, form, failure),
         (SqlType::Uuid | SqlType::Bytea, _) => Err(Error::internal(format!("a cast from {from} to {to}"))),
+        (from, SqlType::UnconstrainedNumeric) if is_number(from) => to_numeric(array),
+        (SqlType::UnconstrainedNumeric, to) if is_number(to) => of_numeric(array, to, failure),
+        (SqlType::Float4 | SqlType::Float8, SqlType::Numeric { .. }) => of_numeric(array, to, failure),
+        (SqlType::Numeric { .. }, SqlType::Float8) => of_numeric(array, to, failure),
         (SqlType::Float4 | SqlType::Float8, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => float_to_integer(array, to, failure),
-        (SqlType::Numeric { .. }, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => numeric_to_integer(array, to, failure),
+        (SqlType::Numeric { .. }, SqlType::Int2 | SqlType::Int4 | SqlType::Int8) => of_numeric(array, to, failure),
         (SqlType::Float8, SqlType::Float4) => narrow_floats(array, failure),
         (SqlType::Bool, _) => arrow(array, to, Failure::Error),
         (
@@ -186,16 +192,58 @@ fn float_to_integer(array: &ArrayRef, to: &SqlType, failure: Failure) -> Result<
     }
 }
 
-/// Rounded half away from zero, as Arrow rounds decimals.
-fn numeric_to_integer(array: &ArrayRef, to: &SqlType, failure: Failure) -> Result<ArrayRef> {
-    let name = to.display_name();
-    let whole = arrow(array, &SqlType::Numeric { precision: 38, scale: 0 }, failure).map_err(|_| out_of_range(&name))?;
-    let fits = |_| out_of_range(&name);
-    match to {
-        SqlType::Int2 => mapped::<Decimal128Type, Int16Type>(&whole, to, failure, |value| value.try_into().map_err(fits)),
-        SqlType::Int4 => mapped::<Decimal128Type, Int32Type>(&whole, to, failure, |value| value.try_into().map_err(fits)),
-        _ => mapped::<Decimal128Type, Int64Type>(&whole, to, failure, |value| value.try_into().map_err(fits)),
+fn is_number(sql_type: &SqlType) -> bool {
+    matches!(
+        sql_type,
+        SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid | SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. }
+    )
+}
+
+/// Numbers of any kind as `numeric` with a scale each.
+fn to_numeric(array: &ArrayRef) -> Result<ArrayRef> {
+    let numbers = Numbers::of(array)?;
+    let mut builder = NumericBuilder::with_capacity(array.len());
+    for row in 0..array.len() {
+        builder.append(numbers.get(row)?.as_ref());
     }
+    Ok(builder.finish())
+}
+
+/// Numbers of any kind, by way of `numeric`, which rounds half away from zero.
+fn of_numeric(array: &ArrayRef, to: &SqlType, failure: Failure) -> Result<ArrayRef> {
+    match *to {
+        SqlType::Numeric { precision, scale } => match to.arrow_type() {
+            DataType::Decimal128(..) => {
+                each_number::<Decimal128Type>(array, to, failure, |number| fitted_narrow(number, precision, scale))
+            }
+            _ => each_number::<Decimal256Type>(array, to, failure, |number| fitted(number, precision, scale)),
+        },
+        SqlType::Int2 => each_number::<Int16Type>(array, to, failure, Numeric::to_i16),
+        SqlType::Int4 => each_number::<Int32Type>(array, to, failure, Numeric::to_i32),
+        SqlType::Float4 => each_number::<Float32Type>(array, to, failure, Numeric::to_f32),
+        SqlType::Float8 => each_number::<Float64Type>(array, to, failure, Numeric::to_f64),
+        SqlType::Oid => {
+            each_number::<UInt32Type>(array, to, failure, |number| u32::try_from(number.to_i64()?).map_err(|_| out_of_range("OID")))
+        }
+        _ => each_number::<Int64Type>(array, to, failure, Numeric::to_i64),
+    }
+}
+
+fn each_number<B: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    to: &SqlType,
+    failure: Failure,
+    map: impl Fn(&Numeric) -> Result<B::Native>,
+) -> Result<ArrayRef> {
+    let numbers = Numbers::of(array)?;
+    let mut result = PrimitiveArray::<B>::builder(array.len()).with_data_type(to.arrow_type());
+    for row in 0..array.len() {
+        result.append_option(match numbers.get(row)? {
+            None => None,
+            Some(number) => failure.outcome(map(&number))?,
+        });
+    }
+    Ok(Arc::new(result.finish()))
 }
 
 fn narrow_floats(array: &ArrayRef, failure: Failure) -> Result<ArrayRef> {
@@ -236,17 +284,9 @@ fn narrow_integers(array: &ArrayRef, to: &SqlType, failure: Failure) -> Result<A
 
 /// Days, moments, times of day and intervals. Moments with a zone are seen on the clock of the session's.
 fn moments(array: &ArrayRef, from: &SqlType, to: &SqlType, form: &Form, failure: Failure) -> Result<ArrayRef> {
-    let failed = |what: &str| Error::new(ErrorKind::DatetimeOutOfRange, format!("{what} out of range"));
-    let local = |utc: i64| {
-        let offset = form.time_zone.offset_at(utc.div_euclid(1_000_000));
-        utc.checked_add(i64::from(offset) * 1_000_000).ok_or_else(|| failed("timestamp"))
-    };
-    let instant = |local: i64| {
-        let offset = form.time_zone.offset_at_local(local.div_euclid(1_000_000));
-        local.checked_sub(i64::from(offset) * 1_000_000).ok_or_else(|| failed("timestamp"))
-    };
-    let midnight = |days: i32| i64::from(days).checked_mul(DAY_MICROS).ok_or_else(|| failed("date"));
-    let day = |micros: i64| i32::try_from(micros.div_euclid(DAY_MICROS)).map_err(|_| failed("date"));
+    let local = |utc: i64| moment::local_of_instant(utc, &form.time_zone);
+    let instant = |local: i64| moment::instant_of_local(local, &form.time_zone);
+    let (midnight, day) = (moment::midnight, moment::day_of);
     let clock = |micros: i64| micros.rem_euclid(DAY_MICROS);
     let array = &in_microseconds(array)?;
     match (from, to) {
@@ -318,7 +358,7 @@ fn json_scalars(array: &ArrayRef, to: &SqlType, form: &Form, failure: Failure) -
                 Some(b'{') => "object",
                 _ => "numeric",
             };
-            let name = if matches!(to, SqlType::Numeric { .. }) { to.type_name() } else { to.display_name() };
+            let name = if to.is_numeric() { "numeric".to_string() } else { to.display_name() };
             Err(Error::new(ErrorKind::InvalidParameter, format!("cannot cast jsonb {kind} to type {name}")))
         };
         scalars.append_option(match json {
@@ -330,8 +370,8 @@ fn json_scalars(array: &ArrayRef, to: &SqlType, form: &Form, failure: Failure) -
     match to {
         // By way of numeric, which rounds.
         SqlType::Int2 | SqlType::Int4 | SqlType::Int8 => {
-            let numbers = parse_text(&scalars, &SqlType::UNBOUNDED_NUMERIC, form, failure)?;
-            numeric_to_integer(&numbers, to, failure)
+            let numbers = parse_text(&scalars, &SqlType::UnconstrainedNumeric, form, failure)?;
+            of_numeric(&numbers, to, failure)
         }
         _ => parse_text(&scalars, to, form, failure),
     }

@@ -19,6 +19,8 @@ use datafusion::arrow::datatypes::{
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 
+use super::numeric::{NumericBuilder, decode};
+use super::values::numeric::Numeric;
 use crate::error::{Error, Result};
 
 /// A value.
@@ -32,8 +34,8 @@ pub enum Datum {
     Int(i64),
     /// A floating-point number of either width.
     Float(f64),
-    /// A decimal: unscaled value and scale.
-    Numeric(i256, i8),
+    /// A `numeric`, with modifiers or without.
+    Numeric(Numeric),
     /// A string, also of the types that travel as strings.
     Text(String),
     /// Bytes.
@@ -168,20 +170,22 @@ pub fn read(array: &dyn Array, row: usize) -> Result<Datum> {
         DataType::Float32 => Datum::Float(array.as_primitive::<Float32Type>().value(row).into()),
         DataType::Float64 => Datum::Float(array.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal32(_, scale) => {
-            Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal32Type>().value(row).into()), *scale)
+            Datum::Numeric(Numeric::from_decimal(array.as_primitive::<Decimal32Type>().value(row).into(), i32::from(*scale)))
         }
         DataType::Decimal64(_, scale) => {
-            Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal64Type>().value(row).into()), *scale)
+            Datum::Numeric(Numeric::from_decimal(array.as_primitive::<Decimal64Type>().value(row).into(), i32::from(*scale)))
         }
         DataType::Decimal128(_, scale) => {
-            Datum::Numeric(i256::from_i128(array.as_primitive::<Decimal128Type>().value(row)), *scale)
+            Datum::Numeric(Numeric::from_decimal(array.as_primitive::<Decimal128Type>().value(row), i32::from(*scale)))
         }
-        DataType::Decimal256(_, scale) => Datum::Numeric(array.as_primitive::<Decimal256Type>().value(row), *scale),
+        DataType::Decimal256(_, scale) => {
+            Datum::Numeric(Numeric::from_i256(array.as_primitive::<Decimal256Type>().value(row), i32::from(*scale)))
+        }
         DataType::Utf8 => Datum::Text(array.as_string::<i32>().value(row).to_string()),
         DataType::LargeUtf8 => Datum::Text(array.as_string::<i64>().value(row).to_string()),
         DataType::Utf8View => Datum::Text(array.as_string_view().value(row).to_string()),
         DataType::Binary => Datum::Bytes(array.as_binary::<i32>().value(row).to_vec()),
-        DataType::LargeBinary => Datum::Bytes(array.as_binary::<i64>().value(row).to_vec()),
+        DataType::LargeBinary => Datum::Numeric(decode(array.as_binary::<i64>().value(row))?),
         DataType::BinaryView => Datum::Bytes(array.as_binary_view().value(row).to_vec()),
         DataType::FixedSizeBinary(_) => Datum::Bytes(array.as_fixed_size_binary().value(row).to_vec()),
         DataType::Date32 => Datum::Date(array.as_primitive::<Date32Type>().value(row)),
@@ -224,7 +228,7 @@ pub fn read(array: &dyn Array, row: usize) -> Result<Datum> {
 }
 
 fn read_u64(value: u64) -> Datum {
-    i64::try_from(value).map_or_else(|_| Datum::Numeric(i256::from_parts(value.into(), 0), 0), Datum::Int)
+    i64::try_from(value).map_or_else(|_| Datum::Numeric(Numeric::from_i128(value.into())), Datum::Int)
 }
 
 fn read_list(values: &ArrayRef) -> Result<Datum> {
@@ -300,13 +304,27 @@ pub fn write(data_type: &DataType, values: Vec<Datum>) -> Result<ArrayRef> {
         }
         DataType::Decimal128(precision, scale) => {
             let builder = Decimal128Builder::with_capacity(count).with_data_type(DataType::Decimal128(*precision, *scale));
-            column!(builder, values, data_type, Datum::Numeric(value, from) => rescale(value, from, *scale)?.to_i128().ok_or_else(numeric_overflow)?,
-                Datum::Int(value) => rescale(i256::from_i128(value.into()), 0, *scale)?.to_i128().ok_or_else(numeric_overflow)?)
+            let scale = i32::from(*scale);
+            column!(builder, values, data_type, Datum::Numeric(value) => value.to_i128(scale).ok_or_else(numeric_overflow)?,
+                Datum::Int(value) => Numeric::from_i64(value).to_i128(scale).ok_or_else(numeric_overflow)?)
         }
         DataType::Decimal256(precision, scale) => {
             let builder = Decimal256Builder::with_capacity(count).with_data_type(DataType::Decimal256(*precision, *scale));
-            column!(builder, values, data_type, Datum::Numeric(value, from) => rescale(value, from, *scale)?,
-                Datum::Int(value) => rescale(i256::from_i128(value.into()), 0, *scale)?)
+            let scale = i32::from(*scale);
+            column!(builder, values, data_type, Datum::Numeric(value) => value.to_i256(scale).ok_or_else(numeric_overflow)?,
+                Datum::Int(value) => Numeric::from_i64(value).to_i256(scale).ok_or_else(numeric_overflow)?)
+        }
+        DataType::LargeBinary => {
+            let mut builder = NumericBuilder::with_capacity(count);
+            for datum in values {
+                match datum {
+                    Datum::Null => builder.append(None),
+                    Datum::Numeric(value) => builder.append(Some(&value)),
+                    Datum::Int(value) => builder.append(Some(&Numeric::from_i64(value))),
+                    other => return Err(mismatch(data_type, &other)),
+                }
+            }
+            builder.finish()
         }
         DataType::List(element) => {
             let (offsets, nulls, items) = flatten(data_type, values)?;
@@ -433,7 +451,8 @@ mod tests {
             (SqlType::Int8, Datum::Int(i64::MAX)),
             (SqlType::Oid, Datum::Int(4_000_000_000)),
             (SqlType::Float8, Datum::Float(1.5)),
-            (SqlType::Numeric { precision: 12, scale: 2 }, Datum::Numeric(i256::from_i128(12345), 2)),
+            (SqlType::Numeric { precision: 12, scale: 2 }, Datum::Numeric(Numeric::from_decimal(12345, 2))),
+            (SqlType::UnconstrainedNumeric, Datum::Numeric(Numeric::from_decimal(10, 1))),
             (SqlType::Text, Datum::from("x")),
             (SqlType::Bytea, Datum::Bytes(vec![0, 255])),
             (SqlType::Date, Datum::Date(-1)),

@@ -4,7 +4,7 @@
 //!  '..' in a statement, a parameter ── parse_scalar ──▶ ScalarValue
 //!  a column of texts                ── parse_text ────▶ array         (the same parsers, value by value)
 //! ```
-//! Absent: arrays of several dimensions from text, and `numeric` without modifiers, whose digits the caller chooses.
+//! Absent: arrays of several dimensions from text.
 
 use std::sync::Arc;
 
@@ -16,12 +16,14 @@ use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type, i256,
+    IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type, i256,
 };
 use datafusion::common::ScalarValue;
 
-use super::values::{self, IntervalValue, NumericValue};
-use super::{Form, RegKind, SqlType};
+use super::numeric::{NumericBuilder, constant};
+use super::values;
+use super::values::numeric::{Numeric, NumericLimits, not_finite};
+use super::{Form, RegKind, SqlType, to_arrow_interval};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes that a `name` holds.
@@ -68,12 +70,15 @@ pub fn parse_scalar(text: &str, sql_type: &SqlType, form: &Form) -> Result<Scala
         SqlType::Float4 => ScalarValue::Float32(Some(values::parse_float4(text)?)),
         SqlType::Float8 => ScalarValue::Float64(Some(values::parse_float8(text)?)),
         SqlType::Numeric { precision, scale } => {
-            let value = fitted(values::parse_numeric(text)?, *precision, *scale)?;
+            let value = Numeric::parse(text)?;
             match sql_type.arrow_type() {
-                DataType::Decimal128(..) => ScalarValue::Decimal128(Some(narrow(value)?), *precision, *scale),
-                _ => ScalarValue::Decimal256(Some(value), *precision, *scale),
+                DataType::Decimal128(..) => {
+                    ScalarValue::Decimal128(Some(fitted_narrow(&value, *precision, *scale)?), *precision, *scale)
+                }
+                _ => ScalarValue::Decimal256(Some(fitted(&value, *precision, *scale)?), *precision, *scale),
             }
         }
+        SqlType::UnconstrainedNumeric => constant(Some(&Numeric::parse(text)?)),
         SqlType::Bytea => ScalarValue::Binary(Some(values::parse_bytea(text)?)),
         SqlType::Date => ScalarValue::Date32(Some(values::parse_date(text, &input)?)),
         SqlType::Time => ScalarValue::Time64Microsecond(Some(values::parse_time(text, &input)?)),
@@ -82,7 +87,7 @@ pub fn parse_scalar(text: &str, sql_type: &SqlType, form: &Form) -> Result<Scala
             ScalarValue::TimestampMicrosecond(Some(values::parse_timestamptz(text, &input)?), Some("UTC".into()))
         }
         SqlType::Interval => {
-            ScalarValue::IntervalMonthDayNano(Some(month_day_nano(values::parse_interval(text, form.interval_style)?)?))
+            ScalarValue::IntervalMonthDayNano(Some(to_arrow_interval(values::parse_interval(text, form.interval_style)?)?))
         }
         SqlType::Array(element) => array(text, element, sql_type, form)?,
         SqlType::Int2Vector => vector(text, &SqlType::Int2, sql_type, form)?,
@@ -135,34 +140,27 @@ fn object_identifier(text: &str, kind: RegKind, form: &Form) -> Result<u32> {
     }
 }
 
-/// PostgreSQL's interval as Arrow's.
-///
-/// # Errors
-/// 22008 for more hours than nanoseconds can count.
-pub fn month_day_nano(value: IntervalValue) -> Result<IntervalMonthDayNano> {
-    let nanoseconds =
-        value.micros.checked_mul(1000).ok_or_else(|| Error::new(ErrorKind::DatetimeOutOfRange, "interval out of range"))?;
-    Ok(IntervalMonthDayNano::new(value.months, value.days, nanoseconds))
+/// The number rounded to a `numeric(precision, scale)`, half away from zero.
+fn rounded(value: &Numeric, precision: u8, scale: i8) -> Result<Numeric> {
+    value.with_limits(NumericLimits { precision: u16::from(precision), scale: i16::from(scale) })
 }
 
 /// The unscaled number of a `numeric(precision, scale)`, rounded half away from zero.
 ///
 /// # Errors
-/// 22003 `numeric field overflow` with PostgreSQL's detail.
-pub fn fitted(value: NumericValue, precision: u8, scale: i8) -> Result<i256> {
-    let limit = i256::from_i128(10).checked_pow(u32::from(precision)).unwrap_or(i256::MAX);
-    let rounded = value.rescale(scale).filter(|rounded| rounded.wrapping_abs() < limit);
-    rounded.ok_or_else(|| {
-        let whole = i16::from(precision) - i16::from(scale);
-        let bound = if whole == 0 { "1".to_string() } else { format!("10^{whole}") };
-        Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow").with_detail(format!(
-            "A field with precision {precision}, scale {scale} must round to an absolute value less than {bound}."
-        ))
-    })
+/// 22003 `numeric field overflow` with PostgreSQL's detail, 0A000 for `NaN` and the infinities.
+pub fn fitted(value: &Numeric, precision: u8, scale: i8) -> Result<i256> {
+    let rounded = rounded(value, precision, scale)?;
+    rounded.to_i256(i32::from(scale)).ok_or_else(|| not_finite(&rounded.to_string()))
 }
 
-fn narrow(value: i256) -> Result<i128> {
-    value.to_i128().ok_or_else(|| Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow"))
+/// [`fitted`] for up to 38 digits.
+///
+/// # Errors
+/// As [`fitted`].
+pub fn fitted_narrow(value: &Numeric, precision: u8, scale: i8) -> Result<i128> {
+    let rounded = rounded(value, precision, scale)?;
+    rounded.to_i128(i32::from(scale)).ok_or_else(|| not_finite(&rounded.to_string()))
 }
 
 /// A list of constants in the array type's own representation.
@@ -254,19 +252,25 @@ pub fn parse_text(texts: &ArrayRef, target: &SqlType, form: &Form, failure: Fail
         SqlType::Float4 => column.primitives::<Float32Type>(values::parse_float4),
         SqlType::Float8 => column.primitives::<Float64Type>(values::parse_float8),
         SqlType::Numeric { precision, scale } => {
-            let read = |text: &str| fitted(values::parse_numeric(text)?, *precision, *scale);
+            let (precision, scale) = (*precision, *scale);
             match target.arrow_type() {
-                DataType::Decimal128(..) => column.primitives::<Decimal128Type>(|text| narrow(read(text)?)),
-                _ => column.primitives::<Decimal256Type>(read),
+                DataType::Decimal128(..) => {
+                    column.primitives::<Decimal128Type>(|text| fitted_narrow(&Numeric::parse(text)?, precision, scale))
+                }
+                _ => column.primitives::<Decimal256Type>(|text| fitted(&Numeric::parse(text)?, precision, scale)),
             }
+        }
+        SqlType::UnconstrainedNumeric => {
+            let mut builder = NumericBuilder::with_capacity(texts.len());
+            column.each(Numeric::parse, |value| builder.append(value.as_ref()))?;
+            Ok(builder.finish())
         }
         SqlType::Date => column.primitives::<Date32Type>(|text| values::parse_date(text, &input)),
         SqlType::Time => column.primitives::<Time64MicrosecondType>(|text| values::parse_time(text, &input)),
         SqlType::Timestamp => column.primitives::<TimestampMicrosecondType>(|text| values::parse_timestamp(text, &input)),
         SqlType::Timestamptz => column.primitives::<TimestampMicrosecondType>(|text| values::parse_timestamptz(text, &input)),
-        SqlType::Interval => {
-            column.primitives::<IntervalMonthDayNanoType>(|text| month_day_nano(values::parse_interval(text, form.interval_style)?))
-        }
+        SqlType::Interval => column
+            .primitives::<IntervalMonthDayNanoType>(|text| to_arrow_interval(values::parse_interval(text, form.interval_style)?)),
         SqlType::Bytea => {
             let mut builder = BinaryBuilder::new();
             column.each(values::parse_bytea, |value| builder.append_option(value))?;

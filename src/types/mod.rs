@@ -6,6 +6,8 @@
 //!     └────── arrow_type ──▶ arrays ◀── read / write ───────┘
 //!        Form + encode / input / convert: one way to text, from text and between types, for casts, functions, COPY and clients
 //!                              │
+//!                 numeric: numbers with a scale each ── encoded, by which they are equal and in order
+//!                              │
 //!                 lakehold_values: text, calendar, numbers (a crate of its own, without DataFusion)
 //! ```
 //! The room stands near the ground because the catalog, the lake, functions, the binder and the wire all speak of types.
@@ -17,10 +19,13 @@ pub mod datum;
 pub mod encode;
 mod form;
 pub mod input;
+mod interval;
+pub mod numeric;
 mod sql_type;
 #[cfg(test)]
 mod tests;
 
 pub use form::{Form, ObjectNames};
+pub use interval::{from_arrow_interval, to_arrow_interval};
 pub use lakehold_values as values;
 pub use sql_type::{RegKind, SQL_TYPE_KEY, SqlType};

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use datafusion::common::ScalarValue;
 
 /// Key of the field metadata that names a SQL type which the Arrow data type alone does not imply.
 pub const SQL_TYPE_KEY: &str = "lakehold.sql_type";
@@ -34,6 +35,8 @@ pub enum SqlType {
         /// Digits right of the point.
         scale: i8,
     },
+    /// `numeric` without modifiers: a scale for each value, any number of digits, `NaN` and the infinities
+    UnconstrainedNumeric,
     /// `text`
     Text,
     /// `character varying`, with its length in characters
@@ -149,8 +152,33 @@ impl RegKind {
 }
 
 impl SqlType {
-    /// `numeric` without modifiers, as a column holds it.
-    pub const UNBOUNDED_NUMERIC: SqlType = SqlType::Numeric { precision: 38, scale: 10 };
+    /// `numeric` without modifiers, as a column of a table holds it.
+    pub const STORED_NUMERIC: SqlType = SqlType::Numeric { precision: 38, scale: 10 };
+
+    /// The type of a table's column for computed values of this one. What Delta Lake's decimals have no room for is refused when it is
+    /// written; a quotient or an average has its digits in twenty behind the point.
+    pub fn in_table(&self) -> SqlType {
+        match self {
+            SqlType::UnconstrainedNumeric => SqlType::Numeric { precision: 38, scale: 20 },
+            SqlType::Numeric { precision: 39.., scale: scale @ 0..=38 } => SqlType::Numeric { precision: 38, scale: *scale },
+            SqlType::Array(element) => SqlType::Array(Box::new(element.in_table())),
+            other => other.clone(),
+        }
+    }
+
+    /// The type of a parameter with its value: a `numeric` has the digits that came, and is bound as what it is.
+    pub fn with_value(&self, value: &ScalarValue) -> SqlType {
+        match self {
+            numeric if numeric.is_numeric() && !value.is_null() => SqlType::of_arrow(&value.data_type()),
+            SqlType::Array(element) if element.is_numeric() && !value.is_null() => SqlType::of_arrow(&value.data_type()),
+            other => other.clone(),
+        }
+    }
+
+    /// Whether it is `numeric`, with modifiers or without.
+    pub const fn is_numeric(&self) -> bool {
+        matches!(self, SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric)
+    }
 
     /// The type's OID in `pg_type`.
     pub fn oid(&self) -> u32 {
@@ -196,7 +224,7 @@ impl SqlType {
             SqlType::Timestamp => (1114, 1115),
             SqlType::Timestamptz => (1184, 1185),
             SqlType::Interval => (1186, 1187),
-            SqlType::Numeric { .. } => (1700, 1231),
+            SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => (1700, 1231),
             SqlType::Record(_) => (2249, 2287),
             SqlType::Void => (2278, 2278),
             SqlType::Uuid => (2950, 2951),
@@ -216,6 +244,7 @@ impl SqlType {
             SqlType::Name => 64,
             SqlType::Unknown => -2,
             SqlType::Numeric { .. }
+            | SqlType::UnconstrainedNumeric
             | SqlType::Text
             | SqlType::Varchar(_)
             | SqlType::Bpchar(_)
@@ -251,7 +280,7 @@ impl SqlType {
             SqlType::Int8 => "int8".into(),
             SqlType::Float4 => "float4".into(),
             SqlType::Float8 => "float8".into(),
-            SqlType::Numeric { .. } => "numeric".into(),
+            SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => "numeric".into(),
             SqlType::Text => "text".into(),
             SqlType::Varchar(_) => "varchar".into(),
             SqlType::Bpchar(_) => "bpchar".into(),
@@ -306,7 +335,7 @@ impl SqlType {
     /// [`SqlType::display_name`] without modifiers: how errors name types.
     pub fn unmodified_name(&self) -> String {
         match self {
-            SqlType::Numeric { .. } => "numeric".into(),
+            SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => "numeric".into(),
             SqlType::Varchar(_) => SqlType::Varchar(None).display_name(),
             SqlType::Bpchar(_) => SqlType::Bpchar(None).display_name(),
             SqlType::Array(element) => format!("{}[]", element.unmodified_name()),
@@ -345,7 +374,9 @@ impl SqlType {
             | DataType::Decimal64(precision, scale)
             | DataType::Decimal128(precision, scale)
             | DataType::Decimal256(precision, scale) => SqlType::Numeric { precision: *precision, scale: *scale },
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => SqlType::Bytea,
+            DataType::Binary | DataType::BinaryView | DataType::FixedSizeBinary(_) => SqlType::Bytea,
+            // Nothing else has this representation in a plan: see `types::numeric`.
+            DataType::LargeBinary => SqlType::UnconstrainedNumeric,
             DataType::Date32 | DataType::Date64 => SqlType::Date,
             DataType::Time32(_) | DataType::Time64(_) => SqlType::Time,
             DataType::Timestamp(_, None) => SqlType::Timestamp,
@@ -373,6 +404,7 @@ impl SqlType {
             SqlType::Float8 => DataType::Float64,
             SqlType::Numeric { precision, scale } if *precision <= 38 => DataType::Decimal128(*precision, *scale),
             SqlType::Numeric { precision, scale } => DataType::Decimal256(*precision, *scale),
+            SqlType::UnconstrainedNumeric => DataType::LargeBinary,
             SqlType::Bytea => DataType::Binary,
             SqlType::Date => DataType::Date32,
             SqlType::Time => DataType::Time64(TimeUnit::Microsecond),
@@ -464,6 +496,7 @@ impl SqlType {
             "float4" => SqlType::Float4,
             "float8" => SqlType::Float8,
             "numeric" => match arguments.as_slice() {
+                [] => SqlType::UnconstrainedNumeric,
                 [precision, scale] => {
                     SqlType::Numeric { precision: u8::try_from(*precision).ok()?, scale: i8::try_from(*scale).ok()? }
                 }
@@ -523,7 +556,7 @@ impl SqlType {
             SqlType::Timestamp,
             SqlType::Timestamptz,
             SqlType::Interval,
-            SqlType::Numeric { precision: 38, scale: 0 },
+            SqlType::UnconstrainedNumeric,
             SqlType::Void,
             SqlType::Uuid,
             SqlType::Jsonb,
@@ -532,10 +565,9 @@ impl SqlType {
         all
     }
 
-    /// The type whose OID is `oid`, without modifiers; `numeric` without modifiers becomes `numeric(38,10)`.
+    /// The type whose OID is `oid`, without modifiers.
     pub fn from_oid(oid: u32) -> Option<SqlType> {
         SqlType::scalars().into_iter().find_map(|scalar| {
-            let scalar = if matches!(scalar, SqlType::Numeric { .. }) { SqlType::UNBOUNDED_NUMERIC } else { scalar };
             if scalar.oid() == oid {
                 Some(scalar)
             } else if scalar.array_oid() == oid && !matches!(scalar, SqlType::Void | SqlType::NodeTree | SqlType::Unknown) {
@@ -556,6 +588,7 @@ impl SqlType {
             SqlType::Float4 => "float".into(),
             SqlType::Float8 => "double".into(),
             SqlType::Numeric { precision, scale } => format!("decimal({precision},{scale})"),
+            SqlType::UnconstrainedNumeric => SqlType::STORED_NUMERIC.delta_name(),
             SqlType::Bytea => "binary".into(),
             SqlType::Date => "date".into(),
             SqlType::Timestamp => "timestamp_ntz".into(),
@@ -597,7 +630,7 @@ mod tests {
 
     #[test]
     fn every_type_survives_its_tag_and_its_field() {
-        assert_eq!(SqlType::from_oid(1231), Some(SqlType::Array(Box::new(SqlType::UNBOUNDED_NUMERIC))));
+        assert_eq!(SqlType::from_oid(1231), Some(SqlType::Array(Box::new(SqlType::UnconstrainedNumeric))));
         for scalar in SqlType::scalars() {
             assert_eq!(SqlType::from_tag(&scalar.tag()), Some(scalar.clone()), "{scalar}");
             assert_eq!(SqlType::of_field(&scalar.field("c", true)), scalar, "{scalar}");

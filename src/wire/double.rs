@@ -350,7 +350,7 @@ impl BackendSession for Session {
         if self.status == TransactionStatus::InBlock {
             self.status = TransactionStatus::Failed;
         }
-        self.portals.fail();
+        self.portals.fail(0);
     }
 
     fn begin_implicit(&mut self, _several: bool) {

@@ -177,8 +177,9 @@ impl Connection {
             return Ok(self.output.message(&EmptyQueryResponse::new())?);
         };
         let described = prepared.description.parameters.iter().zip(&parameters);
-        let types: Vec<Option<SqlType>> = described.map(|(sql_type, value)| Some(type_of_value(sql_type, value))).collect();
-        let several = self.executed > 0;
+        let types: Vec<Option<SqlType>> = described.map(|(sql_type, value)| Some(sql_type.with_value(value))).collect();
+        // Alone between two Syncs it commits by itself; what else is on its way shares its transaction.
+        let several = self.executed > 0 || !self.input.next_is_sync();
         self.executed += 1;
         let mut interrupts = self.begin(several);
         let outcome = interrupts.supervise(&mut self.input, self.session.execute(parsed, &types, parameters)).await?;
@@ -230,16 +231,6 @@ impl Connection {
 
 fn object_name(bytes: &[u8]) -> Result<String> {
     statement_text(bytes).map(ToString::to_string)
-}
-
-/// The type of a parameter with its value: a numeric has the digits that came.
-fn type_of_value(described: &SqlType, value: &ScalarValue) -> SqlType {
-    match (described, value) {
-        (SqlType::Numeric { .. }, ScalarValue::Decimal128(_, precision, scale) | ScalarValue::Decimal256(_, precision, scale)) => {
-            SqlType::Numeric { precision: *precision, scale: *scale }
-        }
-        _ => described.clone(),
-    }
 }
 
 fn declared_type(oid: u32) -> Result<Option<SqlType>> {

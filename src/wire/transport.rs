@@ -97,6 +97,11 @@ impl Input {
         usize::try_from(length).is_ok_and(|length| self.buffer.len() > length)
     }
 
+    /// Whether the next message is a Sync that has come already.
+    pub(super) fn next_is_sync(&self) -> bool {
+        self.buffer.first() == Some(&b'S')
+    }
+
     /// Reads a message; its first byte should be there already ([`Input::ready`]).
     pub(super) async fn message(&mut self) -> Result<Frame, Halt> {
         let (query_size, bind_size) = (self.query_size, self.bind_size);

@@ -59,6 +59,19 @@ pub fn days_of_month(year: i64, month: u32) -> u32 {
     }
 }
 
+/// ISO 8601's year and week of a day counted from 1970-01-01.
+pub fn iso_week(days: i64) -> (i64, i64) {
+    let thursday = days - (days + 3).rem_euclid(7) + 3;
+    let (year, ..) = civil_from_days(thursday);
+    (year, (thursday - days_from_civil(year, 1, 1)) / 7 + 1)
+}
+
+/// The Monday of a week of ISO 8601.
+pub fn day_of_iso_week(year: i64, week: i64) -> i64 {
+    let fourth = days_from_civil(year, 1, 4);
+    fourth - (fourth + 3).rem_euclid(7) + (week - 1) * 7
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

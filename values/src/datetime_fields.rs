@@ -21,6 +21,21 @@ pub(super) enum Field {
     Special(String),
 }
 
+impl Field {
+    /// What stands in the text.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Field::Date(text)
+            | Field::Time(text)
+            | Field::Number(text)
+            | Field::Zone(text)
+            | Field::Word(text)
+            | Field::Name(text)
+            | Field::Special(text) => text,
+        }
+    }
+}
+
 /// Reads the text's fields.
 struct Scanner<'a> {
     rest: &'a str,
@@ -46,8 +61,10 @@ pub(super) fn split(text: &str) -> Decoding<Vec<Field>> {
     while let Some(first) = scanner.peek() {
         if first.is_ascii_digit() {
             fields.push(digits_field(&mut scanner));
-        } else if first == '.' && scanner.rest[1..].starts_with(|c: char| c.is_ascii_digit()) {
-            fields.push(Field::Number(scanner.take_while(|c| c.is_ascii_digit() || c == '.').to_string()));
+        } else if first == '.' {
+            let digits = scanner.rest[1..].bytes().take_while(u8::is_ascii_digit).count();
+            fields.push(Field::Number(scanner.rest[..=digits].to_string()));
+            scanner.rest = &scanner.rest[digits + 1..];
         } else if first.is_ascii_alphabetic() {
             fields.push(letters_field(&mut scanner));
         } else if matches!(first, '+' | '-') {
@@ -91,9 +108,6 @@ fn digits_field(scanner: &mut Scanner<'_>) -> Field {
                 }
                 return if separator == '.' { Field::Number(taken(scanner)) } else { Field::Date(taken(scanner)) };
             }
-            if separator == '.' && !scanner.peek().is_some_and(|c| c.is_ascii_alphabetic()) {
-                return Field::Number(taken(scanner));
-            }
             scanner.take_while(|c| c.is_ascii_alphanumeric() || c == separator);
             Field::Date(taken(scanner))
         }
@@ -106,8 +120,7 @@ fn letters_field(scanner: &mut Scanner<'_>) -> Field {
     let word = scanner.take_while(|c| c.is_ascii_alphabetic());
     let is_name = match scanner.peek() {
         Some('-' | '/' | '.') => true,
-        Some('+') => true,
-        Some(c) if c.is_ascii_digit() => Word::of(word).is_none(),
+        Some(c) if c == '+' || c.is_ascii_digit() => Word::of(word).is_none(),
         _ => false,
     };
     if is_name {
@@ -141,6 +154,8 @@ pub(super) enum Word {
     MidnightUtc,
     /// `dst` behind a zone: one hour more.
     DaylightSaving,
+    /// A unit that PostgreSQL lists among the words of dates, and that no date has.
+    Unit,
 }
 
 impl Word {
@@ -175,47 +190,8 @@ impl Word {
             "yesterday" => Word::Day(-1),
             "allballs" => Word::MidnightUtc,
             "dst" => Word::DaylightSaving,
+            "y" | "d" | "h" | "m" | "s" | "dow" | "doy" | "isodow" | "isoyear" => Word::Unit,
             _ => return None,
         })
     }
-}
-
-/// Seconds east of Greenwich of the abbreviations in PostgreSQL's default set that name one place's clocks.
-pub(super) fn abbreviation_offset(word: &str) -> Option<i32> {
-    const HALF: i32 = 1800;
-    let half_hours = match word {
-        "utc" | "gmt" | "ut" | "uct" | "z" | "zulu" | "wet" => 0,
-        "cet" | "met" | "bst" | "west" | "mez" => 2,
-        "cest" | "cetdst" | "mest" | "mesz" | "metdst" | "eet" | "ist" | "sast" => 4,
-        "eest" | "eetdst" | "msk" | "idt" | "eat" => 6,
-        "msd" => 8,
-        "pkt" => 10,
-        "pkst" | "bdt" => 12,
-        "hkt" | "awst" | "wst" | "cct" | "sgt" | "pht" => 16,
-        "jst" | "kst" | "awsst" | "wdt" => 18,
-        "acst" | "cast" => 19,
-        "aest" => 20,
-        "acdt" => 21,
-        "aedt" => 22,
-        "nzst" | "nzt" => 24,
-        "nzdt" => 26,
-        "nst" => -7,
-        "ndt" => -5,
-        "ast" | "clt" => -8,
-        "adt" | "art" | "brt" | "clst" | "uyt" => -6,
-        "brst" | "uyst" => -4,
-        "est" => -10,
-        "edt" => -8,
-        "cst" => -12,
-        "cdt" => -10,
-        "mst" => -14,
-        "mdt" => -12,
-        "pst" => -16,
-        "pdt" => -14,
-        "akst" => -18,
-        "akdt" => -16,
-        "hst" => -20,
-        _ => return None,
-    };
-    Some(half_hours * HALF)
 }

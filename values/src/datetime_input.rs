@@ -5,9 +5,9 @@
 //! ```
 //! Which number is the day, the month or the year depends on what has been read before it and on `DateStyle`, in PostgreSQL's way.
 
-use super::calendar::DAY_MICROS;
 use super::datetime::utc_micros;
 use super::datetime_decoder::{Want, Zone, decode};
+use super::moment::{date_of_days, timestamp_in_range};
 use super::{DateOrder, TimeZone};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -22,25 +22,13 @@ pub struct DateTimeInput<'a> {
     pub now: Option<i64>,
 }
 
-/// PostgreSQL's first day, 4714-11-24 BC: Julian day 0.
-const FIRST_DAY: i64 = -2_440_588;
-/// PostgreSQL's last day is before 5874898-01-01.
-const DATE_END: i64 = 2_145_042_906;
-/// Timestamps begin with the first day, and end in the year 294247, where microseconds since 1970 outgrow an `i64`; PostgreSQL, which
-/// counts from 2000, goes on until 294276.
-const FIRST_TIMESTAMP: i64 = FIRST_DAY * DAY_MICROS;
-
 /// Reads a date: days since 1970-01-01.
 ///
 /// # Errors
 /// 22007 for text that is not a date, 22008 for one that does not exist or lies outside PostgreSQL's range.
 pub fn parse_date(text: &str, input: &DateTimeInput<'_>) -> Result<i32> {
     let decoded = decode(text, input, Want::DateTime).map_err(|fault| fault.error("date", text))?;
-    let days = decoded.days;
-    if !(FIRST_DAY..DATE_END).contains(&days) {
-        return Err(Error::new(ErrorKind::DatetimeOutOfRange, format!("date out of range: \"{text}\"")));
-    }
-    i32::try_from(days).map_err(|_| Error::new(ErrorKind::DatetimeOutOfRange, format!("date out of range: \"{text}\"")))
+    date_of_days(decoded.days).map_err(|_| Error::new(ErrorKind::DatetimeOutOfRange, format!("date out of range: \"{text}\"")))
 }
 
 /// Reads a time of day: microseconds since midnight. A date before it and a zone behind it are ignored, as in PostgreSQL.
@@ -58,7 +46,7 @@ pub fn parse_time(text: &str, input: &DateTimeInput<'_>) -> Result<i64> {
 /// As [`parse_date`].
 pub fn parse_timestamp(text: &str, input: &DateTimeInput<'_>) -> Result<i64> {
     let decoded = decode(text, input, Want::DateTime).map_err(|fault| fault.error("timestamp", text))?;
-    timestamp_in_range(decoded.local(), text)
+    in_range(decoded.local(), text)
 }
 
 /// Reads an instant: microseconds since 1970-01-01 00:00 UTC.
@@ -67,17 +55,17 @@ pub fn parse_timestamp(text: &str, input: &DateTimeInput<'_>) -> Result<i64> {
 /// As [`parse_date`].
 pub fn parse_timestamptz(text: &str, input: &DateTimeInput<'_>) -> Result<i64> {
     let decoded = decode(text, input, Want::DateTime).map_err(|fault| fault.error("timestamp with time zone", text))?;
-    let local = timestamp_in_range(decoded.local(), text)?;
+    let local = in_range(decoded.local(), text)?;
     let utc = match decoded.zone {
         Some(Zone::Offset(offset)) => local.checked_sub(i64::from(offset) * 1_000_000),
         Some(Zone::Named(zone)) => utc_micros(local, &zone),
         None => utc_micros(local, input.zone),
     };
-    timestamp_in_range(utc, text)
+    in_range(utc, text)
 }
 
-fn timestamp_in_range(micros: Option<i64>, text: &str) -> Result<i64> {
+fn in_range(micros: Option<i64>, text: &str) -> Result<i64> {
     micros
-        .filter(|micros| *micros >= FIRST_TIMESTAMP)
+        .and_then(timestamp_in_range)
         .ok_or_else(|| Error::new(ErrorKind::DatetimeOutOfRange, format!("timestamp out of range: \"{text}\"")))
 }

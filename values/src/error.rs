@@ -208,6 +208,8 @@ kinds! {
     InvalidCursorDefinition = "42P11", 400;
     /// A definition that cannot hold.
     InvalidObjectDefinition = "42P17", 400;
+    /// A recursive query names itself where it may not.
+    InvalidRecursion = "42P19", 400;
     /// A table definition that cannot hold.
     InvalidTableDefinition = "42P16", 400;
     /// A name that is too long or malformed.
@@ -252,10 +254,18 @@ kinds! {
     InvalidRegex = "2201B", 400;
     /// A power or root that does not exist.
     InvalidPower = "2201F", 400;
+    /// The argument of a logarithm that is zero or negative.
+    InvalidLogarithm = "2201E", 400;
+    /// The arguments of `width_bucket` that make no buckets.
+    InvalidWidthBucket = "2201G", 400;
     /// A value that a function cannot take, or another data fault.
     DataException = "22000", 400;
     /// A negative LIMIT.
     InvalidLimit = "2201W", 400;
+    /// An offset of a window frame that cannot be.
+    InvalidFrameOffset = "22013", 400;
+    /// OFFSET below zero.
+    InvalidOffset = "2201X", 400;
     /// Bytes that are not UTF-8, or a NUL byte.
     InvalidEncoding = "22021", 400;
     /// A subquery that gave more than one row.

@@ -1,10 +1,21 @@
-//! Text to intervals: `1 day 02:03:04`, `@ 1 mon -3 days ago`, `1-2`, `P1DT2H`.
+//! Text to intervals: `1 day 02:03:04`, `@ 1 mon -3 days ago`, `1-2`, `P1DT2H`, and what the fields of an interval type make of them.
 //!
+//! ```text
+//!  "1 2:03" day to hour ── fields ── last to first ──▶ Sum { months, days, micros } ── cut to the type ──▶ IntervalValue
+//!        "P1DT2H" ── no fields of that kind: ISO 8601 ──▶ Sum
+//! ```
 //! As in PostgreSQL, fields are read from the last to the first, because a bare number takes its unit from what follows it.
 
+use super::datetime_fields::{Field, Word, split};
 use super::input::{infinite, invalid_datetime};
+use super::interval_arithmetic::{IntervalField, IntervalFields};
+use super::interval_iso;
+use super::moment::interval_out_of_range;
 use super::{IntervalStyle, IntervalValue};
 use crate::error::{Error, ErrorKind, Result};
+
+/// More fields than PostgreSQL reads.
+const MAX_FIELDS: usize = 25;
 
 /// Reads an interval in any of PostgreSQL's forms. Under `sql_standard` a leading minus sign counts for the whole text unless
 /// another sign follows.
@@ -12,33 +23,45 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Errors
 /// 22007 for text that is not an interval, 22015 for a field that is too large, 22008 for a sum that is.
 pub fn parse_interval(text: &str, style: IntervalStyle) -> Result<IntervalValue> {
-    if matches!(text.trim().trim_start_matches(['+', '-']).to_ascii_lowercase().as_str(), "infinity" | "inf") {
-        return Err(infinite("interval"));
-    }
-    let fields = split(text).ok_or_else(|| invalid_datetime("interval", text))?;
-    let words = Sum::default().words(&fields, style);
-    let sum = match words {
-        Err(Fault::Syntax) => iso_8601(text.trim()),
+    parse_interval_of(text, style, None)
+}
+
+/// As [`parse_interval`], for a type with fields: a bare number counts the last of them, and the value is cut down to it.
+///
+/// # Errors
+/// As [`parse_interval`].
+pub fn parse_interval_of(text: &str, style: IntervalStyle, fields: Option<IntervalFields>) -> Result<IntervalValue> {
+    let sum = match split(text) {
+        Ok(split) if split.len() <= MAX_FIELDS => Reader::new(style, fields).read(&split),
+        _ => Err(Fault::Syntax),
+    };
+    let sum = match sum {
+        Err(Fault::Syntax) => interval_iso::read(text),
         other => other,
     };
-    sum.and_then(Sum::value).map_err(|fault| match fault {
+    let value = sum.and_then(Sum::value).map_err(|fault| match fault {
         Fault::Syntax => invalid_datetime("interval", text),
-        Fault::Total => Error::new(ErrorKind::DatetimeOutOfRange, "interval out of range"),
+        Fault::Infinite => infinite("interval"),
+        Fault::Total => interval_out_of_range(),
         Fault::Range => Error::new(ErrorKind::IntervalFieldOverflow, format!("interval field value out of range: \"{text}\"")),
-    })
+    })?;
+    Ok(fields.map_or(value, |fields| value.limited(fields)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     Syntax,
+    Infinite,
     /// A field is too large.
     Range,
     /// Each field is fine, their sum is too large.
     Total,
 }
 
+pub(super) type Reading<T> = std::result::Result<T, Fault>;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(super) enum Unit {
     Microsecond,
     Millisecond,
     Second,
@@ -73,327 +96,297 @@ impl Unit {
             _ => return None,
         })
     }
-}
 
-/// One field of the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Field {
-    /// Digits with a sign, a point, colons and inner minus signs: `1`, `-1.5`, `04:05:06`, `1-2`.
-    Number(String),
-    Word(String),
-}
-
-/// Splits into fields; `None` for a character that has no place in an interval.
-fn split(text: &str) -> Option<Vec<Field>> {
-    let characters: Vec<char> = text.to_ascii_lowercase().chars().collect();
-    let mut fields = vec![];
-    let mut position = 0;
-    while let Some(&first) = characters.get(position) {
-        let mut field = String::new();
-        if first.is_ascii_digit() || matches!(first, '+' | '-' | '.') {
-            if matches!(first, '+' | '-') {
-                field.push(first);
-                position += 1;
-                while characters.get(position).is_some_and(|c| c.is_ascii_whitespace()) {
-                    position += 1;
-                }
-            }
-            while let Some(&c) = characters.get(position).filter(|c| c.is_ascii_digit() || matches!(c, '.' | ':' | '-')) {
-                field.push(c);
-                position += 1;
-            }
-            fields.push(Field::Number(field));
-        } else if first.is_ascii_alphabetic() {
-            while let Some(&c) = characters.get(position).filter(|c| c.is_ascii_alphabetic()) {
-                field.push(c);
-                position += 1;
-            }
-            fields.push(Field::Word(field));
-        } else if first.is_ascii_whitespace() || first.is_ascii_punctuation() {
-            position += 1;
-        } else {
-            return None;
+    /// What a number without a unit counts.
+    fn of_type(fields: Option<IntervalFields>) -> Unit {
+        match fields.map(|fields| fields.last) {
+            Some(IntervalField::Year) => Unit::Year,
+            Some(IntervalField::Month) => Unit::Month,
+            Some(IntervalField::Day) => Unit::Day,
+            Some(IntervalField::Hour) => Unit::Hour,
+            Some(IntervalField::Minute) => Unit::Minute,
+            Some(IntervalField::Second) | None => Unit::Second,
         }
     }
-    Some(fields)
+
+    const fn bit(self) -> u32 {
+        1 << (self as u32)
+    }
 }
+
+/// Hours, minutes, seconds and what is below them.
+const CLOCK_BITS: u32 = Unit::Hour.bit() | Unit::Minute.bit() | SECOND_BITS;
+const SECOND_BITS: u32 = Unit::Second.bit() | Unit::Millisecond.bit() | Unit::Microsecond.bit();
+
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+pub(super) const DAY: i64 = 24 * HOUR;
 
 /// What has been read so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    years: i64,
-    months: i64,
-    days: i64,
-    micros: i128,
+pub(super) struct Sum {
+    years: i32,
+    months: i32,
+    days: i32,
+    micros: i64,
+}
+
+/// A number and its fraction, both with the number's sign.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Amount {
+    pub(super) whole: i64,
+    pub(super) fraction: f64,
+}
+
+impl Sum {
+    fn value(self) -> Reading<IntervalValue> {
+        let months = i64::from(self.years) * 12 + i64::from(self.months);
+        let months = i32::try_from(months).map_err(|_| Fault::Total)?;
+        Ok(IntervalValue { months, days: self.days, micros: self.micros })
+    }
+
+    fn negated(self) -> Reading<Sum> {
+        let negated = || {
+            Some(Sum {
+                years: self.years.checked_neg()?,
+                months: self.months.checked_neg()?,
+                days: self.days.checked_neg()?,
+                micros: self.micros.checked_neg()?,
+            })
+        };
+        negated().ok_or(Fault::Range)
+    }
+
+    /// Adds an amount of a unit. Fractions go to the units below: of years to months, of months and weeks to days, of days to time.
+    pub(super) fn add(&mut self, amount: Amount, unit: Unit) -> Reading<()> {
+        let Amount { whole, fraction } = amount;
+        let added = match unit {
+            Unit::Microsecond => self.add_micros(amount, 1),
+            Unit::Millisecond => self.add_micros(amount, 1000),
+            Unit::Second => self.add_micros(amount, SECOND),
+            Unit::Minute => self.add_micros(amount, MINUTE),
+            Unit::Hour => self.add_micros(amount, HOUR),
+            Unit::Day => self.add_days(whole, 1).and_then(|()| self.add_fraction(fraction, DAY)),
+            Unit::Week => self.add_days(whole, 7).and_then(|()| self.add_fraction_of_days(fraction, 7.0)),
+            Unit::Month => self.add_months(whole).and_then(|()| self.add_fraction_of_days(fraction, 30.0)),
+            Unit::Year => self.add_years(amount, 1),
+            Unit::Decade => self.add_years(amount, 10),
+            Unit::Century => self.add_years(amount, 100),
+            Unit::Millennium => self.add_years(amount, 1000),
+        };
+        added.ok_or(Fault::Range)
+    }
+
+    fn add_micros(&mut self, amount: Amount, scale: i64) -> Option<()> {
+        self.micros = amount.whole.checked_mul(scale)?.checked_add(self.micros)?;
+        self.add_fraction(amount.fraction, scale)
+    }
+
+    /// A fraction of `scale` microseconds, rounded to the nearest.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "less than a day in microseconds")]
+    pub(super) fn add_fraction(&mut self, fraction: f64, scale: i64) -> Option<()> {
+        let scaled = fraction * scale as f64;
+        let mut micros = scaled as i64;
+        let rest = scaled - micros as f64;
+        if rest > 0.5 {
+            micros += 1;
+        } else if rest < -0.5 {
+            micros -= 1;
+        }
+        self.micros = self.micros.checked_add(micros)?;
+        Some(())
+    }
+
+    pub(super) fn add_days(&mut self, days: i64, scale: i32) -> Option<()> {
+        self.days = i32::try_from(days).ok()?.checked_mul(scale)?.checked_add(self.days)?;
+        Some(())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "less than a month of days")]
+    fn add_fraction_of_days(&mut self, fraction: f64, scale: f64) -> Option<()> {
+        let scaled = fraction * scale;
+        let whole = scaled as i32;
+        self.days = self.days.checked_add(whole)?;
+        self.add_fraction(scaled - f64::from(whole), DAY)
+    }
+
+    pub(super) fn add_months(&mut self, months: i64) -> Option<()> {
+        self.months = self.months.checked_add(i32::try_from(months).ok()?)?;
+        Some(())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "less than a millennium of months")]
+    fn add_years(&mut self, amount: Amount, scale: i32) -> Option<()> {
+        self.years = i32::try_from(amount.whole).ok()?.checked_mul(scale)?.checked_add(self.years)?;
+        let months = (amount.fraction * f64::from(scale) * 12.0).round_ties_even() as i32;
+        self.months = self.months.checked_add(months)?;
+        Some(())
+    }
+}
+
+/// Reads fields from the last to the first.
+struct Reader {
+    fields: Option<IntervalFields>,
+    style: IntervalStyle,
+    /// The minus sign before the first field counts for all.
+    all_negative: bool,
+    sum: Sum,
+    /// Unit of the next number; `None` if the type says it.
+    unit: Option<Unit>,
+    /// "ago" stands behind the next field, which must be a unit or a time.
+    after_ago: bool,
+    /// A unit was read whose number is still to come.
+    unit_waits: bool,
     /// Bits of the units that have been given.
     seen: u32,
 }
 
-/// A number with its fraction in billionths, both with the number's sign.
-#[derive(Debug, Clone, Copy)]
-struct Amount {
-    whole: i64,
-    billionths: i64,
-}
+impl Reader {
+    fn new(style: IntervalStyle, fields: Option<IntervalFields>) -> Reader {
+        let sum = Sum::default();
+        Reader { fields, style, all_negative: false, sum, unit: None, after_ago: false, unit_waits: false, seen: 0 }
+    }
 
-const BILLION: i64 = 1_000_000_000;
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
-
-impl Amount {
-    fn read(text: &str) -> std::result::Result<Amount, Fault> {
-        let (negative, unsigned) = match text.as_bytes() {
-            [b'-', ..] => (true, &text[1..]),
-            [b'+', ..] => (false, &text[1..]),
-            _ => (false, text),
-        };
-        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        let digits_only = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
-        if !digits_only || (whole.is_empty() && fraction.is_empty()) {
-            return Err(Fault::Syntax);
+    fn read(mut self, fields: &[Field]) -> Reading<Sum> {
+        if self.style == IntervalStyle::SqlStandard && fields.first().is_some_and(|field| field.text().starts_with('-')) {
+            self.all_negative = !fields.iter().skip(1).any(|field| field.text().starts_with(['-', '+']));
         }
-        let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| Fault::Range)? };
-        let mut billionths = 0;
-        let mut place = BILLION / 10;
-        for digit in fraction.bytes().take(9) {
-            billionths += i64::from(digit - b'0') * place;
-            place /= 10;
-        }
-        Ok(if negative { Amount { whole: -whole, billionths: -billionths } } else { Amount { whole, billionths } })
-    }
-}
-
-/// `numerator / denominator`, rounded half to even as C's `rint` rounds.
-fn round_div(numerator: i128, denominator: i128) -> i128 {
-    let quotient = numerator.div_euclid(denominator);
-    let twice = numerator.rem_euclid(denominator) * 2;
-    let rounds_up = twice > denominator || (twice == denominator && quotient % 2 != 0);
-    if rounds_up { quotient + 1 } else { quotient }
-}
-
-impl Sum {
-    fn value(self) -> std::result::Result<IntervalValue, Fault> {
-        let years = i32::try_from(self.years).map_err(|_| Fault::Range)?;
-        let months = i32::try_from(self.months).map_err(|_| Fault::Range)?;
-        Ok(IntervalValue {
-            months: i32::try_from(i64::from(years) * 12 + i64::from(months)).map_err(|_| Fault::Total)?,
-            days: i32::try_from(self.days).map_err(|_| Fault::Range)?,
-            micros: i64::try_from(self.micros).map_err(|_| Fault::Range)?,
-        })
-    }
-
-    fn negate(&mut self) {
-        self.years = -self.years;
-        self.months = -self.months;
-        self.days = -self.days;
-        self.micros = -self.micros;
-    }
-
-    fn words(mut self, fields: &[Field], style: IntervalStyle) -> std::result::Result<Sum, Fault> {
-        let mut unit = None;
         let mut ago = false;
         for (position, field) in fields.iter().enumerate().rev() {
+            let after_ago = std::mem::take(&mut self.after_ago);
+            let is_last = position + 1 == fields.len();
             match field {
-                Field::Word(word) if word == "ago" => {
-                    if position + 1 != fields.len() {
-                        return Err(Fault::Syntax);
-                    }
-                    ago = true;
+                Field::Time(text) => self.clock(text, false)?,
+                // A sign and a time; what is none is no number either.
+                Field::Zone(text) if text.contains(':') => {
+                    self.clock(&text[1..], text.starts_with('-')).map_err(|_| Fault::Syntax)?;
                 }
-                Field::Word(word) => unit = Some(Unit::of(word).ok_or(Fault::Syntax)?),
-                Field::Number(number) if number.contains(':') => {
-                    self.claim(&[Unit::Hour, Unit::Minute, Unit::Second])?;
-                    self.micros += clock(number)?;
-                    unit = Some(Unit::Day);
-                }
-                Field::Number(number) => match number.get(1..).and_then(|rest| rest.find('-')) {
-                    Some(dash) => {
-                        self.claim(&[Unit::Month])?;
-                        self.months = self.months.checked_add(years_months(number, dash + 1)?).ok_or(Fault::Range)?;
-                        unit = Some(Unit::Month);
+                Field::Zone(_) | Field::Date(_) | Field::Number(_) | Field::Name(_) if after_ago => return Err(Fault::Syntax),
+                Field::Zone(text) | Field::Date(text) | Field::Number(text) | Field::Name(text) => self.number(text)?,
+                Field::Word(text) | Field::Special(text) => match text.as_str() {
+                    _ if self.unit_waits => return Err(Fault::Syntax),
+                    "ago" if is_last => {
+                        ago = true;
+                        self.after_ago = true;
                     }
-                    None => {
-                        let unit = unit.unwrap_or(Unit::Second);
-                        self.claim(&[unit])?;
-                        self.add(Amount::read(number)?, unit)?;
+                    "infinity" | "+infinity" | "-infinity" if is_last && fields.len() == 1 => return Err(Fault::Infinite),
+                    word if Word::of(word) == Some(Word::Noise) => self.unit = None,
+                    word => {
+                        self.unit = Some(Unit::of(word).ok_or(Fault::Syntax)?);
+                        self.unit_waits = true;
                     }
                 },
             }
         }
-        if self.seen == 0 {
+        if self.seen == 0 || self.unit_waits {
             return Err(Fault::Syntax);
         }
-        let signs = fields.iter().filter(|field| matches!(field, Field::Number(n) if n.starts_with(['-', '+']))).count();
-        let leading_minus = matches!(fields.first(), Some(Field::Number(number)) if number.starts_with('-'));
-        if style == IntervalStyle::SqlStandard && leading_minus && signs == 1 {
-            // The fields that carry the sign themselves have it already.
-            self.negate_unsigned(fields)?;
-        }
-        if ago {
-            self.negate();
-        }
-        Ok(self)
-    }
-
-    /// Reads again with the first field's minus sign on every field.
-    fn negate_unsigned(&mut self, fields: &[Field]) -> std::result::Result<(), Fault> {
-        let unsigned: Vec<Field> = fields
-            .iter()
-            .filter(|field| !matches!(field, Field::Word(word) if word == "ago"))
-            .map(|field| match field {
-                Field::Number(number) => Field::Number(number.trim_start_matches('-').to_string()),
-                Field::Word(word) => Field::Word(word.clone()),
-            })
-            .collect();
-        *self = Sum::default().words(&unsigned, IntervalStyle::Postgres)?;
-        self.negate();
-        Ok(())
+        if ago { self.sum.negated() } else { Ok(self.sum) }
     }
 
     /// A unit may be given once.
-    fn claim(&mut self, units: &[Unit]) -> std::result::Result<(), Fault> {
-        for unit in units {
-            let bit = 1 << (*unit as u32);
-            if self.seen & bit != 0 {
-                return Err(Fault::Syntax);
+    fn claim(&mut self, bits: u32) -> Reading<()> {
+        if self.seen & bits != 0 {
+            return Err(Fault::Syntax);
+        }
+        self.seen |= bits;
+        Ok(())
+    }
+
+    /// `hh:mm[:ss[.fraction]]`, `mm:ss.fraction`, and `mm:ss` of a type of minutes and seconds.
+    fn clock(&mut self, text: &str, negative: bool) -> Reading<()> {
+        let minutes_first =
+            self.fields.is_some_and(|fields| fields.first == IntervalField::Minute && fields.last == IntervalField::Second);
+        let micros = read_clock(text, minutes_first)?;
+        self.claim(CLOCK_BITS)?;
+        self.sum.micros = if negative || self.all_negative { -micros } else { micros };
+        self.unit = Some(Unit::Day);
+        self.unit_waits = false;
+        Ok(())
+    }
+
+    /// A number, or years and months: `1-2`.
+    fn number(&mut self, text: &str) -> Reading<()> {
+        let mut unit = self.unit.unwrap_or_else(|| Unit::of_type(self.fields));
+        let (whole, rest) = integer_prefix(text)?;
+        let negative = text.starts_with('-');
+        let mut amount = if let Some(months) = rest.strip_prefix('-') {
+            unit = Unit::Month;
+            let months: i64 = match months.bytes().all(|byte| byte.is_ascii_digit()) {
+                true if months.is_empty() => 0,
+                true => months.parse().map_err(|_| Fault::Range)?,
+                false => return Err(Fault::Syntax),
+            };
+            if months >= 12 {
+                return Err(Fault::Range);
             }
-            self.seen |= bit;
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, amount: Amount, unit: Unit) -> std::result::Result<(), Fault> {
-        match unit {
-            Unit::Microsecond => self.add_micros(amount, 1),
-            Unit::Millisecond => self.add_micros(amount, 1000),
-            Unit::Second => self.add_micros(amount, SECOND),
-            Unit::Minute => self.add_micros(amount, 60 * SECOND),
-            Unit::Hour => self.add_micros(amount, 3600 * SECOND),
-            Unit::Day => self.add_days(amount, 1)?,
-            Unit::Week => self.add_days(amount, 7)?,
-            Unit::Month => {
-                self.months = self.months.checked_add(amount.whole).ok_or(Fault::Range)?;
-                self.add_days(Amount { whole: 0, billionths: amount.billionths }, 30)?;
-            }
-            Unit::Year => self.add_years(amount, 1)?,
-            Unit::Decade => self.add_years(amount, 10)?,
-            Unit::Century => self.add_years(amount, 100)?,
-            Unit::Millennium => self.add_years(amount, 1000)?,
-        }
-        Ok(())
-    }
-
-    fn add_micros(&mut self, amount: Amount, scale: i64) {
-        self.micros += i128::from(amount.whole) * i128::from(scale);
-        self.micros += round_div(i128::from(amount.billionths) * i128::from(scale), i128::from(BILLION));
-    }
-
-    fn add_days(&mut self, amount: Amount, scale: i64) -> std::result::Result<(), Fault> {
-        let whole = amount.whole.checked_mul(scale).ok_or(Fault::Range)?;
-        let billionths = amount.billionths * scale;
-        let days = whole.checked_add(billionths / BILLION).ok_or(Fault::Range)?;
-        self.days = self.days.checked_add(days).ok_or(Fault::Range)?;
-        self.add_micros(Amount { whole: 0, billionths: billionths % BILLION }, DAY);
-        Ok(())
-    }
-
-    fn add_years(&mut self, amount: Amount, scale: i64) -> std::result::Result<(), Fault> {
-        let years = amount.whole.checked_mul(scale).ok_or(Fault::Range)?;
-        self.years = self.years.checked_add(years).ok_or(Fault::Range)?;
-        let months = round_div(i128::from(amount.billionths) * i128::from(scale * 12), i128::from(BILLION));
-        let months = i64::try_from(months).map_err(|_| Fault::Range)?;
-        self.months = self.months.checked_add(months).ok_or(Fault::Range)?;
-        Ok(())
-    }
-}
-
-/// `[-]hh:mm[:ss[.fraction]]`, and `mm:ss.fraction`
-fn clock(text: &str) -> std::result::Result<i128, Fault> {
-    let (negative, unsigned) = match text.as_bytes() {
-        [b'-', ..] => (true, &text[1..]),
-        [b'+', ..] => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let parts: Vec<&str> = unsigned.split(':').collect();
-    let (hours, minutes, seconds) = match parts.as_slice() {
-        [minutes, seconds] if seconds.contains('.') => ("0", *minutes, *seconds),
-        [hours, minutes] => (*hours, *minutes, "0"),
-        [hours, minutes, seconds] => (*hours, *minutes, *seconds),
-        _ => return Err(Fault::Syntax),
-    };
-    let whole = |part: &str| {
-        let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if digits { part.parse::<i64>().map_err(|_| Fault::Range) } else { Err(Fault::Syntax) }
-    };
-    let (hours, minutes) = (whole(hours)?, whole(minutes)?);
-    let amount = if seconds.is_empty() { return Err(Fault::Syntax) } else { Amount::read(seconds)? };
-    if minutes > 59 || amount.whole > 60 {
-        return Err(Fault::Range);
-    }
-    let mut sum = Sum::default();
-    sum.add_micros(Amount { whole: hours, billionths: 0 }, 3600 * SECOND);
-    sum.add_micros(Amount { whole: minutes, billionths: 0 }, 60 * SECOND);
-    sum.add_micros(amount, SECOND);
-    Ok(if negative { -sum.micros } else { sum.micros })
-}
-
-/// SQL's `years-months`; the dash stands at byte `dash`.
-fn years_months(text: &str, dash: usize) -> std::result::Result<i64, Fault> {
-    let (years, months) = (Amount::read(&text[..dash])?, &text[dash + 1..]);
-    let months: i64 = months.bytes().all(|b| b.is_ascii_digit()).then(|| months.parse().ok()).flatten().ok_or(Fault::Syntax)?;
-    if months >= 12 {
-        return Err(Fault::Range);
-    }
-    let months = if text.starts_with('-') { -months } else { months };
-    years.whole.checked_mul(12).and_then(|sum| sum.checked_add(months)).ok_or(Fault::Range)
-}
-
-/// `P1Y2M3W4DT5H6M7.8S` and `P0001-02-03T04:05:06`
-fn iso_8601(text: &str) -> std::result::Result<Sum, Fault> {
-    let body = text.strip_prefix('P').filter(|body| !body.is_empty()).ok_or(Fault::Syntax)?;
-    let (date, time) = match body.split_once('T') {
-        Some((_, "")) => return Err(Fault::Syntax),
-        Some((date, time)) => (date, time),
-        None => (body, ""),
-    };
-    let mut sum = Sum::default();
-    let inner_dash = date.get(1..).is_some_and(|rest| rest.contains('-') && !rest.contains(|c: char| c.is_ascii_alphabetic()));
-    if inner_dash {
-        let mut parts = date.splitn(3, '-');
-        for unit in [Unit::Year, Unit::Month, Unit::Day] {
-            let Some(part) = parts.next() else { break };
-            sum.add(Amount::read(part)?, unit)?;
-        }
-    } else {
-        designated(&mut sum, date, false)?;
-    }
-    if time.contains(':') {
-        sum.micros += clock(time)?;
-    } else {
-        designated(&mut sum, time, true)?;
-    }
-    Ok(sum)
-}
-
-/// Numbers, each with its unit letter behind it.
-fn designated(sum: &mut Sum, text: &str, is_time: bool) -> std::result::Result<(), Fault> {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or(Fault::Syntax)?;
-        let unit = match (rest.as_bytes()[end], is_time) {
-            (b'Y', false) => Unit::Year,
-            (b'M', false) => Unit::Month,
-            (b'W', false) => Unit::Week,
-            (b'D', false) => Unit::Day,
-            (b'H', true) => Unit::Hour,
-            (b'M', true) => Unit::Minute,
-            (b'S', true) => Unit::Second,
-            _ => return Err(Fault::Syntax),
+            let months = if negative { -months } else { months };
+            let whole = whole.checked_mul(12).and_then(|all| all.checked_add(months)).ok_or(Fault::Range)?;
+            Amount { whole, fraction: 0.0 }
+        } else {
+            let fraction = fraction_of(rest)?;
+            Amount { whole, fraction: if negative { -fraction } else { fraction } }
         };
-        sum.add(Amount::read(&rest[..end])?, unit)?;
-        rest = &rest[end + 1..];
+        if self.all_negative {
+            amount = Amount { whole: -amount.whole.abs(), fraction: -amount.fraction.abs() };
+        }
+        self.sum.add(amount, unit)?;
+        self.claim(if unit == Unit::Second && amount.fraction != 0.0 { SECOND_BITS } else { unit.bit() })?;
+        self.unit = Some(if unit == Unit::Hour { Unit::Day } else { unit });
+        self.unit_waits = false;
+        Ok(())
     }
-    Ok(())
+}
+
+/// A sign and digits before something else; 0 if there are none.
+pub(super) fn integer_prefix(text: &str) -> Reading<(i64, &str)> {
+    let sign = usize::from(text.starts_with(['+', '-']));
+    let digits = text[sign..].bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at(sign + digits);
+    if digits == 0 { Ok((0, rest)) } else { Ok((number.parse().map_err(|_| Fault::Range)?, rest)) }
+}
+
+/// What stands behind a number's whole part: nothing, or a point and digits.
+fn fraction_of(rest: &str) -> Reading<f64> {
+    match rest.strip_prefix('.') {
+        None if rest.is_empty() => Ok(0.0),
+        Some("") => Ok(0.0),
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => rest.parse().map_err(|_| Fault::Syntax),
+        _ => Err(Fault::Syntax),
+    }
+}
+
+fn read_clock(text: &str, minutes_first: bool) -> Reading<i64> {
+    let (hours, rest) = integer_prefix(text)?;
+    let small = |rest: &str| -> Reading<(i64, usize)> {
+        let (number, behind) = integer_prefix(rest)?;
+        if i32::try_from(number).is_err() { Err(Fault::Range) } else { Ok((number, rest.len() - behind.len())) }
+    };
+    let rest = rest.strip_prefix(':').ok_or(Fault::Syntax)?;
+    let (minutes, length) = small(rest)?;
+    let rest = &rest[length..];
+    let (hours, minutes, seconds, fraction) = if rest.is_empty() && !minutes_first {
+        (hours, minutes, 0, 0.0)
+    } else if let Some(rest) = rest.strip_prefix(':') {
+        let (seconds, length) = small(rest)?;
+        (hours, minutes, seconds, fraction_of(&rest[length..])?)
+    } else if rest.is_empty() || rest.starts_with('.') {
+        // Two numbers are minutes and seconds here.
+        if i32::try_from(hours).is_err() {
+            return Err(Fault::Range);
+        }
+        (0, hours, minutes, fraction_of(rest)?)
+    } else {
+        return Err(Fault::Syntax);
+    };
+    if hours < 0 || !(0..60).contains(&minutes) || !(0..=60).contains(&seconds) {
+        return Err(Fault::Range);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a fraction of a second")]
+    let fraction = (fraction * 1e6).round_ties_even() as i64;
+    let below_hours = minutes * MINUTE + seconds * SECOND + fraction;
+    hours.checked_mul(HOUR).and_then(|micros| micros.checked_add(below_hours)).ok_or(Fault::Range)
 }
 
 #[cfg(test)]
@@ -421,6 +414,36 @@ mod tests {
         assert_eq!(read("1 day 02:03:04"), "1 day 02:03:04");
         assert_eq!(read("5"), "00:00:05");
         assert_eq!(read("3 04:05"), "3 days 04:05:00");
+        assert_eq!(read("1.5 months"), "1 mon 15 days");
+        assert_eq!(read("-1-2"), "-1 years -2 mons");
+    }
+
+    #[test]
+    fn the_fields_of_a_type_name_bare_numbers_and_cut_the_value() {
+        use IntervalField::{Day, Hour, Minute, Month, Second, Year};
+        let read = |text: &str, first, last| {
+            let value = parse_interval_of(text, IntervalStyle::Postgres, Some(IntervalFields { first, last })).unwrap();
+            format_interval(value, IntervalStyle::Postgres).to_string()
+        };
+        assert_eq!(read("1", Year, Month), "1 mon");
+        assert_eq!(read("1 2:03", Day, Hour), "1 day 02:00:00");
+        assert_eq!(read("2:03", Minute, Second), "00:02:03");
+        assert_eq!(read("1 2:03:04", Day, Day), "1 day");
+        assert_eq!(read("1", Hour, Minute), "00:01:00");
+    }
+
+    #[test]
+    fn iso_8601_in_both_forms() {
+        for (text, value) in [
+            ("P1Y2M3W4DT5H6M7.8S", "1 year 2 mons 25 days 05:06:07.8"),
+            ("P0001-02-03T04:05:06", "1 year 2 mons 3 days 04:05:06"),
+            ("P00010203T040506", "1 year 2 mons 3 days 04:05:06"),
+            ("P-1Y-2M3DT-4H", "-1 years -2 mons +3 days -04:00:00"),
+            ("P1.5Y", "1 year 6 mons"),
+            ("P0002", "2 years"),
+        ] {
+            assert_eq!(read(text), value, "{text}");
+        }
     }
 
     #[test]
@@ -430,7 +453,8 @@ mod tests {
             (error.kind(), error.message()),
             (ErrorKind::IntervalFieldOverflow, "interval field value out of range: \"9999999999 years\"")
         );
-        for wrong in ["", "abc", "1 fortnight", "1 day 2 days", "day", "1-13-4", "P", "PT", "ago", "1 day é", "P1H"] {
+        for wrong in ["", "abc", "1 fortnight", "1 day 2 days", "day", "1 day day", "1-1-4", "P", "ago", " P1Y", "1 day é", "P1H"]
+        {
             let error = parse_interval(wrong, IntervalStyle::Postgres).unwrap_err();
             assert_eq!(
                 (error.kind(), error.message()),

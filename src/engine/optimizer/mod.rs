@@ -1,19 +1,29 @@
-//! How plans are made: DataFusion's own rules, our settings, and rules of ours: integers do not wrap, functions do not build
+//! How plans are made: DataFusion's own rules, our settings, and rules of ours: values go by their keys, integers do not wrap, functions do not build
 //! values without bound, expressions do not grow without bound, constants fail before there are rows, volatile functions stay where they
 //! are called, operators take turns. Every rule stops when its plan is no longer wanted.
 //!
 //! The base state is made once and holds rules only. Functions, tables and catalogs cannot be found in it by name: a bound plan carries them.
 
 mod checked_arithmetic;
+mod equal_keys;
+mod failing;
 mod failing_constants;
+mod group_filters;
 mod growth;
+mod guards;
+mod in_lists;
 mod interruptible;
+mod keys;
+mod large_constants;
 mod null_equal;
+mod opaque_casts;
 mod output_cap;
 mod single_keys;
+mod sliding;
 mod turns;
 mod volatile;
 mod waiting;
+mod whole_groups;
 mod window_turns;
 
 use std::sync::Arc;
@@ -30,19 +40,27 @@ use datafusion::prelude::SessionConfig;
 
 use super::options::EngineOptions;
 use super::runtime::memory_bounds;
+use equal_keys::{BothZeros, EqualKeys};
 use failing_constants::FailingConstants;
+use group_filters::GroupFilters;
 use growth::BoundedGrowth;
+use guards::FilteredArguments;
+use in_lists::SeparateLists;
 use interruptible::interruptible;
+use keys::ByKeys;
+use large_constants::LargeConstants;
 use null_equal::{NullEqualKeys, PlainKeys};
 use single_keys::SingleKeys;
 use turns::TakeTurns;
 use volatile::{MOVING, PostponedCalls, Shielded, VolatileFilters};
 use waiting::WaitingCalls;
+use whole_groups::WholeGroups;
 use window_turns::WindowTurns;
 
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) use checked_arithmetic::CheckedArithmetic;
+pub(super) use guards::guarded_condition;
 pub(super) use output_cap::OutputCap;
 pub(super) use turns::Turns;
 
@@ -62,11 +80,13 @@ pub(super) fn base_state(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> R
 }
 
 fn analyzer_rules(options: &EngineOptions) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(WaitingCalls), Arc::new(BoundedGrowth)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(WaitingCalls), Arc::new(BoundedGrowth), Arc::new(EqualKeys), Arc::new(ByKeys)];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(OutputCap::new(options.function_output.as_usize())));
     rules.push(Arc::new(WindowTurns));
+    rules.push(Arc::new(LargeConstants));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 
@@ -77,11 +97,14 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         *rule = Arc::clone(&plain_keys) as _;
     }
     for rule in rules.iter_mut().filter(|rule| rule.name() == "push_down_filter") {
-        *rule = Arc::new(VolatileFilters(Arc::clone(rule)));
+        *rule = Arc::new(VolatileFilters(Arc::new(GroupFilters(Arc::clone(rule)))));
     }
     rules.insert(0, Arc::new(FailingConstants));
     rules.insert(1, Arc::new(PostponedCalls));
+    rules.insert(2, Arc::new(SeparateLists));
+    rules.insert(3, Arc::new(FilteredArguments));
     rules.push(Arc::new(SingleKeys));
+    rules.push(Arc::new(BothZeros));
     interruptible(rules).map(|rule| rule as _).collect()
 }
 
@@ -90,6 +113,8 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     for rule in rules.iter_mut().filter(|rule| MOVING.contains(&rule.name())) {
         *rule = Arc::new(Shielded(Arc::clone(rule)));
     }
+    let filters = rules.iter().position(|rule| rule.name() == whole_groups::BEFORE).unwrap_or(rules.len());
+    rules.insert(filters, Arc::new(WholeGroups));
     // The last: what it puts in says nothing to the others.
     rules.push(Arc::new(TakeTurns));
     interruptible(rules).map(|rule| rule as _).collect()
@@ -118,6 +143,8 @@ fn config(options: &EngineOptions) -> Result<SessionConfig> {
     // Moving field accesses towards the leaves loses the qualifiers of equal names: joins over them become ambiguous.
     settings.optimizer.enable_leaf_expression_pushdown = false;
     settings.explain.show_statistics = false;
+    // Plans of common subexpressions say that a CASE may be NULL where its logical form cannot, and the check takes that for a fault.
+    settings.execution.skip_physical_aggregate_schema_check = true;
     Ok(config)
 }
 

@@ -22,6 +22,8 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerContext, Optim
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 
+use super::equal_keys::keyed_join;
+use super::guards::guarded;
 use crate::governance::GovernedCalls;
 
 /// DataFusion's rule that makes keys of conditions, for plain equality only.
@@ -48,7 +50,7 @@ impl OptimizerRule for PlainKeys {
     }
 }
 
-/// Plans what the optimiser has left, with keys of `IS NOT DISTINCT FROM` where a join has no others.
+/// Plans what the optimiser has left, with guards that hold and with keys of `IS NOT DISTINCT FROM` where a join has no others.
 #[derive(Debug)]
 pub(super) struct NullEqualKeys;
 
@@ -56,11 +58,16 @@ pub(super) struct NullEqualKeys;
 impl QueryPlanner for NullEqualKeys {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(GovernedCalls)]);
-        if !has_null_equal_test(plan)? {
-            return planner.create_physical_plan(plan, session).await;
+        let plan = guarded(plan.clone())?.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Join(join) => keyed_join(join),
+            other => Ok(Transformed::no(other)),
+        })?;
+        let plan = plan.data;
+        if !has_null_equal_test(&plan)? {
+            return planner.create_physical_plan(&plan, session).await;
         }
         let (rule, context) = (ExtractEquijoinPredicate::new(), OptimizerContext::new());
-        let keyed = plan.clone().transform_up_with_subqueries(|node| match &node {
+        let keyed = plan.transform_up_with_subqueries(|node| match &node {
             LogicalPlan::Join(join) if matches_nulls(join) => rule.rewrite(node, &context),
             _ => Ok(Transformed::no(node)),
         })?;

@@ -21,6 +21,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -120,7 +121,14 @@ impl AnalyzerRule for OutputCap {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let bounded = plan.transform_up_with_subqueries(|node| node.map_expressions(|expr| self.bound(expr)))?;
+        let bounded = plan.transform_up_with_subqueries(|node| {
+            // ORDER BY of an aggregate is part of its name.
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                Ok(self.bound(expr)?.update_data(|expr| name.restore(expr)))
+            })
+        })?;
         if bounded.transformed { bounded.data.recompute_schema() } else { Ok(bounded.data) }
     }
 }

@@ -8,7 +8,8 @@
 //! ```
 //! Who calls a function with an effect, or one that draws a number, means each row that comes out once. DataFusion 55 moves a projection below a filter,
 //! a sort or into a scan if that makes rows narrower, whatever is computed in it; moves a volatile condition below a join; and looks through
-//! a projection for the condition on its result, so that the scan draws a second number. Here such a node stays where it was bound.
+//! a projection for the condition on its result, so that the scan draws a second number. Here such a node stays where it was bound. So does a
+//! projection that can fail: `SELECT y, x / y .. WHERE y <> 0` means rows that have passed the filter.
 //!
 //! Not here: a volatile output column that nobody reads, which is dropped without a call; the order of conditions that are all volatile; WHERE under
 //! LIMIT, where rows are tested a batch at a time.
@@ -30,6 +31,8 @@ use datafusion::physical_optimizer::{PhysicalOptimizerContext, PhysicalOptimizer
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PhysicalExpr, PlanProperties};
+
+use super::failing::fails_when_run;
 
 /// DataFusion's rule that moves conditions towards the tables, for conditions that may be tested elsewhere and any number of times.
 #[derive(Debug)]
@@ -218,20 +221,31 @@ fn has_subquery(expr: &Expr) -> bool {
 #[derive(Debug)]
 pub(super) struct Shielded(pub(super) Arc<dyn PhysicalOptimizerRule + Send + Sync>);
 
-/// The rules of DataFusion that have to be shielded.
+/// The rules of DataFusion that have to be shielded. The first moves projections.
 pub(super) const MOVING: [&str; 3] = ["ProjectionPushdown", "FilterPushdown", "FilterPushdown(Post)"];
 
 impl Shielded {
+    fn has_to_stay(&self, node: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+        let Some(projection) = node.downcast_ref::<ProjectionExec>() else { return Ok(false) };
+        let moves_projections = self.0.name() == MOVING[0];
+        for column in projection.expr() {
+            if is_volatile(&column.expr) || (moves_projections && fails_when_run(&column.expr)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn around(
         &self,
         plan: Arc<dyn ExecutionPlan>,
         optimize: impl FnOnce(Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if !plan.exists(|node| Ok(is_volatile_projection(node)))? {
+        if !plan.exists(|node| self.has_to_stay(node))? {
             return optimize(plan);
         }
         let shielded = plan.transform_up(|node| match node.downcast_ref::<ProjectionExec>() {
-            Some(projection) if is_volatile_projection(&node) => Ok(Transformed::yes(Arc::new(Shield(projection.clone())) as _)),
+            Some(projection) if self.has_to_stay(&node)? => Ok(Transformed::yes(Arc::new(Shield(projection.clone())) as _)),
             _ => Ok(Transformed::no(node)),
         })?;
         let unshielded = optimize(shielded.data)?.transform_up(|node| match node.downcast_ref::<Shield>() {
@@ -240,10 +254,6 @@ impl Shielded {
         })?;
         Ok(unshielded.data)
     }
-}
-
-fn is_volatile_projection(node: &Arc<dyn ExecutionPlan>) -> bool {
-    node.downcast_ref::<ProjectionExec>().is_some_and(|projection| projection.expr().iter().any(|column| is_volatile(&column.expr)))
 }
 
 impl PhysicalOptimizerRule for Shielded {

@@ -1,4 +1,4 @@
-//! Aggregates over window frames look up.
+//! Aggregates over window frames look up, and begin anew for a frame where they cannot take values back (`sliding`).
 //!
 //! A window of n rows whose frames have n rows asks its accumulator n times for a result, in one piece of work for the whole partition. What
 //! `array_agg`, `string_agg` or `median` do for each is n again. No piece of input can be cut for it, so the accumulator looks up at every step.
@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::sliding::sliding;
 use crate::engine::turn;
 
 /// The analyser rule.
@@ -117,7 +118,7 @@ impl AggregateUDFImpl for Attentive {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(LookingUp(self.inner.create_sliding_accumulator(args)?)))
+        Ok(Box::new(LookingUp(sliding(&self.inner, args)?)))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {

@@ -17,9 +17,10 @@ use crate::functions::behaviour::Behaviour;
 use crate::functions::context::FunctionContext;
 use crate::functions::names;
 use crate::functions::object_names::ContextNames;
-use crate::functions::time::{self, Zone};
 use crate::types::datum::{self, Datum};
 use crate::types::input::parse_scalar;
+use crate::types::values::numeric::Numeric;
+use crate::types::values::{TimeZone, moment};
 use crate::types::{Form, ObjectNames, RegKind, SqlType};
 
 /// What the overloads of one name do: what the worst of them does.
@@ -32,7 +33,8 @@ pub(crate) struct Function {
     name: String,
     overloads: Arc<[Declaration]>,
     context: Option<Arc<FunctionContext>>,
-    zone: Option<Zone>,
+    /// The session's, for functions that depend on it; else UTC.
+    zone: TimeZone,
     /// How values are read and written; `None` for functions that depend on their arguments only.
     form: Option<Arc<Form>>,
     /// SQL types of the arguments, where the binder has chosen the overload.
@@ -48,7 +50,11 @@ impl Function {
             name: name.to_string(),
             overloads: Arc::clone(overloads),
             context: (behaviour >= Behaviour::Moment).then(|| Arc::clone(context)),
-            zone: (behaviour >= Behaviour::Zoned).then(|| Zone::parse(&context.time_zone).unwrap_or(Zone::Utc)),
+            zone: if behaviour >= Behaviour::Zoned {
+                TimeZone::parse(&context.time_zone).unwrap_or_default()
+            } else {
+                TimeZone::utc()
+            },
             form: (behaviour >= Behaviour::Zoned).then(|| {
                 let names: Arc<dyn ObjectNames> = Arc::new(ContextNames(Arc::clone(context)));
                 Arc::new(Form { object_names: Some(names), ..Form::clone(&context.form) })
@@ -78,7 +84,7 @@ impl Function {
             name: self.name.clone(),
             overloads: Arc::new([overload.clone()]),
             context: self.context.clone(),
-            zone: self.zone,
+            zone: self.zone.clone(),
             form: self.form.clone(),
             types: Some(settled.collect()),
             signature: self.signature.clone(),
@@ -94,7 +100,7 @@ impl Function {
         let data_types: Vec<DataType> = args.args.iter().map(ColumnarValue::data_type).collect();
         let Some((overload, _)) = self.pick(&data_types) else { return Err(self.undefined(&args.arg_fields)) };
         let returns = args.return_field.data_type();
-        let zone = self.zone.unwrap_or(Zone::Utc);
+        let zone = &self.zone;
         let plain = Form::default();
         let form = self.form.as_deref().unwrap_or(&plain);
         let types: Vec<SqlType> = match &self.types {
@@ -189,14 +195,13 @@ impl Input {
 }
 
 /// Brings a value to its parameter's type where the Arrow types were left as they came.
-fn convert(parameter: Option<&Parameter>, value: Datum, zone: Zone, context: Option<&FunctionContext>) -> Result<Datum> {
+fn convert(parameter: Option<&Parameter>, value: Datum, zone: &TimeZone, context: Option<&FunctionContext>) -> Result<Datum> {
     let Some(Parameter::Exact(sql_type)) = parameter else { return Ok(value) };
     Ok(match (sql_type, value) {
-        (SqlType::Timestamp, Datum::Date(days)) => Datum::Timestamp(i64::from(days) * time::MICROS_PER_DAY),
-        (SqlType::Timestamptz, Datum::Date(days)) => {
-            Datum::Timestamptz(time::local_to_utc(zone, i64::from(days) * time::MICROS_PER_DAY))
-        }
-        (SqlType::Timestamptz, Datum::Timestamp(local)) => Datum::Timestamptz(time::local_to_utc(zone, local)),
+        (SqlType::Timestamp, Datum::Date(days)) => Datum::Timestamp(moment::midnight(days)?),
+        (SqlType::Timestamptz, Datum::Date(days)) => Datum::Timestamptz(moment::instant_of_local(moment::midnight(days)?, zone)?),
+        (SqlType::Timestamptz, Datum::Timestamp(local)) => Datum::Timestamptz(moment::instant_of_local(local, zone)?),
+        (SqlType::UnconstrainedNumeric, Datum::Text(text)) => Datum::Numeric(Numeric::parse(&text)?),
         (SqlType::Reg(kind), Datum::Text(text)) => resolve_object(context, *kind, &text)?,
         (SqlType::Array(_), Datum::Text(text)) => {
             let list = parse_scalar(&text, sql_type, &Form::default())?;
@@ -248,7 +253,7 @@ impl ScalarUDFImpl for Function {
         let fields: Vec<FieldRef> = arguments.iter().map(|data_type| Arc::new(Field::new("", data_type.clone(), true))).collect();
         let (overload, _) = self.pick(arguments).ok_or_else(|| external(self.undefined(&fields)))?;
         let types: Vec<SqlType> = fields.iter().map(|field| argument_type(field)).collect();
-        Ok(overload.return_field(&types, &[]).data_type().clone())
+        Ok(overload.return_field(&types).data_type().clone())
     }
 
     /// Never fails: DataFusion would turn the error into text. A call that fits nothing fails in `return_field_from_args`.
@@ -260,7 +265,7 @@ impl ScalarUDFImpl for Function {
         let data_types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let (overload, _) = self.pick(&data_types).ok_or_else(|| external(self.undefined(args.arg_fields)))?;
         let types: Vec<SqlType> = args.arg_fields.iter().map(|field| argument_type(field)).collect();
-        Ok(Arc::new(overload.return_field(&types, args.scalar_arguments)))
+        Ok(Arc::new(overload.return_field(&types)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {

@@ -14,6 +14,7 @@ mod function;
 mod overload;
 mod signature;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
@@ -24,12 +25,13 @@ use datafusion::logical_expr::ColumnarValue;
 use self::signature::{Parameter, Returns, parameter, returns_of};
 use super::behaviour::Behaviour;
 use super::context::FunctionContext;
-use super::time::Zone;
 use crate::error::{Error, Result};
 use crate::types::convert::convert;
 use crate::types::datum::Datum;
 use crate::types::encode::{json_of, text_of};
 use crate::types::input::Failure;
+use crate::types::values::TimeZone;
+use crate::types::values::numeric::Numeric;
 use crate::types::{Form, SqlType};
 
 pub(crate) use self::function::{Resolved, behaviour, constant, external, is_ours, resolved, scalar, undefined_function};
@@ -38,7 +40,7 @@ pub(crate) use self::function::{Resolved, behaviour, constant, external, is_ours
 pub(crate) struct Call<'a> {
     context: Option<&'a FunctionContext>,
     /// The session's zone; UTC for functions declared `immutable`.
-    pub(crate) zone: Zone,
+    pub(crate) zone: &'a TimeZone,
     /// Arguments, converted to the declared parameter types.
     pub(crate) arguments: &'a [Datum],
     /// SQL types of the arguments as they were passed.
@@ -81,6 +83,16 @@ impl<'a> Call<'a> {
         match self.get(index) {
             Datum::Float(number) => Ok(*number),
             Datum::Int(number) => Ok(*number as f64),
+            Datum::Numeric(number) => number.to_f64(),
+            _ => Err(wrong_argument(index)),
+        }
+    }
+
+    /// Argument `index` as a numeric.
+    pub(crate) fn numeric(&self, index: usize) -> Result<Cow<'a, Numeric>> {
+        match self.get(index) {
+            Datum::Numeric(number) => Ok(Cow::Borrowed(number)),
+            Datum::Int(number) => Ok(Cow::Owned(Numeric::from_i64(*number))),
             _ => Err(wrong_argument(index)),
         }
     }
@@ -101,7 +113,7 @@ fn wrong_argument(index: usize) -> Error {
 /// One call of a body that works on whole arrays.
 pub(crate) struct ArrayCall<'a> {
     /// The session's zone; UTC for functions declared `immutable`.
-    pub(crate) zone: Zone,
+    pub(crate) zone: &'a TimeZone,
     /// How the session reads and writes values; the default for functions declared `immutable`.
     pub(crate) form: &'a Form,
     /// Arguments, with the Arrow types that [`Parameter`] admits.
@@ -205,11 +217,7 @@ pub(crate) struct Declaration {
     strict: bool,
     behaviour: Behaviour,
     body: Body,
-    computed: Option<Computed>,
 }
-
-/// Result type from the arguments' types and constants, where PostgreSQL's `numeric` would carry it in the value.
-type Computed = fn(&[SqlType], &[Option<&ScalarValue>]) -> SqlType;
 
 /// A function whose result depends on its arguments only.
 pub(crate) fn immutable(signature: &'static str, body: fn(&Call<'_>) -> Result<Datum>) -> Declaration {
@@ -262,27 +270,12 @@ impl Declaration {
         let (name, parameters) = head.trim_end_matches(')').split_once('(').unwrap_or((head, ""));
         let (parameters, variadic) = parameters.strip_suffix("..").map_or((parameters, false), |rest| (rest, true));
         let parameters = parameters.split(", ").filter(|word| !word.is_empty()).map(parameter).collect();
-        Self {
-            name: name.to_string(),
-            parameters,
-            variadic,
-            returns: returns_of(returns),
-            strict: true,
-            behaviour,
-            body,
-            computed: None,
-        }
+        Self { name: name.to_string(), parameters, variadic, returns: returns_of(returns), strict: true, behaviour, body }
     }
 
     /// The body is called for NULL arguments too.
     pub(crate) fn called_on_null(mut self) -> Self {
         self.strict = false;
-        self
-    }
-
-    /// The result type depends on the arguments.
-    pub(crate) fn returning(mut self, computed: Computed) -> Self {
-        self.computed = Some(computed);
         self
     }
 

@@ -66,6 +66,7 @@ fn category(sql_type: &SqlType) -> char {
         | SqlType::Float4
         | SqlType::Float8
         | SqlType::Numeric { .. }
+        | SqlType::UnconstrainedNumeric
         | SqlType::Oid
         | SqlType::Reg(_) => 'N',
         SqlType::Text | SqlType::Varchar(_) | SqlType::Bpchar(_) | SqlType::Name => 'S',
@@ -266,17 +267,21 @@ fn fit_exact(sql_type: &SqlType, argument: &DataType) -> Option<(u32, DataType)>
             DataType::Float32 | DataType::Float16 => cast(1),
             integer if integer.is_integer() => cast(4),
             decimal if is_decimal(decimal) => cast(3),
+            DataType::LargeBinary => kept(3),
             text if is_string(text) => cast(FROM_TEXT),
             _ => None,
         },
-        SqlType::Numeric { .. } => match argument {
+        SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => match argument {
             decimal if is_decimal(decimal) => kept(0),
-            integer if integer.is_integer() => kept(2),
-            text if is_string(text) => cast(FROM_TEXT + 1),
+            DataType::LargeBinary => kept(0),
+            // An integer is rather a double, PostgreSQL's preferred number.
+            integer if integer.is_integer() => kept(5),
+            // Read where the other arguments are brought to their types: the engine has no such cast.
+            text if is_string(text) => kept(FROM_TEXT + 1),
             _ => None,
         },
         SqlType::Bytea => match argument {
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => kept(0),
+            DataType::Binary | DataType::BinaryView | DataType::FixedSizeBinary(_) => kept(0),
             text if is_string(text) => cast(FROM_TEXT),
             _ => None,
         },

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields};
-use datafusion::common::ScalarValue;
 
 use super::Declaration;
 use crate::types::SqlType;
@@ -33,10 +32,7 @@ pub(super) enum ResultType {
 }
 
 impl Declaration {
-    pub(super) fn return_field(&self, arguments: &[SqlType], constants: &[Option<&ScalarValue>]) -> Field {
-        if let Some(computed) = self.computed {
-            return computed(arguments, constants).field(self.name.as_str(), true);
-        }
+    pub(super) fn return_field(&self, arguments: &[SqlType]) -> Field {
         let resolve = |result: &ResultType| self.resolve(result, arguments);
         match &self.returns {
             Returns::One(result) => resolve(result).field(self.name.as_str(), true),
@@ -104,8 +100,5 @@ fn result_type(word: &str) -> ResultType {
 }
 
 fn sql_type(word: &str) -> SqlType {
-    if word == "numeric" {
-        return SqlType::Numeric { precision: 38, scale: 10 };
-    }
     SqlType::from_tag(word).unwrap_or(SqlType::Unknown)
 }

@@ -1,11 +1,15 @@
 //! Arrays, and the functions that return sets.
 
+use std::cmp::Ordering;
+
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::{Call, Declaration, immutable, zoned};
-use crate::functions::time::{self, MICROS_PER_DAY, Zone};
 use crate::types::datum::Datum;
+use crate::types::from_arrow_interval;
+use crate::types::values::calendar::DAY_MICROS;
+use crate::types::values::{IntervalValue, TimeZone, moment};
 
 /// Most rows that one call of a set-returning function may give: they are made in memory.
 const MAX_ROWS: usize = 4 << 20;
@@ -13,6 +17,7 @@ const MAX_ROWS: usize = 4 << 20;
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
     let mut all = sizes();
+    all.extend(comparison());
     all.extend(search());
     all.extend(sets());
     all.extend(series());
@@ -67,14 +72,101 @@ fn sizes() -> Vec<Declaration> {
     ]
 }
 
-/// Whether two values are the same; numbers by value.
-fn same(one: &Datum, two: &Datum) -> bool {
+/// How PostgreSQL orders two elements: numbers by value, NaN behind all others, NULL last; arrays by their elements, then by their lengths.
+fn compare(one: &Datum, two: &Datum) -> Ordering {
+    let float = |one: f64, two: f64| one.partial_cmp(&two).unwrap_or_else(|| one.is_nan().cmp(&two.is_nan()));
     match (one, two) {
-        (Datum::Int(number), Datum::Float(float)) | (Datum::Float(float), Datum::Int(number)) => {
-            (*number as f64).total_cmp(float).is_eq()
+        (Datum::Null, Datum::Null) => Ordering::Equal,
+        (Datum::Null, _) => Ordering::Greater,
+        (_, Datum::Null) => Ordering::Less,
+        (Datum::Bool(one), Datum::Bool(two)) => one.cmp(two),
+        (Datum::Int(one), Datum::Int(two)) => one.cmp(two),
+        (Datum::Float(one), Datum::Float(two)) => float(*one, *two),
+        (Datum::Int(one), Datum::Float(two)) => float(*one as f64, *two),
+        (Datum::Float(one), Datum::Int(two)) => float(*one, *two as f64),
+        (Datum::Text(one), Datum::Text(two)) => one.cmp(two),
+        (Datum::Bytes(one), Datum::Bytes(two)) => one.cmp(two),
+        (Datum::Date(one), Datum::Date(two)) => one.cmp(two),
+        (Datum::Time(one), Datum::Time(two))
+        | (Datum::Timestamp(one), Datum::Timestamp(two))
+        | (Datum::Timestamptz(one), Datum::Timestamptz(two)) => one.cmp(two),
+        (Datum::Numeric(one), Datum::Numeric(two)) => one.compare(two),
+        (Datum::Interval(one), Datum::Interval(two)) => length_of(one).cmp(&length_of(two)),
+        (Datum::List(one), Datum::List(two)) => compare_lists(one, two),
+        (Datum::Row(one), Datum::Row(two)) => {
+            let fields = |row: &[(String, Datum)]| row.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>();
+            compare_lists(&fields(one), &fields(two))
         }
-        (one, two) => one == two,
+        _ => {
+            if one == two {
+                Ordering::Equal
+            } else {
+                Ordering::Less
+            }
+        }
     }
+}
+
+fn compare_lists(one: &[Datum], two: &[Datum]) -> Ordering {
+    let elements = one.iter().zip(two).map(|(one, two)| compare(one, two)).find(|order| order.is_ne());
+    elements.unwrap_or_else(|| one.len().cmp(&two.len()))
+}
+
+/// Nanoseconds, where a month has thirty days.
+fn length_of(interval: &IntervalMonthDayNano) -> i128 {
+    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+    days * i128::from(DAY_MICROS) * 1000 + i128::from(interval.nanoseconds)
+}
+
+/// Whether two elements are the same, NULL and NULL as well.
+fn same(one: &Datum, two: &Datum) -> bool {
+    compare(one, two).is_eq()
+}
+
+/// Whether all elements of `part` are in `whole`; a NULL is in nothing.
+fn contains(whole: &[Datum], part: &[Datum]) -> bool {
+    flat(part).into_iter().all(|item| !item.is_null() && flat(whole).into_iter().any(|found| same(found, item)))
+}
+
+/// The elements of all dimensions.
+fn flat(list: &[Datum]) -> Vec<&Datum> {
+    list.iter().flat_map(|item| if let Datum::List(inner) = item { flat(inner) } else { vec![item] }).collect()
+}
+
+fn comparison() -> Vec<Declaration> {
+    vec![
+        immutable("btarraycmp(anyarray, anyarray) -> int4", |call| {
+            Ok(Datum::Int(compare_lists(call.list(0)?, call.list(1)?) as i64))
+        }),
+        immutable("arraycontains(anyarray, anyarray) -> bool", |call| Ok(Datum::Bool(contains(call.list(0)?, call.list(1)?)))),
+        immutable("arraycontained(anyarray, anyarray) -> bool", |call| Ok(Datum::Bool(contains(call.list(1)?, call.list(0)?)))),
+        immutable("arrayoverlap(anyarray, anyarray) -> bool", |call| {
+            let (one, two) = (flat(call.list(0)?), flat(call.list(1)?));
+            Ok(Datum::Bool(one.iter().any(|item| !item.is_null() && two.iter().any(|other| same(item, other)))))
+        }),
+        immutable("array_remove(anyarray, anyelement) -> anyarray", |call| {
+            if call.get(0).is_null() {
+                return Ok(Datum::Null);
+            }
+            Ok(Datum::List(call.list(0)?.iter().filter(|item| !same(item, call.get(1))).cloned().collect()))
+        })
+        .called_on_null(),
+        immutable("array_replace(anyarray, anyelement, anyelement) -> anyarray", |call| {
+            if call.get(0).is_null() {
+                return Ok(Datum::Null);
+            }
+            let replaced = |item: &Datum| if same(item, call.get(1)) { call.get(2) } else { item }.clone();
+            Ok(Datum::List(call.list(0)?.iter().map(replaced).collect()))
+        })
+        .called_on_null(),
+        immutable("array_part(anyarray, int8, int8) -> anyarray", |call| {
+            let list = call.list(0)?;
+            let size = i64::try_from(list.len()).unwrap_or(i64::MAX);
+            let (low, high) = (call.int(1)?.max(1), call.int(2)?.min(size));
+            let place = |number: i64| usize::try_from(number).unwrap_or(0);
+            Ok(Datum::List(if low > high { vec![] } else { list[place(low - 1)..place(high)].to_vec() }))
+        }),
+    ]
 }
 
 fn search() -> Vec<Declaration> {
@@ -157,7 +249,7 @@ fn zero_step() -> Error {
 }
 
 /// Values from `start` to `stop`, both included, each made by `next` from the last.
-fn walk(start: i64, stop: i64, forward: bool, next: impl Fn(i64) -> Option<i64>, wrap: fn(i64) -> Datum) -> Result<Datum> {
+fn walk(start: i64, stop: i64, forward: bool, next: impl Fn(i64) -> Result<Option<i64>>, wrap: fn(i64) -> Datum) -> Result<Datum> {
     let mut values = Vec::new();
     let mut current = Some(start);
     while let Some(value) = current.filter(|value| if forward { *value <= stop } else { *value >= stop }) {
@@ -165,7 +257,7 @@ fn walk(start: i64, stop: i64, forward: bool, next: impl Fn(i64) -> Option<i64>,
             return Err(too_many());
         }
         values.push(wrap(value));
-        current = next(value);
+        current = next(value)?;
     }
     Ok(Datum::List(values))
 }
@@ -175,22 +267,34 @@ fn integers(call: &Call<'_>) -> Result<Datum> {
     if step == 0 {
         return Err(zero_step());
     }
-    walk(call.int(0)?, call.int(1)?, step > 0, |value| value.checked_add(step), Datum::Int)
+    walk(call.int(0)?, call.int(1)?, step > 0, |value| Ok(value.checked_add(step)), Datum::Int)
 }
 
-/// A series of times; the step is calendar arithmetic in `zone`.
-fn times(start: i64, stop: i64, step: IntervalMonthDayNano, zone: Zone, wrap: fn(i64) -> Datum) -> Result<Datum> {
-    let span = i128::from(step.months) * 30 * i128::from(MICROS_PER_DAY)
-        + i128::from(step.days) * i128::from(MICROS_PER_DAY)
-        + i128::from(step.nanoseconds / 1000);
+/// A series of timestamps, or of instants in a zone.
+fn times(start: i64, stop: i64, step: IntervalValue, zone: Option<&TimeZone>, wrap: fn(i64) -> Datum) -> Result<Datum> {
+    let days = i128::from(step.months) * 30 + i128::from(step.days);
+    let span = days * i128::from(DAY_MICROS) + i128::from(step.micros);
     if span == 0 {
         return Err(zero_step());
     }
     let next = |value| {
-        let moved = time::local_to_utc(zone, time::add_interval(time::utc_to_local(zone, value), step));
-        (moved != value).then_some(moved)
+        let moved = match zone {
+            Some(zone) => moment::instant_plus(value, step, zone)?,
+            None => moment::timestamp_plus(value, step)?,
+        };
+        Ok((moved != value).then_some(moved))
     };
     walk(start, stop, span > 0, next, wrap)
+}
+
+/// `generate_series` of instants in a zone.
+fn instants(call: &Call<'_>, zone: &TimeZone) -> Result<Datum> {
+    match (call.get(0), call.get(1), call.get(2)) {
+        (Datum::Timestamptz(start), Datum::Timestamptz(stop), Datum::Interval(step)) => {
+            times(*start, *stop, from_arrow_interval(*step), Some(zone), Datum::Timestamptz)
+        }
+        _ => Ok(Datum::Null),
+    }
 }
 
 fn series() -> Vec<Declaration> {
@@ -204,18 +308,14 @@ fn series() -> Vec<Declaration> {
         immutable("generate_series(timestamp, timestamp, interval) -> setof timestamp", |call| {
             match (call.get(0), call.get(1), call.get(2)) {
                 (Datum::Timestamp(start), Datum::Timestamp(stop), Datum::Interval(step)) => {
-                    times(*start, *stop, *step, Zone::Utc, Datum::Timestamp)
+                    times(*start, *stop, from_arrow_interval(*step), None, Datum::Timestamp)
                 }
                 _ => Ok(Datum::Null),
             }
         }),
-        zoned("generate_series(timestamptz, timestamptz, interval) -> setof timestamptz", |call| {
-            match (call.get(0), call.get(1), call.get(2)) {
-                (Datum::Timestamptz(start), Datum::Timestamptz(stop), Datum::Interval(step)) => {
-                    times(*start, *stop, *step, call.zone, Datum::Timestamptz)
-                }
-                _ => Ok(Datum::Null),
-            }
+        zoned("generate_series(timestamptz, timestamptz, interval) -> setof timestamptz", |call| instants(call, call.zone)),
+        zoned("generate_series(timestamptz, timestamptz, interval, text) -> setof timestamptz", |call| {
+            instants(call, &TimeZone::lookup(call.text(3)?)?)
         }),
     ]
 }
@@ -226,19 +326,19 @@ mod tests {
 
     #[test]
     fn series_stop_at_their_end_and_at_the_limit() {
-        let step = |value: i64| value.checked_add(2);
+        let step = |value: i64| Ok(value.checked_add(2));
         assert_eq!(walk(1, 6, true, step, Datum::Int).unwrap(), Datum::from(vec![1_i64, 3, 5]));
         assert_eq!(walk(1, 0, true, step, Datum::Int).unwrap(), Datum::List(vec![]));
-        assert!(walk(1, i64::MAX, true, |value| value.checked_add(1), Datum::Int).is_err());
-        assert!(times(0, 10, IntervalMonthDayNano::ZERO, Zone::Utc, Datum::Timestamp).is_err());
+        assert!(walk(1, i64::MAX, true, |value| Ok(value.checked_add(1)), Datum::Int).is_err());
+        assert!(times(0, 10, IntervalValue::default(), None, Datum::Timestamp).is_err());
     }
 
     #[test]
     fn months_step_by_the_calendar() {
-        let month = IntervalMonthDayNano::new(1, 0, 0);
-        let start = time::days_from_civil(2024, 1, 1) * MICROS_PER_DAY;
-        let stop = time::days_from_civil(2024, 3, 15) * MICROS_PER_DAY;
-        let Datum::List(found) = times(start, stop, month, Zone::Utc, Datum::Timestamp).unwrap() else { panic!("a list") };
+        let month = IntervalValue { months: 1, ..IntervalValue::default() };
+        let start = 19_723 * DAY_MICROS;
+        let stop = 19_797 * DAY_MICROS;
+        let Datum::List(found) = times(start, stop, month, None, Datum::Timestamp).unwrap() else { panic!("a list") };
         assert_eq!(found.len(), 3);
     }
 

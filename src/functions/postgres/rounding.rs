@@ -1,11 +1,15 @@
-//! `ceil`, `floor`, `round`, `trunc`, `sign`: over `numeric` they give a `numeric` with the digits that are left, over doubles a double that
-//! is rounded half to even, as in PostgreSQL.
+//! `ceil`, `floor`, `round`, `trunc`, `sign`, `abs`: over `numeric` they give a `numeric` with the digits that are left, over doubles a double
+//! that is rounded half to even, as in PostgreSQL. Decimals of one scale stay such where the number of digits is a constant.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float64Array};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, FieldRef, Float64Type, i256};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, i256,
+};
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{
@@ -16,6 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::{constant, external, undefined_function};
 use crate::types::SqlType;
 use crate::types::datum::from_arrow;
+use crate::types::numeric::{Numbers, NumericBuilder};
+use crate::types::values::numeric::Numeric;
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +36,8 @@ pub(crate) enum Rounding {
     TowardsZero,
     /// `sign`
     Sign,
+    /// `abs`
+    Absolute,
 }
 
 /// One of the functions.
@@ -50,6 +58,7 @@ impl Round {
             ("round", Rounding::Nearest),
             ("trunc", Rounding::TowardsZero),
             ("sign", Rounding::Sign),
+            ("abs", Rounding::Absolute),
         ]
         .into_iter()
         .map(|(name, rounding)| {
@@ -85,6 +94,20 @@ impl Round {
             Some(array) => Some(array.as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(row)),
         };
         let result: ArrayRef = match (array.data_type(), args.return_field.data_type()) {
+            (integer, _) if integer.is_integer() => absolute(&array)?,
+            (_, DataType::LargeBinary) => {
+                let numbers = Numbers::of(&array)?;
+                let mut rounded = NumericBuilder::with_capacity(array.len());
+                for row in 0..array.len() {
+                    let value = match (numbers.get(row)?, digits_at(row)) {
+                        (Some(value), Some(digits)) => Some(self.numeric(&value, digits)?),
+                        _ => None,
+                    };
+                    rounded.append(value.as_ref());
+                }
+                rounded.finish()
+            }
+            (DataType::Float32, _) => Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::abs)),
             (DataType::Float64, _) => {
                 let values = array.as_primitive::<Float64Type>();
                 let at = |row| digits_at(row).filter(|_| values.is_valid(row)).map(|digits| self.double(values.value(row), digits));
@@ -113,6 +136,19 @@ impl Round {
         if once { Ok(ColumnarValue::Scalar(constant(&result)?)) } else { Ok(ColumnarValue::Array(result)) }
     }
 
+    fn numeric(&self, value: &Numeric, digits: i64) -> Result<Numeric> {
+        const MOST_DIGITS: i64 = 200_000;
+        let digits = i32::try_from(digits.clamp(-MOST_DIGITS, MOST_DIGITS)).unwrap_or(0);
+        match self.rounding {
+            Rounding::Up => value.ceil(),
+            Rounding::Down => value.floor(),
+            Rounding::Nearest => value.round(digits),
+            Rounding::TowardsZero => Ok(value.trunc(digits)),
+            Rounding::Sign => Ok(value.sign()),
+            Rounding::Absolute => Ok(value.abs()),
+        }
+    }
+
     fn double(&self, value: f64, digits: i64) -> f64 {
         let whole = |value: f64| match self.rounding {
             Rounding::Up => value.ceil(),
@@ -121,7 +157,8 @@ impl Round {
             Rounding::TowardsZero => value.trunc(),
             Rounding::Sign if value > 0.0 => 1.0,
             Rounding::Sign if value < 0.0 => -1.0,
-            Rounding::Sign => value,
+            Rounding::Sign => 0.0,
+            Rounding::Absolute => value.abs(),
         };
         if digits == 0 {
             return whole(value);
@@ -133,8 +170,10 @@ impl Round {
 
     /// Rounds a decimal at `digits` behind the point, and brings it from `scale` to `kept`.
     fn narrow(&self, value: i128, scale: i8, kept: i8, digits: i64) -> Result<i128> {
-        if self.rounding == Rounding::Sign {
-            return Ok(value.signum());
+        match self.rounding {
+            Rounding::Sign => return Ok(value.signum()),
+            Rounding::Absolute => return value.checked_abs().ok_or_else(overflow),
+            _ => {}
         }
         let places = i8::try_from(digits.clamp(-38, i64::from(kept))).unwrap_or(0);
         let dropped = u32::from((scale.max(places) - places).unsigned_abs());
@@ -143,7 +182,7 @@ impl Round {
         let up = match self.rounding {
             _ if remainder == 0 => false,
             Rounding::Up => true,
-            Rounding::Down | Rounding::Sign => false,
+            Rounding::Down | Rounding::Sign | Rounding::Absolute => false,
             Rounding::TowardsZero => value < 0,
             Rounding::Nearest if value < 0 => remainder > unit - remainder,
             Rounding::Nearest => remainder >= unit - remainder,
@@ -154,8 +193,10 @@ impl Round {
     }
 
     fn wide(&self, value: i256, scale: i8, kept: i8, digits: i64) -> Result<i256> {
-        if self.rounding == Rounding::Sign {
-            return Ok(value.signum());
+        match self.rounding {
+            Rounding::Sign => return Ok(value.signum()),
+            Rounding::Absolute => return Ok(value.wrapping_abs()),
+            _ => {}
         }
         let places = i8::try_from(digits.clamp(-76, i64::from(kept))).unwrap_or(0);
         let dropped = u32::from((scale.max(places) - places).unsigned_abs());
@@ -169,7 +210,7 @@ impl Round {
         let up = match self.rounding {
             _ if remainder == i256::ZERO => false,
             Rounding::Up => true,
-            Rounding::Down | Rounding::Sign => false,
+            Rounding::Down | Rounding::Sign | Rounding::Absolute => false,
             Rounding::TowardsZero => value.is_negative(),
             Rounding::Nearest if value.is_negative() => remainder > unit - remainder,
             Rounding::Nearest => remainder >= unit - remainder,
@@ -177,6 +218,22 @@ impl Round {
         let rounded = if up { quotient + i256::ONE } else { quotient };
         let back = u32::from((kept - places.min(scale)).unsigned_abs());
         ten.checked_pow(back).and_then(|factor| rounded.checked_mul(factor)).ok_or_else(overflow)
+    }
+}
+
+/// The magnitudes of integers.
+fn absolute(array: &ArrayRef) -> Result<ArrayRef> {
+    fn each<T: ArrowPrimitiveType>(array: &ArrayRef, abs: fn(T::Native) -> Option<T::Native>, name: &str) -> Result<ArrayRef> {
+        let refused = || ArrowError::ArithmeticOverflow(String::new());
+        let absolute = array.as_primitive::<T>().try_unary::<_, T, _>(|value| abs(value).ok_or_else(refused));
+        let absolute = absolute.map_err(|_| Error::new(ErrorKind::NumericOutOfRange, format!("{name} out of range")))?;
+        Ok(Arc::new(absolute))
+    }
+    match array.data_type() {
+        DataType::Int16 => each::<Int16Type>(array, i16::checked_abs, "smallint"),
+        DataType::Int32 => each::<Int32Type>(array, i32::checked_abs, "integer"),
+        DataType::Int64 => each::<Int64Type>(array, i64::checked_abs, "bigint"),
+        other => Err(Error::internal(format!("the magnitude of {other}"))),
     }
 }
 
@@ -214,12 +271,21 @@ impl ScalarUDFImpl for Round {
             DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
                 DataType::Decimal128(*precision, *scale)
             }
-            decimal @ (DataType::Decimal128(..) | DataType::Decimal256(..)) => decimal.clone(),
+            decimal @ (DataType::Decimal128(..) | DataType::Decimal256(..) | DataType::LargeBinary) => decimal.clone(),
+            number @ (DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32)
+                if self.rounding == Rounding::Absolute =>
+            {
+                number.clone()
+            }
             integer if integer.is_integer() && with_digits => DataType::Decimal128(20, 0),
             _ => DataType::Float64,
         };
         Ok(match arguments {
             [value] => vec![number(value, false)],
+            // A constant stays one: the digits that it keeps are part of the result's type, in every stage of a plan.
+            [value, digits @ (DataType::Int16 | DataType::Int32)] if self.takes_digits() => {
+                vec![number(value, true), digits.clone()]
+            }
             [value, _] if self.takes_digits() => vec![number(value, true), DataType::Int64],
             other => other.to_vec(),
         })
@@ -232,21 +298,35 @@ impl ScalarUDFImpl for Round {
             other => return Err(external(undefined_function(self.name, other))),
         };
         let (precision, scale) = match value.data_type() {
+            DataType::Decimal128(..) | DataType::Decimal256(..) if self.rounding == Rounding::Absolute => {
+                return Ok(Arc::new(SqlType::of_arrow(value.data_type()).field(self.name, true)));
+            }
+            DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32 if self.rounding == Rounding::Absolute => {
+                return Ok(Arc::new(SqlType::of_arrow(value.data_type()).field(self.name, true)));
+            }
             DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => (*precision, *scale),
+            DataType::LargeBinary => return Ok(Arc::new(SqlType::UnconstrainedNumeric.field(self.name, true))),
             DataType::Float64 => return Ok(Arc::new(SqlType::Float8.field(self.name, true))),
             _ => return Err(external(undefined_function(self.name, args.arg_fields))),
         };
-        // How many digits are left behind the point: said by a constant, else as many as there were.
+        // How many digits are left behind the point, if all values have as many: that is said by a constant.
+        let unconstrained = || Ok(Arc::new(SqlType::UnconstrainedNumeric.field(self.name, true)));
         let kept = match args.scalar_arguments.get(1) {
             None => 0,
-            Some(Some(ScalarValue::Int64(Some(digits)))) => i8::try_from((*digits).clamp(0, 37)).unwrap_or(0),
-            Some(Some(ScalarValue::Int32(Some(digits)))) => i8::try_from((*digits).clamp(0, 37)).unwrap_or(0),
-            Some(_) => scale.max(0),
+            Some(Some(ScalarValue::Int64(Some(digits)))) => (*digits).max(0),
+            Some(Some(ScalarValue::Int32(Some(digits)))) => i64::from((*digits).max(0)),
+            Some(Some(ScalarValue::Int16(Some(digits)))) => i64::from((*digits).max(0)),
+            Some(_) => return unconstrained(),
         };
+        let whole = i64::from(precision) - i64::from(scale) + 1;
         let limit = if precision > 38 { 76 } else { 38 };
-        let whole = i16::from(precision) - i16::from(scale) + 1;
-        let precision = u8::try_from((whole + i16::from(kept)).clamp(1, limit)).unwrap_or(38);
-        Ok(Arc::new(SqlType::Numeric { precision: keep_width(precision, value.data_type()), scale: kept }.field(self.name, true)))
+        match (u8::try_from((whole + kept).max(1)), i8::try_from(kept)) {
+            (Ok(digits), Ok(kept)) if digits <= limit => {
+                let precision = keep_width(digits, value.data_type());
+                Ok(Arc::new(SqlType::Numeric { precision, scale: kept }.field(self.name, true)))
+            }
+            _ => unconstrained(),
+        }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {

@@ -10,8 +10,9 @@ use crate::functions::context::FunctionContext;
 use crate::functions::define::{Call, Declaration, effect, immutable, of_moment, of_principal, stable, volatile};
 use crate::functions::names::{self, PathEntry};
 use crate::functions::session::{AdvisoryKey, AdvisoryRequest, SessionControl};
-use crate::functions::time::{self, Zone};
 use crate::types::datum::Datum;
+use crate::types::values::calendar::DAY_MICROS;
+use crate::types::values::{TimeZone, moment};
 
 /// `server_version`: the PostgreSQL release whose catalog and wire behaviour clients may expect, and ours.
 pub const SERVER_VERSION: &str = concat!("17.0 (Lakehold ", env!("CARGO_PKG_VERSION"), ")");
@@ -81,7 +82,7 @@ fn identity() -> Vec<Declaration> {
             Ok(Datum::Int(call.context()?.temporary.as_ref().map_or(0, |temporary| i64::from(temporary.schema.id.0))))
         }),
         immutable("pg_is_other_temp_schema(oid) -> bool", |_| Ok(Datum::Bool(false))),
-        stable("pg_conf_load_time() -> timestamptz", |_| Ok(Datum::Timestamptz(time::instant(*STARTED)))),
+        stable("pg_conf_load_time() -> timestamptz", |_| Ok(Datum::Timestamptz((*STARTED).timestamp_micros()))),
     ]
 }
 
@@ -101,46 +102,57 @@ fn is_member(call: &Call<'_>) -> Result<Datum> {
 }
 
 fn clock() -> Vec<Declaration> {
-    let now = of_moment("now() -> timestamptz", |call| Ok(Datum::Timestamptz(time::instant(call.context()?.transaction_time))));
+    let now = of_moment("now() -> timestamptz", |call| Ok(Datum::Timestamptz(call.context()?.transaction_time.timestamp_micros())));
     let statement = of_moment("statement_timestamp() -> timestamptz", |call| {
-        Ok(Datum::Timestamptz(time::instant(call.context()?.statement_time)))
+        Ok(Datum::Timestamptz(call.context()?.statement_time.timestamp_micros()))
     });
     let local = of_moment("localtimestamp() -> timestamp", |call| Ok(Datum::Timestamp(local_now(call)?)));
-    let current_time =
-        of_moment("current_time() -> time", |call| Ok(Datum::Time(local_now(call)?.rem_euclid(time::MICROS_PER_DAY))));
+    let time = of_moment("localtime() -> time", |call| Ok(Datum::Time(local_now(call)?.rem_euclid(DAY_MICROS))));
+    let zoned_time = of_moment("current_time() -> time", no_zoned_time);
     let date = of_moment("current_date() -> date", |call| {
-        Ok(Datum::Date(i32::try_from(local_now(call)?.div_euclid(time::MICROS_PER_DAY)).unwrap_or(i32::MAX)))
+        Ok(Datum::Date(i32::try_from(local_now(call)?.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX)))
     });
     vec![
         now.also("current_timestamp"),
         now.also("transaction_timestamp"),
         of_moment("current_timestamp(int4) -> timestamptz", |call| {
-            Ok(Datum::Timestamptz(to_precision(time::instant(call.context()?.transaction_time), call.int(0)?)))
+            Ok(Datum::Timestamptz(to_precision(call.context()?.transaction_time.timestamp_micros(), call.int(0)?)))
         }),
         of_moment("localtimestamp(int4) -> timestamp", |call| Ok(Datum::Timestamp(to_precision(local_now(call)?, call.int(0)?)))),
         now,
         statement,
         local,
-        current_time.also("localtime"),
-        current_time,
+        time,
+        of_moment("localtime(int4) -> time", |call| {
+            Ok(Datum::Time(to_precision(local_now(call)?.rem_euclid(DAY_MICROS), call.int(0)?)))
+        }),
+        zoned_time,
+        of_moment("current_time(int4) -> time", no_zoned_time),
         date.also("curdate"),
         date.also("today"),
         date,
-        volatile("clock_timestamp() -> timestamptz", |_| Ok(Datum::Timestamptz(time::instant(Utc::now())))),
+        volatile("clock_timestamp() -> timestamptz", |_| Ok(Datum::Timestamptz(Utc::now().timestamp_micros()))),
         volatile("timeofday() -> text", |call| {
-            let zone = Zone::parse(&call.context()?.time_zone)?;
-            let utc = time::instant(Utc::now());
-            let text = time::naive(time::utc_to_local(zone, utc)).map(|local| local.format("%a %b %d %H:%M:%S%.6f %Y").to_string());
-            Ok(Datum::text(text.map(|text| format!("{text} {}", zone.abbreviation_at(utc)))))
+            let zone = TimeZone::parse(&call.context()?.time_zone)?;
+            let utc = Utc::now().timestamp_micros();
+            let seconds = utc.div_euclid(1_000_000);
+            let local = chrono::DateTime::from_timestamp_micros(moment::local_of_instant(utc, &zone)?);
+            let text = local.map(|local| local.format("%a %b %d %H:%M:%S%.6f %Y").to_string());
+            Ok(Datum::text(text.map(|text| format!("{text} {}", zone.abbreviation_at(seconds)))))
         }),
-        stable("pg_postmaster_start_time() -> timestamptz", |_| Ok(Datum::Timestamptz(time::instant(*STARTED)))),
+        stable("pg_postmaster_start_time() -> timestamptz", |_| Ok(Datum::Timestamptz((*STARTED).timestamp_micros()))),
         stable("current_timezone() -> text", |call| Ok(Datum::from(&call.context()?.time_zone))),
     ]
 }
 
+/// `current_time` is a time with time zone.
+fn no_zoned_time(_: &Call<'_>) -> Result<Datum> {
+    Err(Error::unsupported("type time with time zone").with_hint("Use localtime, or current_timestamp."))
+}
+
 fn local_now(call: &Call<'_>) -> Result<i64> {
     let context = call.context()?;
-    Ok(time::utc_to_local(Zone::parse(&context.time_zone)?, time::instant(context.transaction_time)))
+    moment::local_of_instant(context.transaction_time.timestamp_micros(), &TimeZone::parse(&context.time_zone)?)
 }
 
 fn to_precision(micros: i64, digits: i64) -> i64 {

@@ -1,14 +1,8 @@
 //! String functions whose PostgreSQL meaning the engine's own do not have.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
-use regex::{Regex, RegexBuilder};
-
-use crate::error::{Error, ErrorKind, Result, regex_fault};
+use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::{Call, Declaration, immutable, zoned_arrays};
 use crate::functions::names;
-use crate::functions::pattern::escaped_pattern;
 use crate::types::SqlType;
 use crate::types::datum::Datum;
 use crate::types::input::parse_string;
@@ -16,7 +10,6 @@ use crate::types::input::parse_string;
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
     let mut all = quoting();
-    all.extend(patterns());
     all.extend(casts());
     all.extend(pieces());
     all
@@ -26,7 +19,6 @@ fn quoting() -> Vec<Declaration> {
     vec![
         immutable("quote_ident(text) -> text", |call| Ok(Datum::from(names::quote_identifier(call.text(0)?)))),
         immutable("levenshtein(text, text) -> int4", |call| distance(call.text(0)?, call.text(1)?)),
-        immutable("like_escape(text, text) -> text", |call| Ok(Datum::from(escaped_pattern(call.text(0)?, call.text(1)?)?))),
         immutable("parse_ident(text) -> text[]", |call| {
             Ok(Datum::from(names::split_name(call.text(0)?).map_err(not_an_identifier)?))
         }),
@@ -56,176 +48,6 @@ fn not_an_identifier(error: Error) -> Error {
 pub(crate) fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
-}
-
-thread_local! {
-    static PATTERNS: RefCell<HashMap<(String, String), Regex>> = RefCell::new(HashMap::new());
-}
-
-/// A compiled pattern with PostgreSQL's flags; the last few are kept.
-fn pattern(text: &str, flags: &str) -> Result<Regex> {
-    let key = (text.to_string(), flags.to_string());
-    PATTERNS.with_borrow_mut(|patterns| {
-        if let Some(regex) = patterns.get(&key) {
-            return Ok(regex.clone());
-        }
-        if patterns.len() > 64 {
-            patterns.clear();
-        }
-        let regex = compile(text, flags)?;
-        patterns.insert(key, regex.clone());
-        Ok(regex)
-    })
-}
-
-/// Compiles a pattern. A dot matches a newline unless the flags say otherwise, as in PostgreSQL.
-///
-/// # Errors
-/// [`ErrorKind::InvalidRegex`] for patterns that do not compile, [`ErrorKind::InvalidParameter`] for unknown flags.
-fn compile(text: &str, flags: &str) -> Result<Regex> {
-    let mut builder = RegexBuilder::new(text);
-    builder.dot_matches_new_line(true).size_limit(1 << 20);
-    for flag in flags.chars() {
-        match flag {
-            'i' => builder.case_insensitive(true),
-            'c' => builder.case_insensitive(false),
-            'm' | 'n' => builder.multi_line(true).dot_matches_new_line(false),
-            'w' => builder.multi_line(true),
-            'p' => builder.dot_matches_new_line(false),
-            'x' => builder.ignore_whitespace(true),
-            's' => builder.multi_line(false).dot_matches_new_line(true),
-            'g' | 'e' | 't' => &mut builder,
-            other => {
-                return Err(Error::new(ErrorKind::InvalidParameter, format!("invalid regular expression option: \"{other}\"")));
-            }
-        };
-    }
-    builder.build().map_err(|error| {
-        let fault = regex_fault(&error.to_string());
-        Error::new(ErrorKind::InvalidRegex, format!("invalid regular expression: {fault}")).with_source(error)
-    })
-}
-
-fn flags_of<'a>(call: &Call<'a>, index: usize) -> &'a str {
-    call.get(index).as_text().unwrap_or("")
-}
-
-fn split(call: &Call<'_>) -> Result<Datum> {
-    let (text, flags) = (call.text(0)?, flags_of(call, 2));
-    if flags.contains('g') {
-        return Err(Error::new(ErrorKind::InvalidParameter, "regexp_split_to_array() does not support the \"global\" option"));
-    }
-    let regex = pattern(call.text(1)?, flags)?;
-    // An empty match splits between characters, never at the ends.
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    for found in regex.find_iter(text) {
-        if found.is_empty() && (found.start() == start || found.start() >= text.len()) {
-            continue;
-        }
-        pieces.push(text.get(start..found.start()).unwrap_or_default().to_string());
-        start = found.end();
-    }
-    pieces.push(text.get(start..).unwrap_or_default().to_string());
-    Ok(Datum::from(pieces))
-}
-
-fn groups(captures: &regex::Captures<'_>) -> Datum {
-    let group = |index| Datum::text(captures.get(index).map(|found| found.as_str()));
-    if captures.len() == 1 { Datum::List(vec![group(0)]) } else { Datum::List((1..captures.len()).map(group).collect()) }
-}
-
-fn matches(call: &Call<'_>) -> Result<Datum> {
-    let (text, flags) = (call.text(0)?, flags_of(call, 2));
-    let regex = pattern(call.text(1)?, flags)?;
-    let limit = if flags.contains('g') { usize::MAX } else { 1 };
-    Ok(Datum::List(regex.captures_iter(text).take(limit).map(|captures| groups(&captures)).collect()))
-}
-
-/// `substring(text from pattern)`: the first group, or the whole match.
-fn substring(call: &Call<'_>) -> Result<Datum> {
-    let regex = pattern(call.text(1)?, "")?;
-    let captures = regex.captures(call.text(0)?);
-    let found = captures.as_ref().and_then(|captures| if captures.len() > 1 { captures.get(1) } else { captures.get(0) });
-    Ok(Datum::text(found.map(|found| found.as_str())))
-}
-
-/// Where character `start` (from 1) begins, in bytes.
-fn byte_of(text: &str, start: i64) -> usize {
-    let skip = usize::try_from(start.max(1) - 1).unwrap_or(usize::MAX);
-    text.char_indices().nth(skip).map_or(text.len(), |(index, _)| index)
-}
-
-fn regexp_count(call: &Call<'_>) -> Result<Datum> {
-    let text = call.text(0)?;
-    let from = byte_of(text, call.get(2).as_int().unwrap_or(1));
-    let regex = pattern(call.text(1)?, flags_of(call, 3))?;
-    Ok(Datum::Int(i64::try_from(regex.find_iter(text.get(from..).unwrap_or_default()).count()).unwrap_or(i64::MAX)))
-}
-
-/// Position of the nth match or of a group in it; behind it when the fifth argument is 1.
-fn regexp_instr(call: &Call<'_>) -> Result<Datum> {
-    let text = call.text(0)?;
-    let from = byte_of(text, call.get(2).as_int().unwrap_or(1));
-    let nth = usize::try_from(call.get(3).as_int().unwrap_or(1).max(1) - 1).unwrap_or(0);
-    let behind = call.get(4).as_int() == Some(1);
-    let group = usize::try_from(call.get(6).as_int().unwrap_or(0)).unwrap_or(0);
-    let regex = pattern(call.text(1)?, flags_of(call, 5))?;
-    let tail = text.get(from..).unwrap_or_default();
-    let found = regex
-        .captures_iter(tail)
-        .nth(nth)
-        .and_then(|captures| captures.get(group).map(|found| if behind { found.end() } else { found.start() }));
-    let characters = found.and_then(|index| text.get(..from + index)).map_or(0, |before| before.chars().count() + 1);
-    Ok(Datum::Int(i64::try_from(characters).unwrap_or(0)))
-}
-
-fn regexp_substr(call: &Call<'_>) -> Result<Datum> {
-    let (text, start) = (call.text(0)?, call.get(2).as_int().unwrap_or(1).max(1));
-    let nth = call.get(3).as_int().unwrap_or(1).max(1);
-    let regex = pattern(call.text(1)?, flags_of(call, 4))?;
-    let from = text.char_indices().nth(usize::try_from(start - 1).unwrap_or(0)).map_or(text.len(), |(index, _)| index);
-    let group = usize::try_from(call.get(5).as_int().unwrap_or(0)).unwrap_or(0);
-    let tail = text.get(from..).unwrap_or_default();
-    let captures = regex.captures_iter(tail).nth(usize::try_from(nth - 1).unwrap_or(0));
-    Ok(Datum::text(captures.and_then(|captures| captures.get(group).map(|found| found.as_str().to_string()))))
-}
-
-fn patterns() -> Vec<Declaration> {
-    let to_array = immutable("regexp_split_to_array(text, text) -> text[]", split);
-    vec![
-        to_array,
-        immutable("regexp_split_to_array(text, text, text) -> text[]", split),
-        immutable("regexp_split_to_table(text, text) -> setof text", split),
-        immutable("regexp_split_to_table(text, text, text) -> setof text", split),
-        immutable("regexp_matches(text, text) -> setof text[]", matches),
-        immutable("regexp_matches(text, text, text) -> setof text[]", matches),
-        immutable("regexp_count(text, text) -> int4", regexp_count),
-        immutable("regexp_count(text, text, int4) -> int4", regexp_count),
-        immutable("regexp_count(text, text, int4, text) -> int4", regexp_count),
-        immutable("regexp_instr(text, text) -> int4", regexp_instr),
-        immutable("regexp_instr(text, text, int4) -> int4", regexp_instr),
-        immutable("regexp_instr(text, text, int4, int4) -> int4", regexp_instr),
-        immutable("regexp_instr(text, text, int4, int4, int4) -> int4", regexp_instr),
-        immutable("regexp_instr(text, text, int4, int4, int4, text) -> int4", regexp_instr),
-        immutable("regexp_instr(text, text, int4, int4, int4, text, int4) -> int4", regexp_instr),
-        immutable("regexp_substr(text, text) -> text", regexp_substr),
-        immutable("regexp_substr(text, text, int4) -> text", regexp_substr),
-        immutable("regexp_substr(text, text, int4, int4) -> text", regexp_substr),
-        immutable("regexp_substr(text, text, int4, int4, text) -> text", regexp_substr),
-        immutable("regexp_substr(text, text, int4, int4, text, int4) -> text", regexp_substr),
-        immutable("regexp_extract(text, text) -> text", |call| group_of(call, 1)),
-        immutable("regexp_extract(text, text, int4) -> text", |call| group_of(call, usize::try_from(call.int(2)?).unwrap_or(0))),
-        immutable("substring_pattern(text, text) -> text", substring),
-        immutable("rlike(text, text) -> bool", |call| Ok(Datum::Bool(pattern(call.text(1)?, "")?.is_match(call.text(0)?)))),
-    ]
-}
-
-/// Databricks' `regexp_extract`: the empty string where nothing matches.
-fn group_of(call: &Call<'_>, group: usize) -> Result<Datum> {
-    let regex = pattern(call.text(1)?, "")?;
-    let found = regex.captures(call.text(0)?).and_then(|captures| captures.get(group).map(|found| found.as_str().to_string()));
-    Ok(Datum::from(found.unwrap_or_default()))
 }
 
 /// Type names called as functions.

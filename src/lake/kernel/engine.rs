@@ -2,7 +2,8 @@
 //!
 //! The stock engine drops scheme and bucket of a URL and fetches what looks like a pre-signed URL with a client of its own. Here every URL
 //! that the kernel wants to touch (commits, checkpoints, sidecars, deletion vectors; some of them written by the log's authors) is first
-//! held against the table's root. It also can hide checkpoints, so that a damaged one does not make a complete log unreadable.
+//! held against the table's root. It also can hide checkpoints, so that a damaged one does not make a complete log unreadable, and it hides
+//! the checksum files of versions: the kernel would believe the schema in them, but the log is the truth.
 
 use std::sync::Arc;
 
@@ -105,6 +106,9 @@ impl Gate {
 
     fn shows(view: LogView, url: &Url) -> bool {
         let name = url.path().rsplit('/').next().unwrap_or_default();
+        if name.ends_with(".crc") {
+            return false;
+        }
         match name.split_once(".checkpoint.") {
             Some((version, _)) => version.parse().map_or(true, |version: u64| version < view.checkpoints_before),
             None => true,
@@ -121,11 +125,9 @@ impl StorageHandler for GatedStorage {
     fn list_from(&self, path: &Url) -> KernelResult<KernelResultIteratorStatic<FileMeta>> {
         self.gate.check(path)?;
         let files = self.inner.list_from(path)?;
-        let view = self.gate.view;
-        if view.checkpoints_before == u64::MAX {
-            return Ok(files);
-        }
-        Ok(Box::new(files.filter(move |file| file.as_ref().map_or(true, |file| Gate::shows(view, &file.location)))))
+        let (view, root) = (self.gate.view, self.gate.store.root_url().clone());
+        let shown = files.filter(move |file| file.as_ref().map_or(true, |file| Gate::shows(view, &file.location)));
+        Ok(Box::new(shown.map(move |file| file.map(|file| FileMeta { location: encoded(&root, file.location), ..file }))))
     }
 
     fn read_files(&self, files: Vec<FileSlice>) -> KernelResult<KernelResultIteratorStatic<Bytes>> {
@@ -156,6 +158,12 @@ impl StorageHandler for GatedStorage {
         self.gate.check(path)?;
         self.inner.delete(path)
     }
+}
+
+/// The URL of a file of the log. Listings put paths into URLs as they are, so that a percent sign in the table's own path would be decoded.
+fn encoded(root: &Url, listed: Url) -> Url {
+    let below_root = listed.path().rsplit_once("/_delta_log/").map(|(_, file)| format!("_delta_log/{file}"));
+    below_root.and_then(|file| root.join(&file).ok()).unwrap_or(listed)
 }
 
 struct GatedJson {

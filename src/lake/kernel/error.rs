@@ -9,6 +9,13 @@ use crate::storage::is_outside;
 /// Translates an error that came up while the log of `table` was read or written. Paths and kernel texts go to the server log only.
 pub(in crate::lake) fn translate(table: &TableRef, error: KernelError) -> Error {
     let name = &table.name;
+    let error = match error {
+        KernelError::GenericError { source } => match source.downcast::<Error>() {
+            Ok(ours) => return *ours,
+            Err(source) => KernelError::GenericError { source },
+        },
+        other => other,
+    };
     let translated = match &error {
         KernelError::Backtraced { source, .. } => {
             return translate_text(table, kind_of(source), &source.to_string()).with_source(error);
@@ -20,6 +27,11 @@ pub(in crate::lake) fn translate(table: &TableRef, error: KernelError) -> Error 
         other => translate_text(table, kind_of(other), &other.to_string()),
     };
     translated.with_source(error)
+}
+
+/// An error of ours, for its way through the kernel's results; [`translate`] gives it back.
+pub(in crate::lake) fn ours(error: Error) -> KernelError {
+    KernelError::GenericError { source: Box::new(error) }
 }
 
 fn translate_text(table: &TableRef, kind: ErrorKind, text: &str) -> Error {

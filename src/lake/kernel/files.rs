@@ -1,12 +1,14 @@
 //! From rows of the log to data files.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, StructArray, new_empty_array,
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, MapArray, RecordBatch, StringArray, StructArray,
+    new_empty_array,
 };
-use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{FieldRef, Int32Type, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::listing::PartitionedFile;
@@ -15,17 +17,23 @@ use delta_kernel::engine::arrow_conversion::TryFromArrow;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::expressions::Scalar;
 use delta_kernel::log_replay::FileActionKey;
-use delta_kernel::scan::{PartitionValuesOptions, StatsOptions};
-use delta_kernel::schema::DataType;
+use delta_kernel::scan::StatsOptions;
+use delta_kernel::schema::{DataType, PrimitiveType};
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::{Engine, FilteredEngineData, KernelError, KernelResult};
 use object_store::ObjectMeta;
+use object_store::path::Path;
+use url::Url;
 
 use super::engine::TableEngine;
+use super::error::ours;
+use super::load::LoadedTable;
 use super::schema::StoredField;
+use crate::error::{Error, ErrorKind};
+use crate::lake::TableRef;
 use crate::lake::files::DataFile;
 use crate::lake::statistics::LogStatistics;
-use crate::storage::RootedStore;
+use crate::storage::{RootedStore, is_outside};
 
 /// Rows of one file that are deleted, stored apart from it.
 #[derive(Debug, Clone)]
@@ -79,31 +87,21 @@ impl TableColumns {
 
 /// Lists the live files of a snapshot. Blocks.
 pub(in crate::lake) fn list(
+    table: &TableRef,
     snapshot: &SnapshotRef,
     engine: &TableEngine,
     store: &RootedStore,
     columns: &TableColumns,
 ) -> KernelResult<Vec<Arc<DataFile>>> {
-    let scan = Arc::clone(snapshot)
-        .scan_builder()
-        .with_stats(StatsOptions::all_struct())
-        .with_partition_values(PartitionValuesOptions::with_struct())
-        .without_row_transforms()
-        .build()?;
+    let scan = Arc::clone(snapshot).scan_builder().with_stats(StatsOptions::all_struct()).without_row_transforms().build()?;
     let data: Vec<(FieldRef, &StoredField)> = columns.data().collect();
     let mut files = Vec::new();
     for metadata in scan.scan_metadata(engine)? {
         let batch = selected(metadata?.scan_files)?;
-        let partition = columns
-            .partition()
-            .map(|(field, stored)| {
-                let values = batch.column_by_name("partitionValues_parsed").and_then(|column| column.as_struct_opt());
-                let values = values.and_then(|values| values.column_by_name(&stored.stored_name));
-                let values = values.ok_or_else(|| KernelError::missing_column(field.name()))?;
-                Ok(cast(values, field.data_type())?)
-            })
-            .collect::<KernelResult<Vec<ArrayRef>>>()?;
+        let constants = batch.column_by_name("fileConstantValues").and_then(|column| column.as_struct_opt());
+        let partition = partition_columns(constants.and_then(|constants| constants.column_by_name("partitionValues")), columns)?;
         let rows = FileRows {
+            table,
             path: strings(&batch, "path")?,
             size: longs(&batch, "size")?,
             modification_time: longs(&batch, "modificationTime")?,
@@ -115,6 +113,9 @@ pub(in crate::lake) fn list(
             files.push(Arc::new(rows.file(row, store)?));
         }
     }
+    // Later commits come first: a file that a log names in two spellings is what was said of it last.
+    let mut seen = HashSet::with_capacity(files.len());
+    files.retain(|file| seen.insert(file.file.object_meta.location.clone()));
     Ok(files)
 }
 
@@ -122,23 +123,23 @@ pub(in crate::lake) fn list(
 ///
 /// The table's columns must be the same in both versions.
 pub(in crate::lake) fn list_since(
-    base_version: u64,
-    base: &[Arc<DataFile>],
+    table: &TableRef,
+    base: &LoadedTable,
     snapshot: &SnapshotRef,
-    engine: &TableEngine,
     store: &RootedStore,
     columns: &TableColumns,
 ) -> KernelResult<Option<Vec<Arc<DataFile>>>> {
-    if base_version == snapshot.version() {
-        return Ok(Some(base.to_vec()));
+    if base.version == snapshot.version() {
+        return Ok(Some(base.files.clone()));
     }
-    let Some(changes) = Arc::clone(snapshot).incremental_scan_builder(base_version).build(engine)? else { return Ok(None) };
+    let engine = base.engine.as_ref();
+    let Some(changes) = Arc::clone(snapshot).incremental_scan_builder(base.version).build(engine)? else { return Ok(None) };
     let changes = changes.into_listing()?;
     let is_changed = |file: &Arc<DataFile>| {
         let key = FileActionKey::new(file.reference.clone(), file.deletion_vector.as_ref().map(|vector| vector.id.clone()));
         changes.summary.removes.contains(&key) || changes.summary.live_adds.contains(&key)
     };
-    let mut files: Vec<Arc<DataFile>> = base.iter().filter(|file| !is_changed(file)).map(Arc::clone).collect();
+    let mut added_files: HashMap<Path, Arc<DataFile>> = HashMap::new();
     let data: Vec<(FieldRef, &StoredField)> = columns.data().collect();
     for added in changes.add_files {
         let batch = selected(added)?;
@@ -147,21 +148,22 @@ pub(in crate::lake) fn list_since(
         let statistics = parsed_statistics(snapshot, engine, adds)?;
         let adds_batch = RecordBatch::from(adds);
         let rows = FileRows {
+            table,
             path: strings(&adds_batch, "path")?,
             size: longs(&adds_batch, "size")?,
             modification_time: longs(&adds_batch, "modificationTime")?,
             deletion_vector: adds.column_by_name("deletionVector").and_then(|column| column.as_struct_opt()),
             statistics: LogStatistics::new(statistics.as_ref(), &data),
-            partition: columns
-                .partition()
-                .map(|(field, stored)| parsed_partition_values(adds, &field, stored))
-                .collect::<KernelResult<_>>()?,
+            partition: partition_columns(adds.column_by_name("partitionValues"), columns)?,
         };
         for row in 0..adds.len() {
-            files.push(Arc::new(rows.file(row, store)?));
+            let file = Arc::new(rows.file(row, store)?);
+            added_files.entry(file.file.object_meta.location.clone()).or_insert(file);
         }
     }
-    Ok(Some(files))
+    let is_kept = |file: &&Arc<DataFile>| !is_changed(file) && !added_files.contains_key(&file.file.object_meta.location);
+    let kept = base.files.iter().filter(is_kept).map(Arc::clone);
+    Ok(Some(kept.chain(added_files.values().map(Arc::clone)).collect()))
 }
 
 /// The statistics of added files, from their JSON text.
@@ -173,32 +175,85 @@ fn parsed_statistics(snapshot: &SnapshotRef, engine: &TableEngine, adds: &Struct
     Ok(Some(StructArray::from(ArrowEngineData::try_from_engine_data(parsed)?.record_batch().clone())))
 }
 
-/// The values of a partition column of added files, from their text.
-fn parsed_partition_values(adds: &StructArray, field: &FieldRef, stored: &StoredField) -> KernelResult<ArrayRef> {
-    let missing = || KernelError::missing_column("partitionValues");
-    let values = adds.column_by_name("partitionValues").and_then(|column| column.as_map_opt()).ok_or_else(missing)?;
-    let text = |row: usize| -> KernelResult<Option<String>> {
-        let entries = values.value(row);
-        let (Some(keys), Some(texts)) = (entries.column(0).as_string_opt::<i32>(), entries.column(1).as_string_opt::<i32>()) else {
-            return Err(missing());
-        };
-        let found = keys.iter().zip(texts).find(|(key, _)| *key == Some(stored.stored_name.as_str()));
-        Ok(found.and_then(|(_, text)| text).map(ToString::to_string))
-    };
+/// The values of the partition columns of files, from the texts that the log has of them.
+fn partition_columns(values: Option<&ArrayRef>, columns: &TableColumns) -> KernelResult<Vec<ArrayRef>> {
+    let mut partition = columns.partition().peekable();
+    if partition.peek().is_none() {
+        return Ok(vec![]);
+    }
+    let values = values.and_then(|column| column.as_map_opt()).ok_or_else(|| KernelError::missing_column("partitionValues"))?;
+    partition.map(|(field, stored)| partition_column(values, &field, stored)).collect()
+}
+
+fn partition_column(values: &MapArray, field: &FieldRef, stored: &StoredField) -> KernelResult<ArrayRef> {
+    let texts = values.keys().as_string_opt::<i32>().zip(values.values().as_string_opt::<i32>());
+    let (keys, texts) = texts.ok_or_else(|| KernelError::missing_column("partitionValues"))?;
     let primitive = match TryFromArrow::try_from_arrow(field.data_type())? {
         DataType::Primitive(primitive) => primitive,
         other => return Err(KernelError::unsupported(format!("a partition column of type {other}"))),
     };
-    let scalars = (0..adds.len())
-        .map(|row| match text(row)? {
-            Some(text) => scalar_value(primitive.parse_scalar(&text)?, field),
-            None => ScalarValue::try_new_null(field.data_type()).map_err(KernelError::generic_err),
-        })
-        .collect::<KernelResult<Vec<_>>>()?;
+    let null = ScalarValue::try_new_null(field.data_type()).map_err(KernelError::generic_err)?;
+    let mut known: HashMap<&str, ScalarValue> = HashMap::new();
+    let mut scalars = Vec::with_capacity(values.len());
+    for row in values.value_offsets().windows(2) {
+        let (start, end) = (row[0] as usize, row[1] as usize);
+        let entry = (start..end).find(|entry| keys.is_valid(*entry) && keys.value(*entry) == stored.stored_name);
+        let Some(text) = entry.filter(|entry| texts.is_valid(*entry)).map(|entry| texts.value(entry)) else {
+            scalars.push(null.clone());
+            continue;
+        };
+        let scalar = match known.get(text) {
+            Some(scalar) => scalar.clone(),
+            None => {
+                let scalar = scalar_value(partition_value(&primitive, text)?, field)?;
+                known.insert(text, scalar.clone());
+                scalar
+            }
+        };
+        scalars.push(scalar);
+    }
     if scalars.is_empty() {
         return Ok(new_empty_array(field.data_type()));
     }
     ScalarValue::iter_to_array(scalars).map_err(KernelError::generic_err)
+}
+
+/// A partition value from its text. The kernel takes decimals with all digits of their scale only, and timestamps in Spark's form.
+fn partition_value(primitive: &PrimitiveType, text: &str) -> KernelResult<Scalar> {
+    match primitive {
+        PrimitiveType::Decimal(decimal) if !text.is_empty() => {
+            let digits = decimal_digits(text, i64::from(decimal.scale())).ok_or_else(|| damaged_value(text))?;
+            Scalar::decimal(digits, decimal.precision(), decimal.scale()).map_err(|_| damaged_value(text))
+        }
+        PrimitiveType::TimestampNtz if text.contains('T') => primitive.parse_scalar(&text.replacen('T', " ", 1)),
+        other => other.parse_scalar(text),
+    }
+}
+
+fn damaged_value(text: &str) -> KernelError {
+    KernelError::generic(format!("the partition value {text:?} is not a number of its column"))
+}
+
+/// `0.5` or `5E-1` as a whole number of units of 10^-scale; `None` if it is not a number, or not a whole one.
+fn decimal_digits(text: &str, scale: i64) -> Option<i128> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i64>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+    if digits.is_empty() && fraction.is_empty() || !digits.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let unscaled: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let shift = scale.checked_add(exponent)?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
+    let power = 10_i128.checked_pow(u32::try_from(shift.unsigned_abs()).ok()?);
+    match power {
+        _ if unscaled == 0 => Some(0),
+        Some(power) if shift >= 0 => unscaled.checked_mul(power),
+        Some(power) => (unscaled % power == 0).then(|| unscaled / power),
+        None => None,
+    }
 }
 
 fn scalar_value(scalar: Scalar, field: &FieldRef) -> KernelResult<ScalarValue> {
@@ -235,6 +290,7 @@ fn selected(data: FilteredEngineData) -> KernelResult<RecordBatch> {
 
 /// Columns of a batch of added files.
 struct FileRows<'a> {
+    table: &'a TableRef,
     path: &'a StringArray,
     size: &'a Int64Array,
     modification_time: &'a Int64Array,
@@ -246,9 +302,12 @@ struct FileRows<'a> {
 impl FileRows<'_> {
     fn file(&self, row: usize, store: &RootedStore) -> KernelResult<DataFile> {
         let reference = self.path.value(row);
-        let location = store.resolve_reference(reference)?;
-        let deletion_vector =
-            self.deletion_vector.filter(|vectors| vectors.is_valid(row)).map(|vectors| vector(vectors, row)).transpose()?;
+        let location = self.location(reference, store)?;
+        let deletion_vector = self
+            .deletion_vector
+            .filter(|vectors| vectors.is_valid(row))
+            .map(|vectors| vector(self.table, vectors, row))
+            .transpose()?;
         let deleted = deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);
         let size = u64::try_from(self.size.value(row)).map_err(|_| KernelError::generic("a file with a negative size"))?;
         let mut file = PartitionedFile::new_from_meta(ObjectMeta {
@@ -268,13 +327,41 @@ impl FileRows<'_> {
     }
 }
 
+impl FileRows<'_> {
+    /// Where a data file is.
+    fn location(&self, reference: &str, store: &RootedStore) -> KernelResult<Path> {
+        let location = match store.resolve_reference(reference) {
+            Err(error) if is_outside(&error) && is_absolute(reference) => {
+                let name = &self.table.name;
+                let refused = Error::unsupported(format!("table \"{name}\" with data files outside of its location"))
+                    .with_detail("Its log names files by absolute paths that do not lie below the table, as a shallow clone does.")
+                    .with_hint("Copy the table's rows (a deep clone, or CREATE TABLE AS), so that the table has files of its own.");
+                return Err(ours(refused));
+            }
+            other => other?,
+        };
+        let is_of_log = location.prefix_matches(&store.root().clone().join("_delta_log"));
+        let is_other = [".json", ".crc", ".bin"].iter().any(|extension| location.as_ref().ends_with(extension));
+        if is_of_log || is_other {
+            let damaged = Error::new(ErrorKind::DataCorrupted, format!("the log of table \"{}\" is damaged", self.table.name));
+            return Err(ours(damaged.with_detail("It names a file as data that is none.")));
+        }
+        Ok(location)
+    }
+}
+
+/// True for a path or URL that does not start at the table.
+fn is_absolute(reference: &str) -> bool {
+    reference.starts_with('/') || Url::parse(reference).is_ok()
+}
+
 /// The modification time of a file, made distinct by store. DataFusion's footer cache knows a file by path, size and this time only, and
 /// all three can be alike in two buckets; what sets the stores apart must not come from the log.
 fn distinct_time(millis: i64, store: u32) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(millis).unwrap_or_default() + TimeDelta::nanoseconds(i64::from(store) % 1_000_000)
 }
 
-fn vector(vectors: &StructArray, row: usize) -> KernelResult<DeletionVector> {
+fn vector(table: &TableRef, vectors: &StructArray, row: usize) -> KernelResult<DeletionVector> {
     let missing = |name: &str| KernelError::missing_column(format!("deletionVector.{name}"));
     let text = |name: &str| {
         let column = vectors.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
@@ -290,7 +377,10 @@ fn vector(vectors: &StructArray, row: usize) -> KernelResult<DeletionVector> {
     let (storage_type, path, offset) = (text("storageType")?, text("pathOrInlineDv")?, int("offset"));
     let id = offset.map_or_else(|| format!("{storage_type}{path}"), |offset| format!("{storage_type}{path}@{offset}"));
     let descriptor = DeletionVectorDescriptor::try_new(
-        storage_type.parse()?,
+        storage_type.parse().map_err(|_| {
+            let damaged = Error::new(ErrorKind::DataCorrupted, format!("a deletion vector of table \"{}\" is damaged", table.name));
+            ours(damaged.with_detail(format!("Its storage type \"{storage_type}\" is not known.")))
+        })?,
         path,
         offset,
         int("sizeInBytes").ok_or_else(|| missing("sizeInBytes"))?,

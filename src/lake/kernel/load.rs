@@ -74,13 +74,13 @@ pub(in crate::lake) fn load(table: &TableRef, store: &Arc<RootedStore>, io: &Han
             return Err(error);
         }
         let log = commits_and_checkpoints(store, &engine).map_err(|error| translate(table, error))?;
-        let Some(newest_commit) = log.newest_commit else {
+        let Some(newest) = log.newest_commit.max(log.newest_checkpoint) else {
             return Err(Error::new(
                 ErrorKind::UndefinedRelation,
                 format!("there is no Delta table at the location of \"{}\"", table.name),
             ));
         };
-        if let Some(version) = version.filter(|version| *version > newest_commit) {
+        if let Some(version) = version.filter(|version| *version > newest) {
             return Err(Error::new(
                 ErrorKind::InvalidParameter,
                 format!("version {version} of table \"{}\" does not exist", table.name),
@@ -120,22 +120,32 @@ fn read(
     };
     let kernel = kernel.map_err(|error| translate(table, error))?;
     check_commits(table, &kernel)?;
+    check_complete(table, &kernel)?;
     let configuration = kernel.table_configuration();
+    check_format(table, configuration.metadata().format_provider())?;
     let (fields, stored) = schema::columns(&kernel.schema(), configuration.column_mapping_mode())
         .map_err(|error| error.with_detail(format!("It is a column of table \"{}\".", table.name)))?;
     let partition_columns = configuration.metadata().partition_columns().to_vec();
     let columns = TableColumns { fields, stored, partition_columns };
     let since = base.filter(|base| base.columns == columns && base.table_id == configuration.metadata().id());
+    let is_empty = columns.fields.is_empty();
     let advanced = match since {
-        Some(base) => files::list_since(base.version, &base.files, &kernel, engine, store, &columns),
+        // A table without columns has no rows, and the kernel does not look for files.
+        _ if is_empty => Ok(Some(vec![])),
+        Some(base) => files::list_since(table, base, &kernel, store, &columns),
         None => Ok(None),
     };
     let files = match advanced.map_err(|error| translate(table, error))? {
         Some(files) => files,
-        None => files::list(&kernel, engine, store, &columns).map_err(|error| translate(table, error))?,
+        None => files::list(table, &kernel, engine, store, &columns).map_err(|error| translate(table, error))?,
     };
-    let timestamp_ms = kernel.get_timestamp(engine.as_ref()).map_err(|error| translate(table, error))?;
-    let newest_commit = kernel.log_segment().listed.latest_commit_file.as_ref();
+    let listed = &kernel.log_segment().listed;
+    let newest_commit = listed.latest_commit_file.as_ref();
+    let timestamp_ms = match listed.checkpoint_parts.first().filter(|_| newest_commit.is_none()) {
+        // The commit of the newest version is gone, and its checkpoint is left.
+        Some(checkpoint) => checkpoint.location.last_modified,
+        None => kernel.get_timestamp(engine.as_ref()).map_err(|error| translate(table, error))?,
+    };
     Ok(LoadedTable {
         version: kernel.version(),
         timestamp_ms,
@@ -161,6 +171,31 @@ fn check_commits(table: &TableRef, kernel: &SnapshotRef) -> Result<()> {
         .with_detail(EMPTY_COMMIT)),
         None => Ok(()),
     }
+}
+
+/// A version needs all commits from the first one on, or from a checkpoint on. The kernel takes what is left of a log for the whole of it.
+fn check_complete(table: &TableRef, kernel: &SnapshotRef) -> Result<()> {
+    let log = kernel.log_segment();
+    let first = log.checkpoint_version.map_or(0, |checkpoint| checkpoint.saturating_add(1));
+    let commits = log.listed.ascending_commit_files.iter().map(|commit| commit.version);
+    let wanted = first..kernel.version().saturating_add(1);
+    match wanted.clone().zip(commits.clone()).find(|(wanted, found)| wanted != found) {
+        None if commits.count() as u64 == wanted.end.saturating_sub(wanted.start) => Ok(()),
+        missing => Err(Error::new(ErrorKind::DataCorrupted, format!("the log of table \"{}\" is damaged", table.name))
+            .with_detail(format!(
+                "Version {} is missing, and there is no whole checkpoint of it or of a later version.",
+                missing.map_or(first, |(wanted, _)| wanted)
+            ))),
+    }
+}
+
+/// Delta knows files of Parquet only; what a log calls otherwise is not read as if it were.
+fn check_format(table: &TableRef, provider: &str) -> Result<()> {
+    if provider.eq_ignore_ascii_case("parquet") {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!("data files of table \"{}\" in the format \"{provider}\"", table.name))
+        .with_hint("Delta tables have Parquet files."))
 }
 
 #[derive(Default)]
@@ -196,9 +231,10 @@ mod tests {
     use std::fs;
 
     use crate::error::ErrorKind;
-    use crate::lake::testing::TestLake;
+    use crate::lake::testing::{Foreign, TestLake, metadata, schema};
     use crate::lake::{AsOf, LakeOptions, TableRef};
     use crate::types::SqlType;
+    use serde_json::json;
 
     /// A table with versions 0 to 5 and checkpoints at 2 and 4, closed.
     async fn table(test: &TestLake) -> TableRef {
@@ -315,8 +351,86 @@ mod tests {
             let (_, after) = after.split_once('"').unwrap();
             fs::write(&file, format!("{before}\"path\":\"{reference}\"{after}")).unwrap();
             let error = read_anew(&table).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::DataCorrupted, "{reference}: {error:?}");
+            // Absolute ones are those of shallow clones.
+            let is_absolute = reference.starts_with('/') || reference.contains("://");
+            let kind = if is_absolute { ErrorKind::Unsupported } else { ErrorKind::DataCorrupted };
+            assert_eq!(error.kind(), kind, "{reference}: {error:?}");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_log_without_its_beginning_needs_a_whole_checkpoint() {
+        let test = TestLake::new();
+        let table = test.make("t", &[("id", SqlType::Int4)], &[]).await;
+        for id in 1..=5 {
+            test.insert(&table, &format!("VALUES ({id})")).await.unwrap();
+        }
+        assert_eq!(read_anew(&table).await.unwrap(), "5|15");
+        fs::remove_file(test.commit_file("t", 0)).unwrap();
+        // The table's shape stands in a later version, too, so that what is left looks like a log.
+        let first = fs::read_to_string(test.commit_file("t", 1)).unwrap();
+        let shape = Foreign::new(&test, "shape", &schema(&[("id", "integer")]), &[]);
+        let shape = fs::read_to_string(shape.root.join("_delta_log/00000000000000000000.json")).unwrap();
+        fs::write(test.commit_file("t", 1), format!("{shape}{first}")).unwrap();
+        let error = read_anew(&table).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataCorrupted, "{error:?}");
+        fs::remove_file(test.commit_file("t", 1)).unwrap();
+        assert_eq!(read_anew(&table).await.unwrap_err().kind(), ErrorKind::DataCorrupted);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_damaged_checkpoint_without_the_commits_before_is_an_error() {
+        for damage in ["", "PAR1 this is not a checkpoint PAR1"] {
+            let test = test_lake();
+            let table = table(&test).await;
+            for version in 0..=2 {
+                fs::remove_file(test.commit_file("t", version)).unwrap();
+            }
+            assert_eq!(read_anew(&table).await.unwrap(), "5|15");
+            fs::write(test.log_file("t", "00000000000000000002.checkpoint.parquet"), damage).unwrap();
+            let fresh = TestLake::new();
+            let at = async |version| fresh.lake.snapshot(&table, AsOf::Version(version)).await.map(|snapshot| snapshot.num_rows());
+            // Version 3 is there, and cannot be made without the checkpoint; those before were cleaned up.
+            assert_eq!(at(3).await.unwrap_err().kind(), ErrorKind::DataCorrupted);
+            assert_eq!(at(1).await.unwrap_err().kind(), ErrorKind::InvalidParameter);
+            assert_eq!(at(4).await.unwrap(), Some(4));
+            fs::write(test.log_file("t", "00000000000000000004.checkpoint.parquet"), damage).unwrap();
+            assert_eq!(read_anew(&table).await.unwrap_err().kind(), ErrorKind::DataCorrupted);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_checkpoint_is_a_version_without_its_commit() {
+        let test = test_lake();
+        let table = table(&test).await;
+        for version in 0..=5 {
+            fs::remove_file(test.commit_file("t", version)).unwrap();
+        }
+        assert_eq!(read_anew(&table).await.unwrap(), "4|10");
+        assert_eq!(test.query(&table, "SELECT count(*), sum(id) FROM t").await, "4|10");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_log_wins_over_a_checksum_of_its_version() {
+        let test = TestLake::new();
+        let foreign = Foreign::new(&test, "t", &schema(&[("id", "integer")]), &[]);
+        let other = metadata(&schema(&[("other", "string")]), &[]);
+        let checksum = json!({"tableSizeBytes": 0, "numFiles": 0, "numMetadata": 1, "numProtocol": 1, "metadata": other["metaData"],
+            "protocol": {"minReaderVersion": 1, "minWriterVersion": 2}});
+        fs::write(foreign.root.join("_delta_log/00000000000000000000.crc"), checksum.to_string()).unwrap();
+        assert_eq!(test.newest(&test.table("t")).await.schema().field(0).name(), "id");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_of_another_format_are_refused() {
+        let test = TestLake::new();
+        let foreign = Foreign::new(&test, "t", &schema(&[("id", "integer")]), &[]);
+        let file = foreign.root.join("_delta_log/00000000000000000000.json");
+        let commit = fs::read_to_string(&file).unwrap().replace("\"parquet\"", "\"orc\"");
+        fs::write(&file, commit).unwrap();
+        let error = read_anew(&test.table("t")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+        assert!(error.message().contains("\"orc\""), "{error:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,8 @@ pub(in crate::lake) struct StoredField {
     pub(in crate::lake) stored_name: String,
     /// Identity in files, if columns are found by it.
     pub(in crate::lake) id: Option<i64>,
+    /// A variant, which is not read.
+    pub(in crate::lake) is_variant: bool,
     /// Fields of a struct; element of a list; key and value of a map.
     pub(in crate::lake) children: Vec<StoredField>,
 }
@@ -57,11 +59,14 @@ fn number(field: &StructField, key: &str) -> Option<i64> {
 
 fn column(field: &StructField) -> Result<Field> {
     let data_type = match field.data_type() {
-        DataType::Primitive(PrimitiveType::String) => ArrowType::Utf8View,
+        DataType::Primitive(PrimitiveType::String) | DataType::Variant(_) => ArrowType::Utf8View,
         DataType::Primitive(PrimitiveType::Binary) => ArrowType::BinaryView,
         other => arrow_type(field.name(), other)?,
     };
     let column = Field::new(field.name(), data_type, field.is_nullable());
+    if matches!(field.data_type(), DataType::Variant(_)) {
+        return Ok(column.with_metadata(SqlType::Jsonb.metadata()));
+    }
     let declared = text(field, CHAR_VARCHAR_KEY)
         .and_then(char_varchar)
         .or_else(|| text(field, SQL_TYPE_KEY).and_then(SqlType::from_tag))
@@ -110,7 +115,8 @@ fn arrow_type(column: &str, data_type: &DataType) -> Result<ArrowType> {
             let value = Field::new("value", arrow_type(column, &map.value_type)?, true);
             ArrowType::Map(Arc::new(Field::new("entries", ArrowType::Struct(vec![key, value].into()), false)), false)
         }
-        DataType::Variant(_) => return Err(Error::unsupported(format!("column \"{column}\" of type variant"))),
+        // Its rows are refused when they are read: the other columns of the table are as good as ever.
+        DataType::Variant(_) => ArrowType::Utf8,
     })
 }
 
@@ -145,7 +151,8 @@ fn stored_field(field: &StructField, mode: ColumnMappingMode) -> StoredField {
             number(field, "delta.columnMapping.id"),
         ),
     };
-    StoredField { name: field.name().to_string(), stored_name, id, children: children(field.data_type(), mode) }
+    let is_variant = matches!(field.data_type(), DataType::Variant(_));
+    StoredField { name: field.name().to_string(), stored_name, id, is_variant, children: children(field.data_type(), mode) }
 }
 
 fn children(data_type: &DataType, mode: ColumnMappingMode) -> Vec<StoredField> {
@@ -153,6 +160,7 @@ fn children(data_type: &DataType, mode: ColumnMappingMode) -> Vec<StoredField> {
         name: name.to_string(),
         stored_name: name.to_string(),
         id: None,
+        is_variant: matches!(data_type, DataType::Variant(_)),
         children: children(data_type, mode),
     };
     match data_type {
@@ -212,7 +220,7 @@ fn delta_type(field: &Field) -> Result<DataType> {
         ArrowType::Float32 => DataType::FLOAT,
         ArrowType::Float64 => DataType::DOUBLE,
         ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => DataType::STRING,
-        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => DataType::BINARY,
+        ArrowType::Binary | ArrowType::BinaryView => DataType::BINARY,
         ArrowType::Date32 => DataType::DATE,
         ArrowType::Timestamp(_, Some(_)) => DataType::TIMESTAMP,
         ArrowType::Timestamp(_, None) => DataType::TIMESTAMP_NTZ,

@@ -88,7 +88,7 @@ fn canonical(setting: &Setting, values: &[String], joined: &str) -> Result<Strin
             word.map(|word| (*word).to_string())
                 .ok_or_else(|| refused().with_hint(format!("Available values: {}.", words.join(", "))))
         }
-        Kind::TimeZone => TimeZone::parse(joined.trim().trim_matches('"')).map(|zone| zone.name().to_string()),
+        Kind::TimeZone => time_zone(joined),
         Kind::Encoding => encoding(joined)
             .ok_or_else(|| invalid(setting.name, joined).with_hint("Use UTF8: text is sent and stored as UTF-8 only.")),
         Kind::SearchPath => Ok(values.iter().map(|value| search_path_entry(value)).collect::<Vec<_>>().join(", ")),
@@ -147,6 +147,15 @@ fn milliseconds(text: &str) -> Option<i64> {
     };
     let millis = (number * factor).round();
     (millis >= 0.0 && millis <= f64::from(i32::MAX)).then_some(millis as i64)
+}
+
+/// Canonical name of a time zone, as PostgreSQL shows the setting.
+fn time_zone(text: &str) -> Result<String> {
+    let text = text.trim_matches('"');
+    if text.eq_ignore_ascii_case("default") || text.eq_ignore_ascii_case("local") {
+        return Ok("UTC".into());
+    }
+    Ok(TimeZone::parse(text)?.name().to_string())
 }
 
 fn encoding(text: &str) -> Option<String> {

@@ -133,7 +133,12 @@ impl Binder<'_> {
             .map(|(argument, field)| {
                 let wants_text = field.data_type().is_string() || matches!(field.data_type(), DataType::Null);
                 if argument.is_unknown() && argument.literal_text().is_some() && !wants_text && !field.data_type().is_nested() {
-                    self.cast(argument, &SqlType::of_field(field))
+                    // The coerced field still says that the literal has no type.
+                    let wanted = match SqlType::of_field(field) {
+                        SqlType::Unknown => SqlType::of_arrow(field.data_type()),
+                        known => known,
+                    };
+                    self.cast(argument, &wanted)
                 } else {
                     Ok(argument)
                 }

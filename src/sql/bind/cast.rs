@@ -88,10 +88,13 @@ fn widens(from: &SqlType, to: &SqlType) -> bool {
         _ => None,
     };
     let is_numeric = |number: &SqlType| matches!(number, SqlType::Numeric { .. });
+    let is_exact = !matches!(from, SqlType::Float4 | SqlType::Float8);
     match (rank(from), rank(to)) {
+        // Arrow divides by a power of ten, which is exact for the digits that a double holds.
+        _ if matches!((from, to), (SqlType::Numeric { precision: 16.., .. }, SqlType::Float8)) => false,
         (Some(3), Some(to)) => to >= 4,
         (Some(_), Some(3)) => false,
-        (Some(low), Some(high)) => low <= high || is_numeric(to),
+        (Some(low), Some(high)) => low <= high || is_exact && is_numeric(to),
         _ => false,
     }
 }

@@ -14,10 +14,11 @@ use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
 use super::Binder;
 use super::cast::castable;
-use super::literal;
+use super::numeric::numeric_constant;
 use super::typed::Typed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::input::parse_scalar;
+use crate::types::values::numeric::Numeric;
 use crate::types::{RegKind, SqlType};
 
 /// Families within which values compare and convert without being asked.
@@ -44,6 +45,7 @@ pub(super) fn family(sql_type: &SqlType) -> Family {
         | SqlType::Float4
         | SqlType::Float8
         | SqlType::Numeric { .. }
+        | SqlType::UnconstrainedNumeric
         | SqlType::Oid
         | SqlType::Xid
         | SqlType::Reg(_) => Family::Number,
@@ -72,7 +74,7 @@ fn rank(sql_type: &SqlType) -> u8 {
         SqlType::Int4 => 2,
         SqlType::Oid | SqlType::Xid | SqlType::Reg(_) => 3,
         SqlType::Int8 => 4,
-        SqlType::Numeric { .. } => 5,
+        SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => 5,
         SqlType::Float4 => 6,
         SqlType::Float8 => 7,
         SqlType::Date => 1,
@@ -117,24 +119,24 @@ impl Binder<'_> {
             return Err(cannot_cast(&value.sql_type, target));
         }
         match (&value.sql_type, target) {
-            // `x::numeric` without modifiers keeps the digits that are there.
-            (SqlType::Numeric { .. }, SqlType::Numeric { precision: 38, scale: 10 }) => Ok(value),
-            (SqlType::Int2 | SqlType::Int4, SqlType::Numeric { precision: 38, scale: 10 }) => {
-                Ok(plain_cast(value, &SqlType::Numeric { precision: 10, scale: 0 }))
+            (from, to) if from.is_numeric() && *to == SqlType::UnconstrainedNumeric => self.numeric_cast(value, target),
+            // Arrow divides by a power of ten, which is exact for the digits that a double holds.
+            (SqlType::Numeric { precision: 16.., .. }, SqlType::Float8) => self.numeric_cast(value, target),
+            (SqlType::UnconstrainedNumeric, to) if family(to) == Family::Number => self.numeric_cast(value, target),
+            (from, to)
+                if to.is_numeric() && (matches!(from, SqlType::Float4 | SqlType::Float8) || family(from) == Family::String) =>
+            {
+                self.numeric_cast(value, target)
             }
-            (SqlType::Int8 | SqlType::Oid, SqlType::Numeric { precision: 38, scale: 10 }) => {
-                Ok(plain_cast(value, &SqlType::Numeric { precision: 20, scale: 0 }))
+            (from, SqlType::UnconstrainedNumeric) if family(from) == Family::Number => self.numeric_cast(value, target),
+            (SqlType::Array(from), SqlType::Array(to))
+                if (**from == SqlType::UnconstrainedNumeric && family(to) == Family::Number)
+                    || (**to == SqlType::UnconstrainedNumeric && matches!(family(from), Family::Number | Family::String)) =>
+            {
+                self.numeric_array_cast(value, target)
             }
-            (SqlType::Array(from), SqlType::Array(to)) if **to == SqlType::UNBOUNDED_NUMERIC => Ok(match **from {
-                SqlType::Numeric { .. } => value,
-                SqlType::Int2 | SqlType::Int4 => {
-                    plain_cast(value, &SqlType::Array(Box::new(SqlType::Numeric { precision: 10, scale: 0 })))
-                }
-                SqlType::Int8 | SqlType::Oid => {
-                    plain_cast(value, &SqlType::Array(Box::new(SqlType::Numeric { precision: 20, scale: 0 })))
-                }
-                _ => return self.converted(value, target),
-            }),
+            // The engine's own cast, through which files are left out by the moments of a day.
+            (SqlType::Timestamp, SqlType::Date) => Ok(plain_cast(value, target)),
             _ => self.converted(value, target),
         }
     }
@@ -208,7 +210,13 @@ impl Binder<'_> {
     /// One value as the common type of several.
     pub(super) fn to_common(&self, value: Typed, common: &SqlType) -> Result<Typed> {
         let arrow = common.arrow_type();
+        if *common == SqlType::UnconstrainedNumeric {
+            return self.unconstrained(value);
+        }
         let value = self.cast(value, common)?;
+        if matches!(common, SqlType::Array(element) if **element == SqlType::UnconstrainedNumeric) {
+            return Ok(self.unconstrained_array(value));
+        }
         let strings = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
         // CASE and UNION want one Arrow type; string representations are made the same here.
         if value.data_type == arrow || !(strings(&value.data_type) && strings(&arrow)) {
@@ -225,11 +233,7 @@ impl Binder<'_> {
             }
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match target {
                 SqlType::Reg(kind) => self.reg_in(lit(text.as_str()), *kind),
-                SqlType::Numeric { precision: 38, scale: 10 } => Ok(narrow_numeric(text)?),
-                SqlType::Array(element) if **element == SqlType::UNBOUNDED_NUMERIC => {
-                    let own = SqlType::Array(Box::new(literal::numeric_of_elements(text)?));
-                    Ok(Typed::constant(parse_scalar(text, &own, &self.literal_form(&own))?, own))
-                }
+                SqlType::UnconstrainedNumeric => Ok(numeric_constant(&Numeric::parse(text)?)),
                 _ => Ok(Typed::constant(parse_scalar(text, target, &self.literal_form(target))?, target.clone())),
             },
             Expr::Placeholder(placeholder) => self.type_parameter(placeholder, target),
@@ -298,22 +302,12 @@ pub(super) fn plain_cast(value: Typed, target: &SqlType) -> Typed {
     Typed::new(cast_expr(value.expr, &target.arrow_type()), target.clone(), nullable)
 }
 
-fn narrow_numeric(text: &str) -> Result<Typed> {
-    let constant = literal::Decimal::read(text.trim()).and_then(|decimal| {
-        decimal.narrowest().and_then(|(precision, scale)| Some((decimal.constant(precision, scale)?, precision, scale)))
-    });
-    match constant {
-        Some((value, precision, scale)) => Ok(Typed::constant(value, SqlType::Numeric { precision, scale })),
-        None => Err(literal::not_a_decimal(text)),
-    }
-}
-
 pub(super) fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
     Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {} to {}", from.unmodified_name(), to.unmodified_name()))
 }
 
 fn same_kind(left: &SqlType, right: &SqlType) -> bool {
-    matches!((left, right), (SqlType::Numeric { .. }, SqlType::Numeric { .. }) | (SqlType::Reg(_), SqlType::Oid))
+    left.is_numeric() && right.is_numeric() || matches!((left, right), (SqlType::Reg(_), SqlType::Oid))
 }
 
 /// The wider of two types of one family.
@@ -328,20 +322,22 @@ fn wider(left: &SqlType, right: &SqlType) -> Option<SqlType> {
         return None;
     }
     Some(match (left, right) {
-        (SqlType::Numeric { precision: p1, scale: s1 }, SqlType::Numeric { precision: p2, scale: s2 }) => {
-            numeric_over((*p1, *s1), (*p2, *s2))
+        // Values of one scale keep it; others have theirs each.
+        (SqlType::Numeric { precision: p1, scale: s1 }, SqlType::Numeric { precision: p2, scale: s2 }) if s1 == s2 => {
+            SqlType::Numeric { precision: *p1.max(p2), scale: *s1 }
         }
-        (SqlType::Numeric { precision, scale }, integer) | (integer, SqlType::Numeric { precision, scale })
-            if rank(integer) < rank(&SqlType::Numeric { precision: 1, scale: 0 }) =>
-        {
+        (SqlType::Numeric { precision, scale: 0 }, integer @ (SqlType::Int2 | SqlType::Int4 | SqlType::Int8))
+        | (integer @ (SqlType::Int2 | SqlType::Int4 | SqlType::Int8), SqlType::Numeric { precision, scale: 0 }) => {
             let digits = match integer {
                 SqlType::Int2 => 5,
                 SqlType::Int4 => 10,
-                _ => 20,
+                _ => 19,
             };
-            numeric_over((*precision, *scale), (digits, 0))
+            SqlType::Numeric { precision: digits.max(*precision), scale: 0 }
         }
-        (SqlType::Numeric { .. }, SqlType::Float4) | (SqlType::Float4, SqlType::Numeric { .. }) => SqlType::Float8,
+        (numeric, other) | (other, numeric) if numeric.is_numeric() && rank(other) <= rank(numeric) => {
+            SqlType::UnconstrainedNumeric
+        }
         (SqlType::Varchar(_), SqlType::Varchar(_)) => SqlType::Varchar(None),
         (SqlType::Bpchar(_), SqlType::Bpchar(_)) => SqlType::Bpchar(None),
         // Each converts to the other unasked: the first stays.
@@ -358,12 +354,4 @@ fn wider(left: &SqlType, right: &SqlType) -> Option<SqlType> {
             }
         }
     })
-}
-
-fn numeric_over((p1, s1): (u8, i8), (p2, s2): (u8, i8)) -> SqlType {
-    let scale = s1.max(s2);
-    let whole = (i16::from(p1) - i16::from(s1)).max(i16::from(p2) - i16::from(s2));
-    let limit: i16 = if p1 > 38 || p2 > 38 { 76 } else { 38 };
-    let precision = (whole + i16::from(scale)).clamp(1, limit);
-    SqlType::Numeric { precision: u8::try_from(precision).unwrap_or(38), scale }
 }

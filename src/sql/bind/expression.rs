@@ -16,16 +16,22 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::coerce::{Family, cast_expr, element_type, family, parameter};
 use super::error::{at, folded, name_parts, undefined_column};
-use super::literal::Decimal;
+use super::interval_type::interval_modifier;
+use super::mistyped::with_guess;
+use super::numeric::{converted, keyed, numeric_constant};
 use super::operator::{BinaryOp, binary_operator};
-use super::range::{Environment, Presence, Range, RangeTable};
+use super::range::{Aggregates, Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::numeric::Operation;
+use crate::functions::numeric::key::has_key;
+use crate::sql::rewrite::is_local_zone;
 use crate::sql::sql_type_of;
-use crate::sql::type_name::{MOST_DIGITS, without_fraction};
+use crate::sql::type_name::{wide_numeric, without_fraction};
 use crate::types::SqlType;
-use crate::types::input::{self, parse_scalar};
+use crate::types::input;
+use crate::types::values::numeric::Numeric;
 
 /// The clause that an expression stands in: what may be called there, and how the error names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +94,20 @@ pub(super) struct Place<'c> {
     pub(super) sets: Option<&'c RefCell<Vec<SetCall>>>,
     /// Inside the arguments of an aggregate or window function.
     pub(super) inside: Option<&'static str>,
+    /// Takes the aggregates that belong to this query and stand in its subqueries.
+    pub(super) aggregates: Option<&'c Aggregates>,
+    /// The construct that forbids set-returning functions.
+    pub(super) construct: Option<&'static str>,
 }
 
 impl<'c> Place<'c> {
     pub(super) fn new(range: &'c Range, environment: &'c Environment<'c>, clause: Clause) -> Self {
-        Self { range, environment, clause, windows: &[], sets: None, inside: None }
+        Self { range, environment, clause, windows: &[], sets: None, inside: None, aggregates: None, construct: None }
+    }
+
+    /// Inside of a construct whose parts are not always evaluated.
+    pub(super) fn without_sets(self, construct: &'static str) -> Self {
+        if self.sets.is_none() { self } else { Self { sets: None, construct: Some(construct), ..self } }
     }
 }
 
@@ -107,10 +122,13 @@ impl Binder<'_> {
             E::Value(value) => self.value(&value.value).map_err(|error| at(error, value.span)),
             E::TypedString(typed) => {
                 let text = typed.value.value.clone().into_string().unwrap_or_default();
+                if let Some(modifier) = interval_modifier(&typed.data_type)? {
+                    return self.interval_constant(&text, modifier).map_err(|error| at(error, typed.value.span));
+                }
                 let (data_type, fraction) = without_fraction(&typed.data_type);
                 let target = sql_type_of(&data_type)?;
                 let constant = self.cast(Typed::unknown(text), &target).map_err(|error| at(error, typed.value.span))?;
-                Ok(Typed { declared: target != SqlType::UNBOUNDED_NUMERIC, ..with_fraction(constant, fraction) })
+                Ok(Typed { declared: target != SqlType::UnconstrainedNumeric, ..with_fraction(constant, fraction) })
             }
             E::Interval(interval) => self.interval(interval, place),
             E::BinaryOp { left, op, right } => self.binary_op(left, op, right, place),
@@ -134,6 +152,14 @@ impl Binder<'_> {
                 self.quantified(left, &binary_operator(compare_op)?, right, false, place)
             }
             E::AllOp { left, compare_op, right } => self.quantified(left, &binary_operator(compare_op)?, right, true, place),
+            E::Like { negated, any: false, expr, pattern, escape_char: None } if all_of(pattern).is_some() => {
+                let operator = BinaryOp::Like { negated: *negated, case_insensitive: false };
+                self.quantified(expr, &operator, all_of(pattern).unwrap_or(pattern), true, place)
+            }
+            E::ILike { negated, any: false, expr, pattern, escape_char: None } if all_of(pattern).is_some() => {
+                let operator = BinaryOp::Like { negated: *negated, case_insensitive: true };
+                self.quantified(expr, &operator, all_of(pattern).unwrap_or(pattern), true, place)
+            }
             E::Like { negated, any: false, expr, pattern, escape_char } => {
                 let (value, pattern) = (self.expression(expr, place)?, self.expression(pattern, place)?);
                 let escape = escape_char.as_ref().map(|escape| escape.value.clone().into_string().unwrap_or_default());
@@ -165,6 +191,7 @@ impl Binder<'_> {
             E::Cast { kind, expr, data_type, array: false, format: None } => self.explicit_cast(kind, expr, data_type, place),
             E::Collate { expr, collation } => self.collate(expr, collation, place),
             E::Case { operand, conditions, else_result, case_token: _, end_token: _ } => {
+                let place = place.without_sets("CASE");
                 self.case(operand.as_deref(), conditions, else_result.as_deref(), place)
             }
             E::Function(function) => self.function(function, place),
@@ -203,10 +230,7 @@ impl Binder<'_> {
                 let value = self.expression(expr, place)?;
                 self.call_builtin("floor", vec![value])
             }
-            E::Tuple(elements) => {
-                let values = elements.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
-                self.row(values)
-            }
+            E::Tuple(elements) => self.row(self.row_elements(elements, place)?),
             E::QualifiedWildcard(name, _) => {
                 let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
                 match place.range.table(&idents) {
@@ -232,16 +256,28 @@ impl Binder<'_> {
 
     fn column(&self, idents: &[Ident], place: Place<'_>) -> Result<Typed> {
         let span = idents.first().map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |ident| ident.span);
-        if let Some((found, fields)) = place.range.find(idents)? {
-            return self.struct_fields(found, fields);
-        }
-        let mut outer = place.environment.outer;
-        while let Some(level) = outer {
-            if let Some((found, fields)) = level.range.find(idents)? {
-                let reference = self.outer_reference(found)?;
-                return self.struct_fields(reference, fields);
+        // A relation of any query around comes before a column whose fields could be meant.
+        let unreachable = idents.len() > 1 && place.environment.ranges(place.range).iter().any(|range| range.forbids(&idents[0]));
+        let bare = |range: &Range| -> Result<Option<(Typed, &[Ident])>> {
+            let found = range.find_bare(idents)?;
+            Ok(found.filter(|(value, fields)| fields.is_empty() || matches!(value.data_type, DataType::Struct(_))))
+        };
+        for qualified in [true, false] {
+            if !qualified && unreachable {
+                break;
             }
-            outer = level.next;
+            let find = |range: &Range| if qualified { range.find_qualified(idents) } else { bare(range) };
+            if let Some((found, fields)) = find(place.range)? {
+                return self.struct_fields(found, fields);
+            }
+            let mut outer = place.environment.outer;
+            while let Some(level) = outer {
+                if let Some((found, fields)) = find(level.range)? {
+                    let reference = self.outer_reference(found)?;
+                    return self.struct_fields(reference, fields);
+                }
+                outer = level.next;
+            }
         }
         if let [name] = idents {
             // `select t from t`
@@ -261,19 +297,34 @@ impl Binder<'_> {
             }
         }
         let parts: Vec<String> = idents.iter().map(folded).collect();
+        let ranges = place.environment.ranges(place.range);
+        if let [name] = parts.as_slice()
+            && let Some(error) = ranges.iter().find_map(|range| range.unreachable_column(name))
+        {
+            return Err(at(error, span));
+        }
         if let [table, _] = parts.as_slice()
             && place.range.table(&idents[..1]).is_none()
         {
+            if let Some(error) = ranges.iter().find_map(|range| range.invalid_reference(table)) {
+                return Err(at(error, span));
+            }
             let message = format!("missing FROM-clause entry for table \"{table}\"");
             return Err(at(Error::new(ErrorKind::UndefinedRelation, message), span));
         }
-        Err(undefined_column(&parts, span))
+        let around = std::iter::successors(place.environment.outer, |level| level.next).map(|level| level.range);
+        Err(with_guess(undefined_column(&parts, span), std::iter::once(place.range).chain(around), &parts))
     }
 
     /// The same value seen from inside a subquery.
     pub(super) fn outer_reference(&self, value: Typed) -> Result<Typed> {
+        Ok(Typed { expr: self.outer_expression(value.expr)?, ..value })
+    }
+
+    /// The same for an expression without its type.
+    pub(super) fn outer_expression(&self, expr: Expr) -> Result<Expr> {
         let shared = self.world.shared.borrow();
-        let expr = value.expr.clone().transform_up(|expr| {
+        let expr = expr.transform_up(|expr| {
             Ok(match expr {
                 Expr::Column(column) => match shared.columns.get(&column) {
                     Some(field) => Transformed::yes(Expr::OuterReferenceColumn(std::sync::Arc::clone(field), column)),
@@ -282,8 +333,7 @@ impl Binder<'_> {
                 other => Transformed::no(other),
             })
         });
-        let expr = expr.map_err(|error| Error::internal(error.to_string()))?.data;
-        Ok(Typed { expr, ..value })
+        expr.map(|expr| expr.data).map_err(|error| Error::internal(error.to_string()))
     }
 
     fn struct_fields(&self, value: Typed, fields: &[Ident]) -> Result<Typed> {
@@ -348,32 +398,16 @@ impl Binder<'_> {
         }
     }
 
-    fn interval(&self, interval: &ast::Interval, place: Place<'_>) -> Result<Typed> {
-        let value = self.expression(&interval.value, place)?;
-        let text = match (value.literal_text(), &value.expr) {
-            (Some(text), _) => text.to_string(),
-            (None, Expr::Literal(scalar, _)) if !scalar.is_null() => scalar.to_string(),
-            _ => return Err(Error::unsupported("INTERVAL of an expression").with_hint("Multiply: n * interval '1 day'.")),
-        };
-        let is_number = text.trim().parse::<f64>().is_ok();
-        let text = match (&interval.leading_field, is_number) {
-            (Some(field), true) => format!("{} {}", text.trim(), field.to_string().to_lowercase()),
-            _ => text,
-        };
-        let parsed = parse_scalar(&text, &SqlType::Interval, &self.literal_form(&SqlType::Interval))
-            .map_err(|error| at(error, interval.value.span()))?;
-        let digits = match interval.leading_field {
-            Some(ast::DateTimeField::Second) => interval.leading_precision,
-            _ => interval.fractional_seconds_precision,
-        };
-        let digits = digits.and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits < MOST_DIGITS);
-        Ok(with_fraction(Typed::constant(parsed, SqlType::Interval), digits))
-    }
-
     fn binary_op(&self, left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr, place: Place<'_>) -> Result<Typed> {
+        if *op == ast::BinaryOperator::Overlaps {
+            return self.overlaps(left, right, place).map_err(|error| at(error, operator_span(left, right)));
+        }
         let operator = binary_operator(op)?;
         if let (Some(left), Some(right)) = (row(left), row(right)) {
             return self.row_comparison(&operator, &left, &right, place);
+        }
+        if let (Some(row), ast::Expr::Subquery(query)) = (row(left), unnested(right)) {
+            return self.row_against_subquery(&row, &operator, query, place).map_err(|error| at(error, operator_span(left, right)));
         }
         let left_value = self.expression(left, place)?;
         let right_value = self.expression(right, place)?;
@@ -440,17 +474,17 @@ impl Binder<'_> {
     }
 
     fn null_test(&self, expr: &ast::Expr, negated: bool, place: Place<'_>) -> Result<Typed> {
-        if let Some(row) = row(expr) {
-            // Every element is (not) null.
-            let mut all: Option<Typed> = None;
-            for element in row {
-                let one = self.null_test(element, negated, place)?;
-                all = Some(match all {
-                    None => one,
-                    Some(before) => self.binary(&BinaryOp::And, before, one)?,
-                });
-            }
-            return all.ok_or_else(|| Error::new(ErrorKind::Syntax, "empty row"));
+        if let Some(elements) = self.fields_of_row(expr, place)? {
+            // Every element is (not) null; one that is a row itself is none.
+            let test = |element: Typed| {
+                if matches!(element.data_type, DataType::Struct(_)) && !matches!(element.expr, Expr::Column(_)) {
+                    return lit(negated);
+                }
+                let inner = Box::new(element.expr);
+                if negated { Expr::IsNotNull(inner) } else { Expr::IsNull(inner) }
+            };
+            let all = elements.into_iter().map(test).reduce(Expr::and).unwrap_or_else(|| lit(true));
+            return Ok(Typed::new(all, SqlType::Bool, false));
         }
         let value = self.expression(expr, place)?;
         if let Expr::Placeholder(placeholder) = &value.expr
@@ -463,6 +497,38 @@ impl Binder<'_> {
         }
         let inner = Box::new(value.expr);
         Ok(Typed::new(if negated { Expr::IsNotNull(inner) } else { Expr::IsNull(inner) }, SqlType::Bool, false))
+    }
+
+    /// The elements of a row that is spelled out, or of a relation's whole row.
+    fn fields_of_row(&self, expr: &ast::Expr, place: Place<'_>) -> Result<Option<Vec<Typed>>> {
+        if let Some(row) = row(expr) {
+            let elements: Vec<ast::Expr> = row.into_iter().cloned().collect();
+            return self.row_elements(&elements, place).map(Some);
+        }
+        let ast::Expr::Identifier(ident) = unnested(expr) else { return Ok(None) };
+        let idents = std::slice::from_ref(ident);
+        match place.range.table(idents) {
+            Some(table) if place.range.find_bare(idents)?.is_none() => {
+                Ok(Some(table.columns.iter().map(|column| column.value.clone()).collect()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The elements of a row; `t.*` stands for the columns of `t`.
+    pub(super) fn row_elements(&self, elements: &[ast::Expr], place: Place<'_>) -> Result<Vec<Typed>> {
+        let mut values = vec![];
+        for element in elements {
+            if let ast::Expr::QualifiedWildcard(name, _) = element {
+                let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+                if let Some(table) = place.range.table(&idents) {
+                    values.extend(table.columns.iter().map(|column| column.value.clone()));
+                    continue;
+                }
+            }
+            values.push(self.expression(element, place)?);
+        }
+        Ok(values)
     }
 
     fn truth_test(&self, expr: &ast::Expr, name: &str, build: fn(Box<Expr>) -> Expr, place: Place<'_>) -> Result<Typed> {
@@ -544,8 +610,10 @@ impl Binder<'_> {
             return self.any_of(operator, &value, elements, all);
         }
         let probe = Typed { expr: array.expr.clone(), ..Typed::new(array.expr.clone(), element.clone(), true) };
-        let (value, _) = self.typed_beside(value, &probe)?;
+        let value = if value.is_unknown() { self.cast(value, &element)? } else { value };
+        self.comparable(value.clone(), probe.clone(), "=")?;
         let (value, array) = self.numbers_alike(value, array, &probe)?;
+        let element = if has_key(&probe.data_type) { element_type(&array.sql_type).unwrap_or(SqlType::Bytea) } else { element };
         let contains = Typed::new(nested::array_has(array.expr.clone(), value.expr.clone()), SqlType::Bool, true);
         match (operator, all) {
             (BinaryOp::Compare(Operator::Eq), false) => Ok(contains),
@@ -566,10 +634,17 @@ impl Binder<'_> {
 
     /// A number and an array of numbers in one type, in which both keep their digits: what looks for an element knows no other way.
     fn numbers_alike(&self, value: Typed, array: Typed, element: &Typed) -> Result<(Typed, Typed)> {
-        if family(&value.sql_type) != Family::Number || value.data_type == element.data_type {
+        if family(&value.sql_type) != Family::Number {
+            return Ok((keyed(value), keyed(array)));
+        }
+        let common = self.common_type(&[&value, element], "ANY/ALL")?;
+        if common == SqlType::UnconstrainedNumeric {
+            return Ok((keyed(self.unconstrained(value)?), keyed(self.unconstrained_array(array))));
+        }
+        if value.data_type == element.data_type {
             return Ok((value, array));
         }
-        let wider = self.common_type(&[&value, element], "ANY/ALL")?.arrow_type();
+        let wider = common.arrow_type();
         let list = DataType::List(Arc::new(Field::new_list_field(wider.clone(), true)));
         let array = Typed { expr: cast_expr(array.expr, &list), data_type: list, ..array };
         Ok((Typed { expr: cast_expr(value.expr, &wider), data_type: wider, ..value }, array))
@@ -582,6 +657,10 @@ impl Binder<'_> {
     }
 
     fn explicit_cast(&self, kind: &CastKind, expr: &ast::Expr, data_type: &ast::DataType, place: Place<'_>) -> Result<Typed> {
+        if let Some(modifier) = interval_modifier(data_type)? {
+            let value = self.expression(expr, place)?;
+            return self.cast_to_interval(value, modifier).map_err(|error| at(error, expr.span()));
+        }
         let (data_type, fraction) = without_fraction(data_type);
         let target = sql_type_of(&data_type).map_err(|error| at(error, expr.span()))?;
         // ARRAY[]::int[]
@@ -601,6 +680,10 @@ impl Binder<'_> {
             return self.array_of(elements, common);
         }
         let value = self.expression(expr, place)?;
+        if let (Some(limits), CastKind::Cast | CastKind::DoubleColon) = (wide_numeric(&data_type), kind) {
+            let value = self.unconstrained(value).map_err(|error| at(error, expr.span()))?;
+            return Ok(converted(value, Operation::Numeric(Some(limits)), &target));
+        }
         match kind {
             CastKind::TryCast | CastKind::SafeCast if !value.is_unknown() || value.literal_text().is_some() => {
                 let value = self.tried(value, &target).map_err(|error| at(error, expr.span()))?;
@@ -609,7 +692,7 @@ impl Binder<'_> {
             _ => {
                 let cast = self.cast(value, &target).map_err(|error| at(error, expr.span()))?;
                 let cast = with_fraction(cast, fraction);
-                Ok(Typed { declared: cast.declared || target != SqlType::UNBOUNDED_NUMERIC, ..cast })
+                Ok(Typed { declared: cast.declared || target != SqlType::UnconstrainedNumeric, ..cast })
             }
         }
     }
@@ -679,6 +762,17 @@ impl Binder<'_> {
             SqlType::Array(_) => element.clone(),
             scalar => SqlType::Array(Box::new(scalar.clone())),
         };
+        let elements = match &element {
+            SqlType::UnconstrainedNumeric => elements.into_iter().map(|item| self.unconstrained(item)).collect::<Result<_>>()?,
+            // A NULL that was cast to a numeric is one of whatever the others are.
+            _ => elements
+                .into_iter()
+                .map(|item| match item.is_null_literal() && item.data_type == DataType::LargeBinary {
+                    true => self.cast(Typed::null(), &element),
+                    false => Ok(item),
+                })
+                .collect::<Result<Vec<_>>>()?,
+        };
         let constants: Option<Vec<ScalarValue>> = elements
             .iter()
             .map(|element| if let Expr::Literal(value, _) = &element.expr { Some(value.clone()) } else { None })
@@ -739,8 +833,16 @@ impl Binder<'_> {
                 // The vectors of the catalog count from zero.
                 let index = if vector { super::kernels::add(index.expr, lit(1_i64)) } else { index.expr };
                 let item = match &value.data_type {
-                    datafusion::arrow::datatypes::DataType::List(field) => field.data_type().clone(),
+                    DataType::List(field) => field.data_type().clone(),
                     _ => element.arrow_type(),
+                };
+                // The engine counts negative subscripts from the end; PostgreSQL has nothing there.
+                let index = match index {
+                    Expr::Literal(ScalarValue::Int64(Some(number)), _) => lit(ScalarValue::Int64((number > 0).then_some(number))),
+                    index => {
+                        let in_range = (Box::new(index.clone().gt(lit(0_i64))), Box::new(index));
+                        Expr::Case(Case::new(None, vec![in_range], None))
+                    }
                 };
                 Ok(Typed { data_type: item, ..Typed::new(nested::array_element(value.expr, index), element, true) })
             }
@@ -753,8 +855,9 @@ impl Binder<'_> {
                     }
                 };
                 let (low, high) = (bound(lower_bound.as_ref(), 1)?, bound(upper_bound.as_ref(), i64::from(i32::MAX))?);
-                let sliced = nested::array_slice(value.expr.clone(), low, high, None);
-                Ok(Typed { expr: sliced, origin: None, nullable: true, ..value })
+                let bounds = [low, high].map(|bound| Typed::new(bound, SqlType::Int8, true));
+                let sql_type = value.sql_type.clone();
+                Ok(self.call_builtin("array_part", [vec![value], bounds.into()].concat())?.retyped(sql_type))
             }
             Subscript::Slice { .. } => Err(Error::unsupported("an array slice with a stride")),
         }
@@ -774,6 +877,9 @@ impl Binder<'_> {
             SqlType::Date => self.cast(value, &SqlType::Timestamptz)?,
             _ => value,
         };
+        if is_local_zone(zone) {
+            return self.call_builtin("timezone", vec![value]).map_err(|error| at(error, timestamp.span()));
+        }
         let zone_value = self.expression(zone, place)?;
         let zone_value = self.settled(zone_value)?;
         let zone_value = if zone_value.sql_type == SqlType::Interval { zone_value } else { self.text(zone_value)? };
@@ -833,8 +939,15 @@ impl Binder<'_> {
     /// A new internal column for an element of a set-returning function.
     pub(super) fn set_call(&self, list: Typed, place: Place<'_>) -> Result<Typed> {
         let Some(sets) = place.sets else {
-            return Err(Error::unsupported(format!("a set-returning function in {}", place.clause.name()))
-                .with_hint("Put it into FROM or into the select list."));
+            let elsewhere = "You might be able to move the set-returning function into a LATERAL FROM item.";
+            let refused = |message: String| Err(Error::new(ErrorKind::Unsupported, message));
+            return match place.construct.or(place.inside) {
+                Some("aggregate") => refused("aggregate function calls cannot contain set-returning function calls".into()),
+                Some("window") => refused("window function calls cannot contain set-returning function calls".into()),
+                Some(construct) => refused(format!("set-returning functions are not allowed in {construct}")),
+                None => return refused(format!("set-returning functions are not allowed in {}", place.clause.name())),
+            }
+            .map_err(|error| error.with_hint(elsewhere));
         };
         let datafusion::arrow::datatypes::DataType::List(element) = &list.data_type else {
             return Err(Error::new(ErrorKind::DatatypeMismatch, format!("unnest of {} is not possible", list.sql_type)));
@@ -844,6 +957,12 @@ impl Binder<'_> {
             typed.sql_type = sql_type;
         }
         typed.nullable = true;
+        // Those of one list go in step, so they are one.
+        let known = sets.borrow().iter().find(|set| set.list == list.expr && !set.list.is_volatile()).map(|set| set.column.clone());
+        if let Some(column) = known {
+            typed.expr = Expr::Column(Column::new_unqualified(column));
+            return Ok(typed);
+        }
         let column = self.unique("set");
         typed.expr = Expr::Column(Column::new_unqualified(column.clone()));
         self.register(&Column::new_unqualified(column.clone()), &typed);
@@ -931,17 +1050,11 @@ fn number(text: &str) -> Result<Typed> {
     if let Ok(value) = digits.parse::<i64>() {
         return Ok(integer(value));
     }
-    let decimal = Decimal::read(&digits).ok_or_else(|| Error::new(ErrorKind::Syntax, format!("invalid number \"{text}\"")))?;
-    if let Some((precision, scale)) = decimal.narrowest()
-        && let Some(value) = decimal.constant(precision, scale)
-    {
-        return Ok(Typed::constant(value, SqlType::Numeric { precision, scale }));
-    }
-    let value: f64 = digits.parse().map_err(|_| Error::new(ErrorKind::Syntax, format!("invalid number \"{text}\"")))?;
-    if value.is_infinite() {
-        return Err(Error::new(ErrorKind::NumericOutOfRange, "value overflows numeric format"));
-    }
-    Ok(Typed::constant(ScalarValue::Float64(Some(value)), SqlType::Float8))
+    let syntax = |error: Error| match error.kind() {
+        ErrorKind::InvalidText => Error::new(ErrorKind::Syntax, format!("invalid number \"{text}\"")),
+        _ => error,
+    };
+    Ok(numeric_constant(&Numeric::parse(&digits).map_err(syntax)?))
 }
 
 fn integer(value: i64) -> Typed {
@@ -965,6 +1078,16 @@ fn radix(text: &str) -> Option<i64> {
 fn shortened(expr: &ast::Expr) -> String {
     let text = expr.to_string();
     if text.chars().count() > 40 { format!("{}..", text.chars().take(40).collect::<String>()) } else { text }
+}
+
+/// The array of `LIKE ALL (array)`, which the parser takes for a function.
+fn all_of(pattern: &ast::Expr) -> Option<&ast::Expr> {
+    let ast::Expr::Function(function) = pattern else { return None };
+    let ast::FunctionArguments::List(list) = &function.args else { return None };
+    match (name_parts(&function.name).as_slice(), list.args.as_slice()) {
+        ([name], [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(array))]) if name == "all" => Some(array),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

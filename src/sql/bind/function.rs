@@ -8,8 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::functions::core::expr_fn as core;
-use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, ScalarFunction, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::function::WindowUDFFieldArgs;
+use datafusion::logical_expr::expr::{NullTreatment, ScalarFunction};
 use datafusion::logical_expr::{
     AggregateUDF, Case, Expr, Operator, ReturnFieldArgs, ScalarUDF, SortExpr, Volatility, WindowFrame, WindowFunctionDefinition,
     lit,
@@ -21,8 +20,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Binder;
+use super::aggregate::{AggregateClauses, Over};
 use super::arguments::{call_error, evaluate};
-use super::coerce::cast_expr;
+use super::coerce::{cast_expr, element_type};
 use super::error::{at, folded, name_parts, name_span};
 use super::expression::Place;
 use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
@@ -61,6 +61,9 @@ const SELECTING: [&str; 12] = [
     "max_by",
     "min_by",
 ];
+
+/// Functions of an array and elements of it.
+const ELEMENTWISE: [&str; 4] = ["array_remove", "array_replace", "array_append", "array_positions"];
 
 /// Built-in functions whose arguments are given by name, and what the parameters are called.
 const NAMED: [(&str, &[&str]); 4] = [
@@ -299,6 +302,11 @@ impl Binder<'_> {
         if !matches!(name, "coalesce" | "nullif" | "greatest" | "least" | "pg_typeof" | "row" | "substring") {
             return Ok(None);
         }
+        if name == "row" && call.is_plain() {
+            let elements: Vec<ast::Expr> = call.arguments.iter().map(|argument| argument.clone().into_owned()).collect();
+            return self.row(self.row_elements(&elements, place)?).map(Some);
+        }
+        let place = if name == "coalesce" { place.without_sets("COALESCE") } else { place };
         let arguments = self.plain_arguments(name, call, place)?;
         if arguments.is_empty() && matches!(name, "coalesce" | "greatest" | "least") {
             // In PostgreSQL's grammar their list cannot be empty.
@@ -316,6 +324,9 @@ impl Binder<'_> {
             "greatest" | "least" => {
                 let nullable = arguments.iter().all(|argument| argument.nullable);
                 let (values, common) = self.unify(arguments, if name == "greatest" { "GREATEST" } else { "LEAST" })?;
+                if common == SqlType::Interval {
+                    return self.extreme_interval(values, if name == "greatest" { Operator::GtEq } else { Operator::LtEq });
+                }
                 let data_type = values.first().map_or_else(|| common.arrow_type(), |value| value.data_type.clone());
                 let values = values.into_iter().map(|value| value.expr).collect();
                 let expr = if name == "greatest" { core::greatest(values) } else { core::least(values) };
@@ -379,12 +390,14 @@ impl Binder<'_> {
     pub(super) fn scalar_call(&self, name: &str, function: &Arc<ScalarUDF>, arguments: Vec<Typed>) -> Result<Typed> {
         let volatility = function.signature().volatility;
         self.admit_call(name)?;
+        let arguments = self.number_arguments(name, arguments)?;
         if volatility != Volatility::Immutable {
             self.world.shared.borrow_mut().of_the_moment = true;
         }
         if volatility == Volatility::Volatile {
             self.world.shared.borrow_mut().volatile = true;
         }
+        let arguments = if ELEMENTWISE.contains(&name) { self.elements_of_array(arguments)? } else { arguments };
         let accepts = |fields: &[FieldRef]| {
             let constants = vec![None; fields.len()];
             function.return_field_from_args(ReturnFieldArgs { arg_fields: fields, scalar_arguments: &constants }).is_ok()
@@ -415,13 +428,14 @@ impl Binder<'_> {
         Ok(in_sql_types(name, Typed::of_field(expr, &returns)))
     }
 
+    /// `f(anyarray, anyelement, ..)`: an untyped argument is read as an element.
+    fn elements_of_array(&self, arguments: Vec<Typed>) -> Result<Vec<Typed>> {
+        let Some(element) = arguments.first().and_then(|array| element_type(&array.sql_type)) else { return Ok(arguments) };
+        let read = |argument: Typed| if argument.is_unknown() { self.cast(argument, &element) } else { Ok(argument) };
+        arguments.into_iter().map(read).collect()
+    }
+
     fn aggregate_call(&self, name: &str, aggregate: &Arc<AggregateUDF>, call: &CallParts<'_>, place: Place<'_>) -> Result<Typed> {
-        if place.inside == Some("aggregate") {
-            return Err(Error::new(ErrorKind::Grouping, "aggregate function calls cannot be nested"));
-        }
-        if !place.clause.allows_aggregates() {
-            return Err(Error::new(ErrorKind::Grouping, format!("aggregate functions are not allowed in {}", place.clause.name())));
-        }
         let inside = Place { inside: Some("aggregate"), sets: None, ..place };
         let arguments = self.aggregate_arguments(name, call, inside)?;
         let mut order_by = self.sort_keys(call.order_by, inside)?;
@@ -437,34 +451,46 @@ impl Binder<'_> {
             return Err(Error::unsupported("WITHIN GROUP with several keys"));
         }
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
+        let given: Vec<Expr> = arguments.iter().map(|argument| argument.expr.clone()).collect();
+        let within_group = !call.within_group.is_empty();
+        let (aggregated, direct) = given.split_at(if within_group { 1 } else { given.len() });
+        let aggregated =
+            aggregated.iter().chain(order_by.iter().map(|key| &key.expr)).chain(filter.as_ref().map(|filter| &filter.expr));
+        let home = self.home(&aggregated.collect::<Vec<_>>(), &direct.iter().collect::<Vec<_>>(), place)?;
+        let clauses = AggregateClauses { filter, order_by, null_treatment: call.null_treatment, within_group, given };
         let of_bytes = name == "string_agg" && arguments.first().is_some_and(|value| value.sql_type == SqlType::Bytea);
         if of_bytes {
             arguments = arguments.into_iter().map(|argument| self.hex(argument)).collect::<Result<_>>()?;
         }
         let arguments = self.json_texts(name, call.distinct, arguments)?;
-        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
-        let aggregate = narrower.as_ref().unwrap_or(aggregate);
-        let (arguments, fields) =
-            self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
-        let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
-        let result_type = selected_type(name, &arguments, &returns);
-        let expr = Expr::AggregateFunction(AggregateFunction::new_udf(
-            Arc::clone(aggregate),
-            arguments.into_iter().map(|argument| argument.expr).collect(),
-            call.distinct,
-            filter.map(|filter| Box::new(filter.expr)),
-            order_by,
-            call.null_treatment,
-        ));
-        let mut typed = Typed::of_field(expr, &returns);
-        typed.nullable = name != "count";
-        if let Some(sql_type) = result_type {
-            typed.sql_type = sql_type;
-        }
+        let computed = self.computed_aggregate(name, aggregate, arguments, call.distinct, &clauses)?;
+        let computed = self.at_home(computed, home, place)?;
         if of_bytes {
-            return self.call_builtin("decode", vec![typed.retyped(SqlType::Text), Typed::unknown("hex".to_string())]);
+            return self.call_builtin("decode", vec![computed.retyped(SqlType::Text), Typed::unknown("hex".to_string())]);
         }
-        Ok(in_sql_types(name, typed))
+        Ok(computed)
+    }
+
+    fn computed_aggregate(
+        &self,
+        name: &str,
+        aggregate: &Arc<AggregateUDF>,
+        arguments: Vec<Typed>,
+        distinct: bool,
+        clauses: &AggregateClauses,
+    ) -> Result<Typed> {
+        if let [value] = arguments.as_slice() {
+            let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, distinct: bool| {
+                let aggregate = self.aggregate_named(name, aggregate, &value)?;
+                self.one_aggregate(name, &aggregate, vec![value], distinct, clauses)
+            };
+            if let Some(computed) = self.number_aggregate(name, value, distinct, &part)? {
+                return Ok(computed);
+            }
+        }
+        let arguments = self.aggregate_numbers(name, arguments)?;
+        let narrower = arguments.first().and_then(|argument| self.world.scope.registry.aggregate_over(name, &argument.data_type));
+        self.one_aggregate(name, narrower.as_ref().unwrap_or(aggregate), arguments, distinct, clauses)
     }
 
     fn aggregate_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
@@ -512,50 +538,30 @@ impl Binder<'_> {
         }
         let inside = Place { inside: Some("window"), sets: None, ..place };
         let arguments = self.window_arguments(name, call, inside)?;
-        let definition = match definition {
-            WindowFunctionDefinition::AggregateUDF(aggregate) => {
-                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
-                WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate))
-            }
-            window => window,
-        };
         let filter = call.filter.map(|filter| self.condition_of(filter, inside)).transpose()?;
         let (partition_by, order_by, window_frame) = match call.over {
-            Some(over) => self.window(over, inside)?,
+            Some(over) => self.window(over, Place { sets: place.sets, ..inside })?,
             None => return Err(Error::internal("window call without OVER")),
         };
-        let (arguments, returns) = match &definition {
-            WindowFunctionDefinition::AggregateUDF(aggregate) => {
-                let (arguments, fields) =
-                    self.typed_arguments(name, aggregate.as_ref(), &|fields| aggregate.return_field(fields).is_ok(), arguments)?;
-                let returns = aggregate.return_field(&fields).map_err(|error| call_error(error, name, &arguments))?;
-                (arguments, returns)
+        let over = Over { partition_by, order_by, window_frame, filter, null_treatment: call.null_treatment };
+        if let ([value], WindowFunctionDefinition::AggregateUDF(_)) = (arguments.as_slice(), &definition) {
+            let part = |name: &str, aggregate: Option<Arc<AggregateUDF>>, value: Typed, _distinct: bool| {
+                let definition = WindowFunctionDefinition::AggregateUDF(self.aggregate_named(name, aggregate, &value)?);
+                self.one_window(name, definition, vec![value], &over)
+            };
+            if let Some(computed) = self.number_aggregate(name, value, false, &part)? {
+                return Ok(computed);
             }
-            WindowFunctionDefinition::WindowUDF(window) => {
-                let (arguments, fields) = self.typed_arguments(name, window.as_ref(), &|_| true, arguments)?;
-                let returns =
-                    window.field(WindowUDFFieldArgs::new(&fields, name)).map_err(|error| call_error(error, name, &arguments))?;
-                (arguments, returns)
-            }
-        };
-        let result_type = selected_type(name, &arguments, &returns);
-        let expr = Expr::WindowFunction(Box::new(WindowFunction {
-            fun: definition,
-            params: WindowFunctionParams {
-                args: arguments.into_iter().map(|argument| argument.expr).collect(),
-                partition_by,
-                order_by,
-                window_frame,
-                filter: filter.map(|filter| Box::new(filter.expr)),
-                null_treatment: call.null_treatment,
-                distinct: false,
-            },
-        }));
-        let mut typed = Typed::of_field(expr, &returns);
-        if let Some(sql_type) = result_type {
-            typed.sql_type = sql_type;
         }
-        Ok(in_sql_types(name, typed))
+        let (definition, arguments) = match definition {
+            WindowFunctionDefinition::AggregateUDF(aggregate) => {
+                let arguments = self.aggregate_numbers(name, arguments)?;
+                let narrower = arguments.first().and_then(|argument| registry.aggregate_over(name, &argument.data_type));
+                (WindowFunctionDefinition::AggregateUDF(narrower.unwrap_or(aggregate)), arguments)
+            }
+            window => (window, arguments),
+        };
+        self.one_window(name, definition, arguments, &over)
     }
 
     /// Arguments of a window function: offsets are `bigint`, a default takes the value's type.
@@ -564,17 +570,31 @@ impl Binder<'_> {
         if !matches!(name, "lag" | "lead" | "nth_value" | "ntile") {
             return Ok(arguments);
         }
+        let arguments = self.with_common_default(name, arguments)?;
         let value_type = arguments.first().map(|value| value.sql_type.clone());
         arguments
             .into_iter()
             .enumerate()
             .map(|(index, argument)| match (name, index, &value_type) {
                 ("ntile", 0, _) | ("lag" | "lead" | "nth_value", 1, _) => as_bigint(self.cast(argument, &SqlType::Int8)?),
-                ("lag" | "lead", 2, Some(value_type)) => self.cast(argument, value_type),
+                ("lag" | "lead", 2, Some(value_type)) => self.to_common(argument, value_type),
                 (_, 0, _) => self.settled(argument),
                 _ => Ok(argument),
             })
             .collect()
+    }
+
+    /// The value and the default of `lag` and `lead` as the type that both can have.
+    fn with_common_default(&self, name: &str, arguments: Vec<Typed>) -> Result<Vec<Typed>> {
+        match <[Typed; 3]>::try_from(arguments) {
+            Ok([value, offset, default]) => {
+                let (values, _) = self.unify(vec![value, default], &name.to_uppercase())?;
+                let [value, default] =
+                    <[Typed; 2]>::try_from(values).map_err(|_| Error::internal("two values became another number"))?;
+                Ok(vec![value, offset, default])
+            }
+            Err(arguments) => Ok(arguments),
+        }
     }
 
     fn window(&self, over: &WindowType, place: Place<'_>) -> Result<(Vec<Expr>, Vec<SortExpr>, WindowFrame)> {
@@ -590,19 +610,10 @@ impl Binder<'_> {
                 Ok(self.settled(value)?.expr)
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut order_by = self.sort_keys(&spec.order_by, place)?;
-        let frame = match spec.window_frame {
-            None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
-            Some(frame) => {
-                let frame = WindowFrame::try_from(frame)
-                    .map_err(|error| Error::new(ErrorKind::Windowing, "this window frame is not possible").with_source(error))?;
-                frame.regularize_order_bys(&mut order_by).map_err(|error| {
-                    Error::new(ErrorKind::Windowing, "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column")
-                        .with_source(error)
-                })?;
-                frame
-            }
-        };
+        let keys = spec.order_by.iter().map(|key| self.sort_key(key, place)).collect::<Result<Vec<_>>>()?;
+        let first_type = keys.first().map(|(_, sql_type)| sql_type.clone());
+        let mut order_by: Vec<SortExpr> = keys.into_iter().map(|(key, _)| key).collect();
+        let frame = self.frame(spec.window_frame.as_ref(), &mut order_by, first_type.as_ref())?;
         Ok((partition_by, order_by, frame))
     }
 
@@ -614,14 +625,15 @@ impl Binder<'_> {
 
     /// ORDER BY keys that are expressions only: numbers are constants here.
     pub(super) fn sort_keys(&self, keys: &[ast::OrderByExpr], place: Place<'_>) -> Result<Vec<SortExpr>> {
-        keys.iter()
-            .map(|key| {
-                let value = self.expression(&key.expr, place)?;
-                let value = self.settled(value)?;
-                let ascending = key.options.asc.unwrap_or(true);
-                Ok(SortExpr::new(value.expr, ascending, key.options.nulls_first.unwrap_or(!ascending)))
-            })
-            .collect()
+        keys.iter().map(|key| self.sort_key(key, place).map(|(key, _)| key)).collect()
+    }
+
+    fn sort_key(&self, key: &ast::OrderByExpr, place: Place<'_>) -> Result<(SortExpr, SqlType)> {
+        let value = self.expression(&key.expr, place)?;
+        let value = self.settled(value)?;
+        let ascending = key.options.asc.unwrap_or(true);
+        let nulls_first = key.options.nulls_first.unwrap_or(!ascending);
+        Ok((SortExpr::new(value.expr, ascending, nulls_first), value.sql_type))
     }
 }
 
@@ -664,7 +676,7 @@ fn merge_windows(base: WindowSpec, spec: &WindowSpec) -> Result<WindowSpec> {
 }
 
 /// The SQL type of a result that is one of the arguments' values, or a collection of them.
-fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
+pub(super) fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
     let value = arguments.first()?;
     if SELECTING.contains(&name) && *returns.data_type() == value.data_type && !value.is_unknown() {
         // There is no `min(varchar)`: it is text that is compared.
@@ -692,10 +704,12 @@ fn tagged_elements(value: Typed) -> Typed {
 }
 
 /// Results in types that PostgreSQL has: no unsigned numbers, microseconds.
-fn in_sql_types(name: &str, value: Typed) -> Typed {
+pub(super) fn in_sql_types(name: &str, value: Typed) -> Typed {
     let value = if name == "array_agg" { tagged_elements(value) } else { value };
     let target = match (&value.data_type, &value.sql_type) {
-        (DataType::UInt64, _) if matches!(name, "array_length" | "cardinality" | "array_ndims" | "list_length") => SqlType::Int4,
+        (DataType::UInt64, _) if matches!(name, "array_length" | "cardinality" | "array_ndims" | "list_length" | "ntile") => {
+            SqlType::Int4
+        }
         (DataType::UInt64, _) | (DataType::UInt32, SqlType::Int8) => SqlType::Int8,
         (DataType::UInt8 | DataType::Int8, _) => SqlType::Int2,
         (DataType::UInt16, _) => SqlType::Int4,

@@ -1,18 +1,16 @@
 //! Small functions that operators of PostgreSQL need and DataFusion lacks. They have no SQL name: only the binder calls them.
 //!
-//! - integer arithmetic that fails on overflow instead of wrapping around, float division that fails at zero;
-//! - `timestamp - timestamp`, `time - time`, `time + interval`, `interval * number`, and the length by which intervals compare;
+//! - arithmetic on integers and floats that fails on overflow and at zero;
+//! - fewer digits of seconds;
 //! - the one row that a scalar subquery may have.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Datum, Decimal128Array, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray,
-};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Datum, Int64Array};
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{
-    DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
     Time64MicrosecondType, TimestampMicrosecondType,
 };
 use datafusion::arrow::error::ArrowError;
@@ -25,6 +23,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr_common::datum::apply;
 
+use crate::error::{Error, ErrorKind};
+use crate::functions::numeric::label;
 use crate::types::values::calendar::POSTGRES_EPOCH_MICROS;
 
 /// What a kernel computes.
@@ -34,12 +34,12 @@ enum Kernel {
     Subtract,
     Multiply,
     Divide,
-    TimestampDifference,
-    TimeDifference,
-    TimeShift,
-    IntervalTimes,
-    IntervalLength,
+    FloatAdd,
+    FloatSubtract,
+    FloatMultiply,
     RoundFraction,
+    Limit,
+    Offset,
 }
 
 impl Kernel {
@@ -49,12 +49,12 @@ impl Kernel {
             Kernel::Subtract => "int_subtract",
             Kernel::Multiply => "int_multiply",
             Kernel::Divide => "float_divide",
-            Kernel::TimestampDifference => "timestamp_difference",
-            Kernel::TimeDifference => "time_difference",
-            Kernel::TimeShift => "time_shift",
-            Kernel::IntervalTimes => "interval_times",
-            Kernel::IntervalLength => "interval_length",
+            Kernel::FloatAdd => "float_add",
+            Kernel::FloatSubtract => "float_subtract",
+            Kernel::FloatMultiply => "float_multiply",
             Kernel::RoundFraction => "round_fraction",
+            Kernel::Limit => "LIMIT",
+            Kernel::Offset => "OFFSET",
         }
     }
 }
@@ -68,24 +68,11 @@ struct KernelFunction {
     label: String,
 }
 
-/// Labels up to this size show the arguments.
-const LONGEST_LABEL: usize = 100;
-
 impl KernelFunction {
-    /// The label is made once: DataFusion asks for the name of an expression at every step, and a name that is written anew from the
-    /// names of the arguments, theirs from those of their own, would cost the cube of a sum's length.
     fn new(kernel: Kernel, arguments: &[Expr]) -> Self {
-        let names: Vec<String> = arguments.iter().map(|argument| argument.schema_name().to_string()).collect();
-        let label = format!("{}({})", kernel.name(), names.join(","));
-        let label = if label.len() <= LONGEST_LABEL { label } else { format!("{}#{:016x}", kernel.name(), digest(&label)) };
-        Self { kernel, signature: Signature::any(arguments.len(), Volatility::Immutable), label }
+        let signature = Signature::any(arguments.len(), Volatility::Immutable);
+        Self { kernel, signature, label: label(kernel.name(), arguments) }
     }
-}
-
-fn digest(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl PartialEq for KernelFunction {
@@ -113,6 +100,11 @@ pub(super) fn add(left: Expr, right: Expr) -> Expr {
     call(Kernel::Add, vec![left, right])
 }
 
+/// The bound of LIMIT or OFFSET; fails below zero.
+pub(super) fn bound_of(count: Expr, is_limit: bool) -> Expr {
+    call(if is_limit { Kernel::Limit } else { Kernel::Offset }, vec![count])
+}
+
 /// `left - right` on one integer type; fails on overflow.
 pub(super) fn subtract(left: Expr, right: Expr) -> Expr {
     call(Kernel::Subtract, vec![left, right])
@@ -123,34 +115,24 @@ pub(super) fn multiply(left: Expr, right: Expr) -> Expr {
     call(Kernel::Multiply, vec![left, right])
 }
 
-/// `left / right` on one float type; fails at zero.
+/// `left + right` on one float type; fails on overflow.
+pub(super) fn float_add(left: Expr, right: Expr) -> Expr {
+    call(Kernel::FloatAdd, vec![left, right])
+}
+
+/// `left - right` on one float type; fails on overflow.
+pub(super) fn float_subtract(left: Expr, right: Expr) -> Expr {
+    call(Kernel::FloatSubtract, vec![left, right])
+}
+
+/// `left * right` on one float type; fails on overflow and underflow.
+pub(super) fn float_multiply(left: Expr, right: Expr) -> Expr {
+    call(Kernel::FloatMultiply, vec![left, right])
+}
+
+/// `left / right` on one float type; fails at zero, on overflow and underflow.
 pub(super) fn divide(left: Expr, right: Expr) -> Expr {
     call(Kernel::Divide, vec![left, right])
-}
-
-/// `left - right` of two timestamps, in days and time of day.
-pub(super) fn timestamp_difference(left: Expr, right: Expr) -> Expr {
-    call(Kernel::TimestampDifference, vec![left, right])
-}
-
-/// `left - right` of two times of day.
-pub(super) fn time_difference(left: Expr, right: Expr) -> Expr {
-    call(Kernel::TimeDifference, vec![left, right])
-}
-
-/// A time of day moved by the hours, minutes and seconds of an interval, around the clock.
-pub(super) fn time_shift(time: Expr, interval: Expr) -> Expr {
-    call(Kernel::TimeShift, vec![time, interval])
-}
-
-/// What intervals compare by: a month has thirty days, a day twenty-four hours.
-pub(super) fn interval_length(interval: Expr) -> Expr {
-    call(Kernel::IntervalLength, vec![interval])
-}
-
-/// `interval * factor`, where the factor is a double.
-pub(super) fn interval_times(interval: Expr, factor: Expr) -> Expr {
-    call(Kernel::IntervalTimes, vec![interval, factor])
 }
 
 /// A moment, a time of day or an interval with at most `digits` digits of its seconds behind the point.
@@ -163,8 +145,6 @@ pub(super) fn round_fraction(value: Expr, digits: u32) -> Expr {
 pub(super) fn single_value(column: Expr) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(Arc::clone(&SINGLE_VALUE), vec![column], false, None, vec![], None))
 }
-
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 impl ScalarUDFImpl for KernelFunction {
     fn name(&self) -> &str {
@@ -181,17 +161,24 @@ impl ScalarUDFImpl for KernelFunction {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kernel {
-            Kernel::Add | Kernel::Subtract | Kernel::Multiply | Kernel::Divide | Kernel::TimeShift | Kernel::RoundFraction => {
+            Kernel::Add
+            | Kernel::Subtract
+            | Kernel::Multiply
+            | Kernel::Divide
+            | Kernel::FloatAdd
+            | Kernel::FloatSubtract
+            | Kernel::FloatMultiply
+            | Kernel::RoundFraction
+            | Kernel::Limit
+            | Kernel::Offset => {
                 arguments.first().cloned().ok_or_else(|| DataFusionError::Internal("kernel without arguments".into()))?
             }
-            Kernel::TimestampDifference | Kernel::TimeDifference | Kernel::IntervalTimes => INTERVAL,
-            Kernel::IntervalLength => DataType::Decimal128(38, 0),
         })
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
         if let ([left, right], Some(kernel)) = (call.args.as_slice(), self.arithmetic_kernel()) {
-            return apply(left, right, kernel);
+            return apply(left, right, kernel).map_err(in_own_words);
         }
         let constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let arrays = ColumnarValue::values_to_arrays(&call.args)?;
@@ -204,6 +191,17 @@ impl ScalarUDFImpl for KernelFunction {
     }
 }
 
+/// An error of ours, without what Arrow has wrapped around it.
+fn in_own_words(error: DataFusionError) -> DataFusionError {
+    match error {
+        DataFusionError::ArrowError(inner, _) => match *inner {
+            ArrowError::ExternalError(ours) => DataFusionError::External(ours),
+            other => DataFusionError::from(other),
+        },
+        other => other,
+    }
+}
+
 type ArithmeticKernel = fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError>;
 
 impl KernelFunction {
@@ -213,44 +211,23 @@ impl KernelFunction {
             Kernel::Subtract => Some(numeric::sub),
             Kernel::Multiply => Some(numeric::mul),
             Kernel::Divide => Some(float_division),
-            Kernel::TimestampDifference
-            | Kernel::TimeDifference
-            | Kernel::TimeShift
-            | Kernel::IntervalTimes
-            | Kernel::IntervalLength
-            | Kernel::RoundFraction => None,
+            Kernel::FloatAdd => Some(|left, right| in_range(numeric::add(left, right)?, left, right, false)),
+            Kernel::FloatSubtract => Some(|left, right| in_range(numeric::sub(left, right)?, left, right, false)),
+            Kernel::FloatMultiply => Some(|left, right| in_range(numeric::mul(left, right)?, left, right, true)),
+            Kernel::RoundFraction | Kernel::Limit | Kernel::Offset => None,
         }
     }
 
     fn compute(&self, arguments: &[ArrayRef]) -> Result<ArrayRef> {
         match (self.kernel, arguments) {
-            (Kernel::TimestampDifference, [left, right]) => {
-                let (left, right) =
-                    (left.as_primitive::<TimestampMicrosecondType>(), right.as_primitive::<TimestampMicrosecondType>());
-                Ok(Arc::new(zip_map(left.iter(), right.iter(), difference)?))
-            }
-            (Kernel::TimeDifference, [left, right]) => {
-                let (left, right) = (left.as_primitive::<Time64MicrosecondType>(), right.as_primitive::<Time64MicrosecondType>());
-                let apart = |left: i64, right: i64| Some(IntervalMonthDayNano::new(0, 0, (left - right) * 1000));
-                Ok(Arc::new(zip_map(left.iter(), right.iter(), apart)?))
-            }
-            (Kernel::TimeShift, [time, interval]) => {
-                let times = time.as_primitive::<Time64MicrosecondType>();
-                let intervals = interval.as_primitive::<IntervalMonthDayNanoType>();
-                let moved = times.iter().zip(intervals.iter()).map(|pair| match pair {
-                    (Some(time), Some(interval)) => Some((time + interval.nanoseconds / 1000).rem_euclid(MICROS_A_DAY)),
-                    _ => None,
-                });
-                Ok(Arc::new(moved.collect::<Time64MicrosecondArray>()))
-            }
-            (Kernel::IntervalLength, [interval]) => {
-                let lengths = interval.as_primitive::<IntervalMonthDayNanoType>().iter().map(|interval| interval.map(length));
-                Ok(Arc::new(lengths.collect::<Decimal128Array>().with_precision_and_scale(38, 0)?))
-            }
-            (Kernel::IntervalTimes, [interval, factor]) => {
-                let (interval, factor) =
-                    (interval.as_primitive::<IntervalMonthDayNanoType>(), factor.as_primitive::<Float64Type>());
-                Ok(Arc::new(zip_map(interval.iter(), factor.iter(), scaled)?))
+            (Kernel::Limit | Kernel::Offset, [count]) => {
+                if count.as_primitive::<Int64Type>().iter().flatten().any(|count| count < 0) {
+                    let limit = self.kernel == Kernel::Limit;
+                    let kind = if limit { ErrorKind::InvalidLimit } else { ErrorKind::InvalidOffset };
+                    let error = Error::new(kind, format!("{} must not be negative", self.kernel.name()));
+                    return Err(DataFusionError::External(Box::new(error)));
+                }
+                Ok(Arc::clone(count))
             }
             (Kernel::RoundFraction, [value, unit]) => {
                 // A constant, the same in each row.
@@ -262,12 +239,6 @@ impl KernelFunction {
     }
 }
 
-/// Nanoseconds.
-fn length(interval: IntervalMonthDayNano) -> i128 {
-    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
-    days * i128::from(MICROS_A_DAY) * 1000 + i128::from(interval.nanoseconds)
-}
-
 fn float_division(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
     let quotient = numeric::div(left, right)?;
     let (divisors, is_scalar) = right.get();
@@ -277,7 +248,41 @@ fn float_division(left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, Arrow
     };
     // NULL / 0 is NULL.
     let failed = (0..quotient.len()).any(|row| is_zero(if is_scalar { 0 } else { row }) && quotient.is_valid(row));
-    if failed { Err(ArrowError::DivideByZero) } else { Ok(quotient) }
+    if failed { Err(ArrowError::DivideByZero) } else { in_range(quotient, left, right, true) }
+}
+
+/// A result that is infinite only because of an operand, and zero only if that is exact: sums are zero exactly.
+fn in_range(result: ArrayRef, left: &dyn Datum, right: &dyn Datum, may_underflow: bool) -> Result<ArrayRef, ArrowError> {
+    let suspicious = match result.data_type() {
+        DataType::Float32 => {
+            result.as_primitive::<Float32Type>().values().iter().any(|x| x.is_infinite() || may_underflow && *x == 0.0)
+        }
+        _ => result.as_primitive::<Float64Type>().values().iter().any(|x| x.is_infinite() || may_underflow && *x == 0.0),
+    };
+    if !suspicious {
+        return Ok(result);
+    }
+    let ((left, left_constant), (right, right_constant)) = (left.get(), right.get());
+    let at = |array: &dyn Array, row: usize| match array.data_type() {
+        DataType::Float32 => f64::from(array.as_primitive::<Float32Type>().value(row)),
+        _ => array.as_primitive::<Float64Type>().value(row),
+    };
+    for row in (0..result.len()).filter(|row| result.is_valid(*row)) {
+        let (value, left) = (at(result.as_ref(), row), at(left, if left_constant { 0 } else { row }));
+        let right = at(right, if right_constant { 0 } else { row });
+        let finite = left.is_finite() && right.is_finite();
+        let out_of_range = |what: &str| {
+            let error = Error::new(ErrorKind::NumericOutOfRange, format!("value out of range: {what}"));
+            Err(ArrowError::ExternalError(Box::new(error)))
+        };
+        if value.is_infinite() && finite {
+            return out_of_range("overflow");
+        }
+        if may_underflow && value == 0.0 && finite && left != 0.0 && right != 0.0 {
+            return out_of_range("underflow");
+        }
+    }
+    Ok(result)
 }
 
 /// Rounds microseconds to a multiple of `unit`, half away from zero. Moments count from 2000 as in PostgreSQL, which decides what half
@@ -300,46 +305,6 @@ fn rounded_fractions(value: &ArrayRef, unit: i64) -> Result<ArrayRef> {
             Arc::new(value.as_primitive::<IntervalMonthDayNanoType>().unary::<_, IntervalMonthDayNanoType>(shortened))
         }
     })
-}
-
-fn zip_map<A, B>(
-    left: impl Iterator<Item = Option<A>>,
-    right: impl Iterator<Item = Option<B>>,
-    combine: impl Fn(A, B) -> Option<IntervalMonthDayNano>,
-) -> Result<IntervalMonthDayNanoArray> {
-    left.zip(right)
-        .map(|pair| match pair {
-            (Some(left), Some(right)) => {
-                combine(left, right).map(Some).ok_or_else(|| DataFusionError::Execution("interval out of range".into()))
-            }
-            _ => Ok(None),
-        })
-        .collect()
-}
-
-const MICROS_A_DAY: i64 = 86_400_000_000;
-
-/// Days and time of day between two moments, both of one sign.
-fn difference(left: i64, right: i64) -> Option<IntervalMonthDayNano> {
-    let micros = left.checked_sub(right)?;
-    let days = i32::try_from(micros / MICROS_A_DAY).ok()?;
-    Some(IntervalMonthDayNano::new(0, days, (micros % MICROS_A_DAY) * 1000))
-}
-
-/// PostgreSQL's `interval_mul`: fractions of months spill into days of thirty a month, fractions of days into time.
-fn scaled(interval: IntervalMonthDayNano, factor: f64) -> Option<IntervalMonthDayNano> {
-    let months = f64::from(interval.months) * factor;
-    let days = f64::from(interval.days) * factor;
-    let whole_months = months.trunc();
-    let spilled_days = ((months - whole_months) * 30.0 * 1e6).round() / 1e6;
-    let whole_days = days.trunc() + spilled_days.trunc();
-    let rest_seconds = ((days - days.trunc() + spilled_days - spilled_days.trunc()) * 86_400.0 * 1e6).round() / 1e6;
-    let micros = (interval.nanoseconds as f64 / 1000.0 * factor + rest_seconds * 1e6).round();
-    let fits = |value: f64, limit: f64| value.is_finite() && value.abs() < limit;
-    if !fits(whole_months, 2_147_483_647.0) || !fits(whole_days, 2_147_483_647.0) || !fits(micros, 9.2e15) {
-        return None;
-    }
-    Some(IntervalMonthDayNano::new(whole_months as i32, whole_days as i32, micros as i64 * 1000))
 }
 
 /// The aggregate behind a correlated scalar subquery that may have more than one row.
@@ -415,24 +380,5 @@ impl Accumulator for SingleValueAccumulator {
         let [values, rows] = states else { return exec_err!("single_value has two state columns") };
         let rows: &Int64Array = rows.as_primitive();
         (0..values.len()).try_for_each(|row| self.seen(values, row, rows.value(row)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_scale_as_in_postgresql() {
-        let month = IntervalMonthDayNano::new(1, 0, 0);
-        assert_eq!(scaled(month, 1.5), Some(IntervalMonthDayNano::new(1, 15, 0)));
-        assert_eq!(scaled(IntervalMonthDayNano::new(0, 1, 0), 0.5), Some(IntervalMonthDayNano::new(0, 0, 43_200_000_000_000)));
-        assert_eq!(scaled(month, f64::NAN), None);
-    }
-
-    #[test]
-    fn differences_are_days_and_time() {
-        assert_eq!(difference(MICROS_A_DAY + 1, 0), Some(IntervalMonthDayNano::new(0, 1, 1000)));
-        assert_eq!(difference(0, MICROS_A_DAY + 1), Some(IntervalMonthDayNano::new(0, -1, -1000)));
     }
 }

@@ -1,18 +1,16 @@
 //! Operators, resolved as PostgreSQL resolves them: an untyped literal takes the other side's type, families do not mix.
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions_nested::expr_fn as nested;
 use datafusion::logical_expr::binary::BinaryTypeCoercer;
-use datafusion::logical_expr::expr::{InList, Like};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, UnaryOperator};
 
-use super::coerce::{Family, cast_expr, element_type, family};
+use super::coerce::{Family, element_type, family};
+use super::numeric::{both_numbers, is_float, keyed};
 use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::pattern::{escaped_pattern, single_escape};
 use crate::types::SqlType;
 
 /// A binary operator of PostgreSQL.
@@ -140,17 +138,23 @@ fn symbol_operator(symbol: &str) -> Result<BinaryOp> {
     binary_operator(&op)
 }
 
-/// What an interval compares by.
-fn by_length(interval: Typed) -> Typed {
-    let length = SqlType::Numeric { precision: 38, scale: 0 };
-    Typed::new(kernels::interval_length(interval.expr), length, interval.nullable)
+/// The function by which PostgreSQL orders values that the engine compares in another way.
+fn order_function(left: &Typed, right: &Typed, operator: Operator) -> Option<&'static str> {
+    let ordering = matches!(operator, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
+    match (family(&left.sql_type), family(&right.sql_type)) {
+        (Family::Array, Family::Array) if ordering => Some("btarraycmp"),
+        _ if left.sql_type == SqlType::Jsonb && right.sql_type == SqlType::Jsonb => {
+            (ordering || matches!(operator, Operator::Eq | Operator::NotEq)).then_some("jsonb_cmp")
+        }
+        _ => None,
+    }
 }
 
 fn is_padded(value: &Typed) -> bool {
     matches!(value.sql_type, SqlType::Bpchar(_))
 }
 
-fn no_operator(left: &Typed, symbol: &str, right: &Typed) -> Error {
+pub(super) fn no_operator(left: &Typed, symbol: &str, right: &Typed) -> Error {
     Error::new(ErrorKind::UndefinedFunction, format!("operator does not exist: {} {symbol} {}", shown(left), shown(right)))
         .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
 }
@@ -180,41 +184,53 @@ impl Binder<'_> {
                 if !is_integer(&left) || !is_integer(&right) {
                     return Err(no_operator(&left, &operator.to_string(), &right));
                 }
-                let (left, right) = self.same_integer(left, right)?;
+                // A shift has the type of what is shifted.
+                let shift = matches!(operator, Operator::BitwiseShiftLeft | Operator::BitwiseShiftRight);
+                let (left, right) = if shift {
+                    let right = self.cast(right, &integer_type(&left))?;
+                    (left, right)
+                } else {
+                    self.same_integer(left, right)?
+                };
                 let sql_type = left.sql_type.clone();
                 Ok(Typed::new(binary_expr(left.expr, *operator, right.expr), sql_type, left.nullable || right.nullable))
             }
             BinaryOp::Power => {
                 let (left, right) = self.typed_pair(left, right, &SqlType::Float8)?;
+                let exact = left.sql_type.is_numeric() || right.sql_type.is_numeric();
+                if exact && !is_float(&left) && !is_float(&right) && both_numbers(&left, &right) {
+                    return self.numeric_arithmetic(op, left, right);
+                }
                 let (left, right) = (self.cast(left, &SqlType::Float8)?, self.cast(right, &SqlType::Float8)?);
                 self.call_builtin("power", vec![left, right])
             }
             BinaryOp::Concat => self.concat(left, right),
             BinaryOp::Like { negated, case_insensitive } => self.like(*negated, *case_insensitive, left, right, None),
-            BinaryOp::Regex(operator) => {
-                let (left, right) = (self.padded(left)?, self.text(right)?);
-                Ok(Typed::new(binary_expr(left.expr, *operator, right.expr), SqlType::Bool, left.nullable || right.nullable))
-            }
+            BinaryOp::Regex(operator) => self.regex(*operator, left, right),
             BinaryOp::StartsWith => {
                 let (left, right) = (self.text(left)?, self.text(right)?);
                 self.call_builtin("starts_with", vec![left, right])
             }
-            BinaryOp::Contains => self.array_operator("@>", left, right, nested::array_has_all),
-            BinaryOp::ContainedBy => self.array_operator("<@", right, left, nested::array_has_all),
-            BinaryOp::Overlaps => self.array_operator("&&", left, right, nested::array_has_any),
-            BinaryOp::Json { symbol, field, element } => {
-                if !matches!(left.sql_type, SqlType::Json | SqlType::Jsonb) {
-                    return Err(no_operator(&left, symbol, &right));
-                }
-                if symbol.starts_with('#') {
-                    let path = self.cast(right, &SqlType::Array(Box::new(SqlType::Text)))?;
-                    return self.call_builtin(field, vec![left, path]);
-                }
-                let name = if is_integer(&right) { element } else { field };
-                let right = if is_integer(&right) { self.cast(right, &SqlType::Int4)? } else { self.text(right)? };
-                self.call_builtin(name, vec![left, right])
-            }
+            BinaryOp::Contains => self.contains("@>", "arraycontains", "jsonb_contains", left, right),
+            BinaryOp::ContainedBy => self.contains("<@", "arraycontained", "jsonb_contained", left, right),
+            BinaryOp::Overlaps => self.array_operator("&&", "arrayoverlap", left, right),
+            BinaryOp::Json { symbol, field, element } => self.json_part(symbol, field, element, left, right),
         }
+    }
+
+    /// `->`, `->>`, `#>`, `#>>`: of jsonb the functions whose names begin so.
+    fn json_part(&self, symbol: &str, field: &str, element: &str, left: Typed, right: Typed) -> Result<Typed> {
+        if !matches!(left.sql_type, SqlType::Json | SqlType::Jsonb) {
+            return Err(no_operator(&left, symbol, &right));
+        }
+        let own = |name: &str| if left.sql_type == SqlType::Jsonb { name.replacen("json", "jsonb", 1) } else { name.to_string() };
+        if symbol.starts_with('#') {
+            let path = self.cast(right, &SqlType::Array(Box::new(SqlType::Text)))?;
+            return self.call_builtin(&own(field), vec![left, path]);
+        }
+        let (name, right) =
+            if is_integer(&right) { (own(element), self.cast(right, &SqlType::Int4)?) } else { (own(field), self.text(right)?) };
+        self.call_builtin(&name, vec![left, right])
     }
 
     /// Comparison: `=`, `<`, .., IS [NOT] DISTINCT FROM.
@@ -222,6 +238,17 @@ impl Binder<'_> {
         let joins = |other: &Typed| is_padded(other) || other.is_unknown() || matches!(other.sql_type, SqlType::Varchar(_));
         let padded = is_padded(&left) && joins(&right) || is_padded(&right) && joins(&left);
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
+        if both_numbers(&left, &right)
+            && let Some(compared) = self.compared_with_constant(operator, &left, &right)
+        {
+            return Ok(compared);
+        }
+        if let Some(order) = order_function(&left, &right, operator) {
+            let nullable = left.nullable || right.nullable;
+            let (sides, _) = self.unify(vec![left, right], "array")?;
+            let order = self.call_builtin(order, sides)?;
+            return Ok(Typed::new(binary_expr(order.expr, operator, lit(0_i32)), SqlType::Bool, nullable));
+        }
         let (left, right) = self.comparable(left, right, &operator.to_string())?;
         let (left, right) = if padded { (self.unpadded(left)?, self.unpadded(right)?) } else { (left, right) };
         let nullable =
@@ -234,21 +261,34 @@ impl Binder<'_> {
     /// # Errors
     /// 42883 if the families differ.
     pub(super) fn comparable(&self, left: Typed, right: Typed, symbol: &str) -> Result<(Typed, Typed)> {
+        let (left, right) = match (family(&left.sql_type), family(&right.sql_type)) {
+            (Family::Time, Family::Interval) => (self.cast(left, &SqlType::Interval)?, right),
+            (Family::Interval, Family::Time) => (left, self.cast(right, &SqlType::Interval)?),
+            _ => (left, right),
+        };
         let (from, to) = (family(&left.sql_type), family(&right.sql_type));
         let json = |value: &Typed| value.sql_type == SqlType::Json;
         if from != to || json(&left) || json(&right) {
             return Err(no_operator(&left, symbol, &right));
         }
-        if from == Family::Interval && to == Family::Interval {
-            return Ok((by_length(left), by_length(right)));
+        if from == Family::Number {
+            return self.comparable_numbers(left, right);
+        }
+        if from == Family::Interval {
+            return Ok((keyed(left), keyed(right)));
         }
         if from == Family::DateTime && left.sql_type != right.sql_type {
             let wider = self.common_type(&[&left, &right], "comparison")?;
-            return Ok((self.cast(left, &wider)?, self.cast(right, &wider)?));
+            return Ok((self.widened(left, &wider)?, self.widened(right, &wider)?));
         }
-        if from == Family::Array && left.data_type != right.data_type {
-            let wider = self.common_type(&[&left, &right], "array")?;
-            return Ok((self.cast(left, &wider)?, self.cast(right, &wider)?));
+        if from == Family::Array {
+            let (left, right) = if left.data_type == right.data_type {
+                (left, right)
+            } else {
+                let wider = self.common_type(&[&left, &right], "array")?;
+                (self.to_common(left, &wider)?, self.to_common(right, &wider)?)
+            };
+            return Ok((keyed(left), keyed(right)));
         }
         Ok((left, right))
     }
@@ -278,59 +318,13 @@ impl Binder<'_> {
         Ok((self.cast(left, &wider)?, self.cast(right, &wider)?))
     }
 
-    fn arithmetic(&self, operator: Operator, left: Typed, right: Typed) -> Result<Typed> {
+    pub(super) fn arithmetic(&self, operator: Operator, left: Typed, right: Typed) -> Result<Typed> {
         let symbol = operator.to_string();
         let (left, right) = self.arithmetic_pair(operator, left, right)?;
-        let nullable = left.nullable || right.nullable;
         match (family(&left.sql_type), family(&right.sql_type)) {
             (Family::Number, Family::Number) => self.number_arithmetic(operator, left, right),
-            (Family::DateTime, Family::Number) if left.sql_type == SqlType::Date && is_integer(&right) && is_additive(operator) => {
-                let days = cast_expr(left.expr, &DataType::Int32);
-                let shift = self.cast(right, &SqlType::Int4)?.expr;
-                let moved = if operator == Operator::Plus { kernels::add(days, shift) } else { kernels::subtract(days, shift) };
-                Ok(Typed::new(cast_expr(moved, &DataType::Date32), SqlType::Date, nullable))
-            }
-            (Family::Number, Family::DateTime)
-                if right.sql_type == SqlType::Date && operator == Operator::Plus && is_integer(&left) =>
-            {
-                self.arithmetic(operator, right, left)
-            }
-            (Family::DateTime, Family::DateTime) if operator == Operator::Minus => self.moment_difference(left, right),
-            (Family::DateTime, Family::Interval) if is_additive(operator) => {
-                let moment = if left.sql_type == SqlType::Date { self.cast(left, &SqlType::Timestamp)? } else { left };
-                self.moment_shift(operator, moment, right)
-            }
-            (Family::Interval, Family::DateTime) if operator == Operator::Plus => self.arithmetic(operator, right, left),
-            (Family::DateTime, Family::Time) if left.sql_type == SqlType::Date && operator == Operator::Plus => {
-                let micros = |value: Expr| cast_expr(value, &DataType::Int64);
-                let day = self.cast(left, &SqlType::Timestamp)?;
-                let day = cast_expr(day.expr, &SqlType::Timestamp.arrow_type());
-                let moment = cast_expr(kernels::add(micros(day), micros(right.expr)), &SqlType::Timestamp.arrow_type());
-                Ok(Typed::new(moment, SqlType::Timestamp, nullable))
-            }
-            (Family::Time, Family::DateTime) if right.sql_type == SqlType::Date && operator == Operator::Plus => {
-                self.arithmetic(operator, right, left)
-            }
-            (Family::Interval, Family::Interval) if is_additive(operator) => {
-                Ok(Typed::new(binary_expr(left.expr, operator, right.expr), SqlType::Interval, nullable))
-            }
-            (Family::Interval, Family::Number) if operator == Operator::Multiply => {
-                let factor = self.cast(right, &SqlType::Float8)?;
-                Ok(Typed::new(kernels::interval_times(left.expr, factor.expr), SqlType::Interval, nullable))
-            }
-            (Family::Number, Family::Interval) if operator == Operator::Multiply => self.arithmetic(operator, right, left),
-            (Family::Interval, Family::Number) if operator == Operator::Divide => {
-                let divisor = self.cast(right, &SqlType::Float8)?;
-                let factor = kernels::divide(lit(1.0_f64), divisor.expr);
-                Ok(Typed::new(kernels::interval_times(left.expr, factor), SqlType::Interval, nullable))
-            }
-            (Family::Time, Family::Interval) if is_additive(operator) => {
-                let interval = if operator == Operator::Plus { right.expr } else { Expr::Negative(Box::new(right.expr)) };
-                Ok(Typed::new(kernels::time_shift(left.expr, interval), SqlType::Time, nullable))
-            }
-            (Family::Interval, Family::Time) if operator == Operator::Plus => self.arithmetic(operator, right, left),
-            (Family::Time, Family::Time) if operator == Operator::Minus => {
-                Ok(Typed::new(kernels::time_difference(left.expr, right.expr), SqlType::Interval, nullable))
+            (Family::Number, _) | (_, Family::Number) | (Family::DateTime | Family::Time | Family::Interval, _) => {
+                self.moment_arithmetic(operator, left, right)
             }
             _ => Err(no_operator(&left, &symbol, &right)),
         }
@@ -376,46 +370,20 @@ impl Binder<'_> {
             };
             return Ok(Typed::new(expr, sql_type, nullable));
         }
-        let left = if operator == Operator::Divide { widen_dividend(left, &right) } else { left };
-        let data_type = BinaryTypeCoercer::new(&left.data_type, &operator, &right.data_type)
-            .get_result_type()
-            .map_err(|_| no_operator(&left, &operator.to_string(), &right))?;
-        let sql_type = SqlType::of_arrow(&data_type);
-        if operator == Operator::Divide && data_type.is_floating() {
-            let quotient = kernels::divide(cast_expr(left.expr, &data_type), cast_expr(right.expr, &data_type));
-            return Ok(Typed { data_type, ..Typed::new(quotient, sql_type, nullable) });
+        if !is_float(&left) && !is_float(&right) {
+            return self.numeric_arithmetic(&BinaryOp::Arithmetic(operator), left, right);
         }
-        Ok(Typed { data_type, ..Typed::new(binary_expr(left.expr, operator, right.expr), sql_type, nullable) })
-    }
-
-    fn moment_difference(&self, left: Typed, right: Typed) -> Result<Typed> {
-        let nullable = left.nullable || right.nullable;
-        if left.sql_type == SqlType::Date && right.sql_type == SqlType::Date {
-            let (left, right) = (cast_expr(left.expr, &DataType::Int32), cast_expr(right.expr, &DataType::Int32));
-            return Ok(Typed::new(kernels::subtract(left, right), SqlType::Int4, nullable));
-        }
-        let wider = match (&left.sql_type, &right.sql_type) {
-            (SqlType::Timestamptz, _) | (_, SqlType::Timestamptz) => SqlType::Timestamptz,
-            _ => SqlType::Timestamp,
+        let single = left.sql_type == SqlType::Float4 && right.sql_type == SqlType::Float4;
+        let sql_type = if single { SqlType::Float4 } else { SqlType::Float8 };
+        let (left, right) = (self.cast(left, &sql_type)?, self.cast(right, &sql_type)?);
+        let expr = match operator {
+            Operator::Plus => kernels::float_add(left.expr, right.expr),
+            Operator::Minus => kernels::float_subtract(left.expr, right.expr),
+            Operator::Multiply => kernels::float_multiply(left.expr, right.expr),
+            Operator::Divide => kernels::divide(left.expr, right.expr),
+            _ => binary_expr(left.expr, operator, right.expr),
         };
-        let micros = wider.arrow_type();
-        let side = |value: Typed| -> Result<Expr> {
-            let value = self.cast(value, &wider)?;
-            Ok(if value.data_type == micros { value.expr } else { cast_expr(value.expr, &micros) })
-        };
-        Ok(Typed::new(kernels::timestamp_difference(side(left)?, side(right)?), SqlType::Interval, nullable))
-    }
-
-    /// A moment moved by an interval; a zoned one moves on the session's wall clock, so that a day is a day.
-    fn moment_shift(&self, operator: Operator, moment: Typed, interval: Typed) -> Result<Typed> {
-        let nullable = moment.nullable || interval.nullable;
-        if moment.sql_type == SqlType::Timestamptz {
-            let local = self.cast(moment, &SqlType::Timestamp)?;
-            let moved = Typed::new(binary_expr(local.expr, operator, interval.expr), SqlType::Timestamp, nullable);
-            return self.cast(moved, &SqlType::Timestamptz);
-        }
-        let data_type = moment.data_type.clone();
-        Ok(Typed { data_type, ..Typed::new(binary_expr(moment.expr, operator, interval.expr), SqlType::Timestamp, nullable) })
+        Ok(Typed::new(expr, sql_type, nullable))
     }
 
     fn concat(&self, left: Typed, right: Typed) -> Result<Typed> {
@@ -439,14 +407,14 @@ impl Binder<'_> {
                 self.concat(left, right)
             }
             (Some(element), None) => {
-                let right = self.cast(right, &element)?;
+                let (left, right) = self.element_beside(left, &element, right)?;
                 Ok(Typed {
                     data_type: left.data_type.clone(),
                     ..Typed::new(nested::array_append(left.expr, right.expr), left.sql_type, true)
                 })
             }
             (None, Some(element)) => {
-                let left = self.cast(left, &element)?;
+                let (right, left) = self.element_beside(right, &element, left)?;
                 Ok(Typed {
                     data_type: right.data_type.clone(),
                     ..Typed::new(nested::array_prepend(left.expr, right.expr), right.sql_type, true)
@@ -477,65 +445,38 @@ impl Binder<'_> {
         }
     }
 
-    fn array_operator(&self, symbol: &str, left: Typed, right: Typed, build: fn(Expr, Expr) -> Expr) -> Result<Typed> {
+    /// `@>` and `<@` of arrays and of jsonb.
+    fn contains(&self, symbol: &str, of_arrays: &str, of_jsonb: &str, left: Typed, right: Typed) -> Result<Typed> {
+        if left.sql_type != SqlType::Jsonb && right.sql_type != SqlType::Jsonb {
+            return self.array_operator(symbol, of_arrays, left, right);
+        }
+        let (left, right) = self.typed_pair(left, right, &SqlType::Jsonb)?;
+        if left.sql_type != SqlType::Jsonb || right.sql_type != SqlType::Jsonb {
+            return Err(no_operator(&left, symbol, &right));
+        }
+        self.call_builtin(of_jsonb, vec![left, right])
+    }
+
+    /// An array and a value that is to become one of its elements, in the elements' type or a wider one.
+    fn element_beside(&self, array: Typed, element: &SqlType, value: Typed) -> Result<(Typed, Typed)> {
+        if value.is_unknown() || family(element) != Family::Number {
+            let value = if value.is_unknown() { self.cast(value, element)? } else { value };
+            let value = self.to_common(value, element)?;
+            return Ok((array, value));
+        }
+        let probe = Typed::new(array.expr.clone(), element.clone(), true);
+        let common = self.common_type(&[&probe, &value], "ARRAY")?;
+        let array = if common == *element { array } else { self.to_common(array, &SqlType::Array(Box::new(common.clone())))? };
+        Ok((array, self.to_common(value, &common)?))
+    }
+
+    fn array_operator(&self, symbol: &str, function: &str, left: Typed, right: Typed) -> Result<Typed> {
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
         if element_type(&left.sql_type).is_none() || element_type(&right.sql_type).is_none() {
             return Err(no_operator(&left, symbol, &right));
         }
-        let nullable = left.nullable || right.nullable;
         let (values, _) = self.unify(vec![left, right], "ARRAY")?;
-        match <[Typed; 2]>::try_from(values) {
-            Ok([left, right]) => Ok(Typed::new(build(left.expr, right.expr), SqlType::Bool, nullable)),
-            Err(_) => Err(Error::internal("two arrays became another number")),
-        }
-    }
-
-    /// `value [NOT] [I]LIKE pattern [ESCAPE escape]`.
-    pub(super) fn like(
-        &self,
-        negated: bool,
-        case_insensitive: bool,
-        value: Typed,
-        pattern: Typed,
-        escape: Option<&str>,
-    ) -> Result<Typed> {
-        if value.sql_type == SqlType::Bytea && !case_insensitive {
-            if escape.is_some() {
-                return Err(Error::unsupported("LIKE over bytea with ESCAPE"));
-            }
-            return self.call_builtin(if negated { "byteanlike" } else { "bytealike" }, vec![value, pattern]);
-        }
-        let value = self.padded(value)?;
-        let pattern = self.text(pattern)?;
-        let nullable = value.nullable || pattern.nullable;
-        let pattern = match (escape, pattern.literal_text()) {
-            (None, Some(text)) if text.ends_with('\\') && !text.ends_with("\\\\") => {
-                return Err(Error::new(ErrorKind::DataException, "LIKE pattern must not end with escape character"));
-            }
-            (None | Some("\\"), _) => pattern.expr,
-            (Some(escape), Some(text)) => lit(escaped_pattern(text, escape)?),
-            (Some(escape), None) => {
-                let escape = Typed::constant(ScalarValue::from(escape), SqlType::Text);
-                self.call_builtin("like_escape", vec![pattern, escape])?.expr
-            }
-        };
-        let like = Like::new(negated, Box::new(value.expr), Box::new(pattern), None, case_insensitive);
-        Ok(Typed::new(Expr::Like(like), SqlType::Bool, nullable))
-    }
-
-    /// `value [NOT] SIMILAR TO pattern`: the pattern becomes a regular expression.
-    pub(super) fn similar_to(&self, negated: bool, value: Typed, pattern: Typed, escape: Option<&str>) -> Result<Typed> {
-        let value = self.padded(value)?;
-        let pattern = self.text(pattern)?;
-        let Some(text) = pattern.literal_text() else {
-            if pattern.is_null_literal() {
-                return Ok(Typed::constant(ScalarValue::Boolean(None), SqlType::Bool));
-            }
-            return Err(Error::unsupported("SIMILAR TO with a pattern that is not constant"));
-        };
-        let regex = similar_regex(text, escape.unwrap_or("\\"))?;
-        let operator = if negated { Operator::RegexNotMatch } else { Operator::RegexMatch };
-        Ok(Typed::new(binary_expr(value.expr, operator, lit(regex)), SqlType::Bool, value.nullable))
+        self.call_builtin(function, values)
     }
 
     /// `-x`, `+x`, `NOT x`, `~x`, `@x`.
@@ -553,84 +494,43 @@ impl Binder<'_> {
             UnaryOperator::Minus => {
                 let value = if value.is_unknown() { self.cast(value, &SqlType::Float8)? } else { value };
                 if let Expr::Literal(scalar, None) = &value.expr
+                    && value.sql_type != SqlType::Interval
                     && let Ok(negative) = scalar.arithmetic_negate()
                 {
                     return Ok(Typed::constant(negative, value.sql_type));
                 }
                 match family(&value.sql_type) {
+                    _ if value.sql_type == SqlType::UnconstrainedNumeric => Ok(self.numeric_negated(value)),
                     Family::Number if is_integer(&value) => {
                         let zero = ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)));
                         Ok(Typed { expr: kernels::subtract(lit(zero), value.expr.clone()), origin: None, declared: false, ..value })
                     }
-                    Family::Number | Family::Interval => {
+                    Family::Interval => self.call_builtin("interval_um", vec![value]),
+                    Family::Number => {
                         Ok(Typed { expr: Expr::Negative(Box::new(value.expr.clone())), origin: None, declared: false, ..value })
                     }
                     _ => Err(no_unary("-", &value)),
                 }
             }
             UnaryOperator::BitwiseNot if is_integer(&value) => {
-                let ones = Typed::constant(ScalarValue::Int32(Some(-1)), SqlType::Int4);
+                let ones = match integer_type(&value) {
+                    SqlType::Int2 => Typed::constant(ScalarValue::Int16(Some(-1)), SqlType::Int2),
+                    _ => Typed::constant(ScalarValue::Int32(Some(-1)), SqlType::Int4),
+                };
                 self.binary(&BinaryOp::Bitwise(Operator::BitwiseXor), value, ones)
             }
             UnaryOperator::PGAbs => self.call_builtin("abs", vec![value]),
-            UnaryOperator::PGSquareRoot => self.call_builtin("sqrt", vec![value]),
-            UnaryOperator::PGCubeRoot => self.call_builtin("cbrt", vec![value]),
+            // These two are of doubles only.
+            UnaryOperator::PGSquareRoot => {
+                let value = self.cast(value, &SqlType::Float8)?;
+                self.call_builtin("sqrt", vec![value])
+            }
+            UnaryOperator::PGCubeRoot => {
+                let value = self.cast(value, &SqlType::Float8)?;
+                self.call_builtin("cbrt", vec![value])
+            }
             other => Err(no_unary(&other.to_string(), &value)),
         }
-    }
-
-    /// `value = ANY (elements)` and the like over constants: any operator, spelled out.
-    pub(super) fn any_of(&self, op: &BinaryOp, value: &Typed, elements: Vec<Typed>, all: bool) -> Result<Typed> {
-        if *op == BinaryOp::Compare(Operator::Eq) && !all && !elements.is_empty() {
-            return self.in_list(value.clone(), elements, false);
-        }
-        if *op == BinaryOp::Compare(Operator::NotEq) && all && !elements.is_empty() {
-            return self.in_list(value.clone(), elements, true);
-        }
-        let connect = if all { BinaryOp::And } else { BinaryOp::Or };
-        let compare = |element| self.binary(op, self.copied(value)?, element);
-        let result = self.balanced(&connect, elements.into_iter().map(compare).collect::<Result<_>>()?)?;
-        Ok(result.unwrap_or_else(|| Typed::constant(ScalarValue::Boolean(Some(all)), SqlType::Bool)))
-    }
-
-    /// Many conditions as a balanced tree: a list of thousands must not become a tree as deep. None if there are none.
-    pub(super) fn balanced(&self, connect: &BinaryOp, mut conditions: Vec<Typed>) -> Result<Option<Typed>> {
-        while conditions.len() > 1 {
-            let mut rest = conditions.into_iter();
-            let mut pairs = Vec::new();
-            while let Some(left) = rest.next() {
-                pairs.push(match rest.next() {
-                    Some(right) => self.binary(connect, left, right)?,
-                    None => left,
-                });
-            }
-            conditions = pairs;
-        }
-        Ok(conditions.pop())
-    }
-
-    /// `value [NOT] IN (list)`.
-    pub(super) fn in_list(&self, value: Typed, list: Vec<Typed>, negated: bool) -> Result<Typed> {
-        let mut all = vec![value];
-        all.extend(list);
-        let symbol = if negated { "<>" } else { "=" };
-        let known: Vec<&Typed> = all.iter().filter(|value| !value.is_unknown()).collect();
-        for other in known.iter().skip(1) {
-            if family(&other.sql_type) != family(&known[0].sql_type) {
-                return Err(no_operator(known[0], symbol, other));
-            }
-        }
-        let nullable = all.iter().any(|value| value.nullable);
-        let common = self.common_type(&all.iter().collect::<Vec<_>>(), "IN")?;
-        let mut values = all.into_iter().map(|value| -> Result<Typed> {
-            // A column keeps its own representation, so that files can be pruned by it.
-            let given = value.is_unknown() || family(&common) == Family::DateTime;
-            let value = if given { self.cast(value, &common)? } else { value };
-            Ok(if common == SqlType::Interval { by_length(value) } else { value })
-        });
-        let value = values.next().transpose()?.ok_or_else(|| Error::internal("IN without a value"))?;
-        let list = values.map(|value| value.map(|value| value.expr)).collect::<Result<Vec<_>>>()?;
-        Ok(Typed::new(Expr::InList(InList::new(Box::new(value.expr), list, negated)), SqlType::Bool, nullable))
     }
 }
 
@@ -643,14 +543,10 @@ pub(super) fn binary_expr(left: Expr, operator: Operator, right: Expr) -> Expr {
 fn literal_target(known: &SqlType) -> SqlType {
     match known {
         SqlType::Varchar(_) | SqlType::Bpchar(_) => SqlType::Text,
-        SqlType::Numeric { .. } => SqlType::Numeric { precision: 38, scale: 10 },
+        SqlType::Numeric { .. } => SqlType::UnconstrainedNumeric,
         SqlType::Reg(kind) => SqlType::Reg(*kind),
         other => other.clone(),
     }
-}
-
-fn is_additive(operator: Operator) -> bool {
-    matches!(operator, Operator::Plus | Operator::Minus)
 }
 
 pub(super) fn is_integer(value: &Typed) -> bool {
@@ -671,70 +567,5 @@ fn integer_type(value: &Typed) -> SqlType {
         SqlType::Int2 => SqlType::Int2,
         SqlType::Int4 => SqlType::Int4,
         _ => SqlType::Int8,
-    }
-}
-
-/// Gives a numeric dividend more digits, because the quotient has only four more than it. At least sixteen digits left of the point
-/// stay free for the computation.
-fn widen_dividend(left: Typed, right: &Typed) -> Typed {
-    let digits = |sql_type: &SqlType| match sql_type {
-        SqlType::Numeric { precision, scale } => Some((i16::from(*precision), i16::from(*scale))),
-        SqlType::Int2 => Some((5, 0)),
-        SqlType::Int4 => Some((10, 0)),
-        SqlType::Int8 | SqlType::Oid => Some((20, 0)),
-        _ => None,
-    };
-    let (Some((precision, scale)), Some((_, divisor_scale))) = (digits(&left.sql_type), digits(&right.sql_type)) else {
-        return left;
-    };
-    let target = (38 - 4 - 16 - divisor_scale).clamp(scale, 12.max(scale));
-    if precision > 38 || target <= scale {
-        return left;
-    }
-    let (Ok(scale), precision) = (i8::try_from(target), (precision - scale + target).min(38)) else { return left };
-    let sql_type = SqlType::Numeric { precision: u8::try_from(precision).unwrap_or(38), scale };
-    Typed::new(cast_expr(left.expr, &sql_type.arrow_type()), sql_type, left.nullable)
-}
-
-/// A SIMILAR TO pattern as a regular expression over the whole string.
-fn similar_regex(pattern: &str, escape: &str) -> Result<String> {
-    let escape = single_escape(escape)?;
-    let mut regex = String::from("^(?:");
-    let mut in_class = false;
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        if Some(character) == escape {
-            if let Some(next) = characters.next() {
-                regex.push_str(&regex::escape(&next.to_string()));
-            }
-            continue;
-        }
-        match character {
-            '[' => in_class = true,
-            ']' => in_class = false,
-            _ => {}
-        }
-        match character {
-            '%' if !in_class => regex.push_str(".*"),
-            '_' if !in_class => regex.push('.'),
-            '.' | '^' | '$' | '\\' if !in_class => {
-                regex.push('\\');
-                regex.push(character);
-            }
-            '\\' => regex.push_str("\\\\"),
-            other => regex.push(other),
-        }
-    }
-    regex.push_str(")$");
-    Ok(regex)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn similar_patterns_become_anchored_regexes() {
-        assert_eq!(similar_regex("a%(b|c)_.", "\\").unwrap(), "^(?:a.*(b|c).\\.)$");
     }
 }

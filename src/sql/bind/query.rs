@@ -5,28 +5,22 @@
 //! within the query; what clients see as names is kept beside them.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use datafusion::arrow::datatypes::Schema;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, NullEquality, ScalarValue, TableReference};
-use datafusion::functions_window::row_number::row_number_udwf;
-use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFunctionDefinition};
-use datafusion::sql::sqlparser::ast::{self, OrderByKind, SetExpr, SetOperator, SetQuantifier, Spanned};
-use datafusion::sql::sqlparser::tokenizer::Span;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr};
+use datafusion::sql::sqlparser::ast::{self, OrderByKind, SetExpr, Spanned};
 
 use super::Binder;
 use super::coerce::family;
 use super::error::{at, folded, plan_error};
 use super::expression::{Clause, Place};
-use super::range::{Cte, Environment, Range};
+use super::range::{Environment, Range};
 use super::subquery::{limited_plan, projected};
 use super::typed::{Output, Typed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::call::callee_of;
 use crate::sql::internal_name::is_plain;
-use crate::sql::source::{SecurableSource, SourceRelation};
 use crate::types::SqlType;
 
 /// The columns that a query's output is assigned to: INSERT's.
@@ -42,6 +36,10 @@ pub(super) struct Block {
     pub(super) sort: Vec<SortExpr>,
     pub(super) limit: Option<Expr>,
     pub(super) offset: Option<Expr>,
+    /// Rows that are equal to the last one under `sort` are within the limit.
+    pub(super) ties: bool,
+    /// Each sorted row has become the rows of its sets: `sort` counts them and has no key of ORDER BY.
+    pub(super) expanded: bool,
 }
 
 impl Block {
@@ -87,18 +85,18 @@ impl Binder<'_> {
         self.projection(plan, assigned)
     }
 
-    /// A query inside another one: its rows in order, its output columns under internal names.
-    pub(super) fn subquery_plan(&self, query: &ast::Query, environment: &Environment<'_>) -> Result<(LogicalPlan, Vec<Output>)> {
-        let block = self.block(query, environment, &[])?;
-        self.finish(block)
-    }
-
     /// Puts order and limit onto a block and drops its hidden columns.
     pub(super) fn finish(&self, block: Block) -> Result<(LogicalPlan, Vec<Output>)> {
         let hidden = block.plan.schema().fields().len() > block.outputs.len();
-        let plan = limited_plan(block.plan, block.sort, block.limit, block.offset)?;
+        let plan = limited_plan(&|base| self.unique(base), block.plan, block.sort, block.limit, block.offset, block.ties)?;
         let plan =
             if hidden { projected(plan, block.outputs.iter().map(|output| output.value.expr.clone()).collect())? } else { plan };
+        Ok((plan, block.outputs))
+    }
+
+    /// The same with the hidden columns, behind the others: whoever reads the rows may have to keep their order.
+    pub(super) fn finish_ordered(&self, block: Block) -> Result<(LogicalPlan, Vec<Output>)> {
+        let plan = limited_plan(&|base| self.unique(base), block.plan, block.sort, block.limit, block.offset, block.ties)?;
         Ok((plan, block.outputs))
     }
 
@@ -121,17 +119,25 @@ impl Binder<'_> {
             SetExpr::Select(select) => self.select(select, order_by, &environment, targets)?,
             body => {
                 let (plan, outputs) = self.set_expression(body, &environment, targets)?;
-                self.ordered(plan, outputs, order_by, &environment)?
+                let computed = matches!(body, SetExpr::Values(_));
+                self.ordered(plan, outputs, order_by, computed, &environment)?
             }
         };
         let (limit, offset) = self.limits(query, &environment)?;
         if limit.is_some() || offset.is_some() {
             if block.limit.is_some() || block.offset.is_some() {
                 let (plan, outputs) = self.finish(block)?;
-                block = Block { plan, outputs, sort: vec![], limit: None, offset: None };
+                block = Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false, expanded: false };
             }
             block.limit = limit;
             block.offset = offset;
+            block.ties = query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties);
+            if block.ties && order_by.is_empty() {
+                return Err(Error::new(ErrorKind::Syntax, "WITH TIES cannot be specified without ORDER BY clause"));
+            }
+            if block.ties && block.expanded {
+                return Err(Error::unsupported("WITH TIES over set-returning functions").with_hint("Move the functions into FROM."));
+            }
         }
         Ok(block)
     }
@@ -149,8 +155,8 @@ impl Binder<'_> {
         };
         let one = ast::Expr::Value(ast::Value::Number("1".into(), false).into());
         if let Some(fetch) = &query.fetch {
-            if fetch.with_ties || fetch.percent {
-                return Err(Error::unsupported("FETCH FIRST with PERCENT or WITH TIES"));
+            if fetch.percent {
+                return Err(Error::unsupported("FETCH FIRST with PERCENT"));
             }
             if limit.is_some() {
                 return Err(Error::new(ErrorKind::Syntax, "multiple LIMIT clauses not allowed"));
@@ -166,13 +172,17 @@ impl Binder<'_> {
                 return Err(at(Error::new(ErrorKind::DatatypeMismatch, message), expr.span()));
             }
             let value = self.cast(value, &SqlType::Int8)?;
-            let has_parameter = value.expr.exists(|expr| Ok(matches!(expr, Expr::Placeholder(_)))).map_err(plan_error)?;
-            if has_parameter {
+            let computed = |expr: &Expr| {
+                let known = matches!(expr, Expr::Placeholder(_) | Expr::OuterReferenceColumn(..));
+                known || matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))
+            };
+            if value.expr.exists(|expr| Ok(computed(expr))).map_err(plan_error)? {
                 return Ok(Some(value.expr));
             }
+            let kind = if clause == "LIMIT" { ErrorKind::InvalidLimit } else { ErrorKind::InvalidOffset };
             match self.constant(value)? {
                 ScalarValue::Int64(Some(count)) if count < 0 => {
-                    Err(at(Error::new(ErrorKind::InvalidLimit, format!("{clause} must not be negative")), expr.span()))
+                    Err(at(Error::new(kind, format!("{clause} must not be negative")), expr.span()))
                 }
                 ScalarValue::Int64(Some(count)) => Ok(Some(datafusion::logical_expr::lit(count))),
                 _ => Ok(None),
@@ -191,10 +201,11 @@ impl Binder<'_> {
         plan: LogicalPlan,
         outputs: Vec<Output>,
         order_by: &[ast::OrderByExpr],
+        computed: bool,
         environment: &Environment<'_>,
     ) -> Result<Block> {
         if order_by.is_empty() {
-            return Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None });
+            return Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false, expanded: false });
         }
         let (exprs, outputs) = self.named_outputs(outputs, true);
         let plan = projected(plan, exprs)?;
@@ -205,6 +216,12 @@ impl Binder<'_> {
             let place = Place::new(&range, environment, Clause::OrderBy);
             let value = match position_key(&key.expr, outputs.len())? {
                 Some(index) => outputs[index].value.clone(),
+                None if !computed && !matches!(super::expression::unnested(&key.expr), ast::Expr::Identifier(_)) => {
+                    let error = Error::new(ErrorKind::Unsupported, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+                        .with_detail("Only result column names can be used, not expressions or functions.")
+                        .with_hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
+                    return Err(at(error, key.expr.span()));
+                }
                 None => self.expression(&key.expr, place)?,
             };
             let expr = if matches!(value.expr, Expr::Column(_)) {
@@ -221,7 +238,7 @@ impl Binder<'_> {
         } else {
             projected(plan, outputs.iter().map(|output| output.value.expr.clone()).chain(hidden).collect())?
         };
-        Ok(Block { plan, outputs, sort, limit: None, offset: None })
+        Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false, expanded: false })
     }
 
     /// A projection whose columns have names that are unique among themselves.
@@ -245,7 +262,7 @@ impl Binder<'_> {
     }
 
     /// What the plan calls `outputs`: their own names where those are plain and there once, for whoever reads the plan.
-    fn column_names(&self, outputs: &[Output], apart: bool) -> Vec<String> {
+    pub(super) fn column_names(&self, outputs: &[Output], apart: bool) -> Vec<String> {
         let mut taken = HashSet::new();
         let names = outputs.iter().map(|output| {
             let own = !apart && is_plain(&output.name) && taken.insert(&output.name);
@@ -254,115 +271,8 @@ impl Binder<'_> {
         names.collect()
     }
 
-    /// WITH: binds each common table expression in the scope of those before it.
-    fn with(&self, with: &ast::With, ctes: &mut Vec<Arc<Cte>>, environment: &Environment<'_>) -> Result<()> {
-        let mut names = HashSet::new();
-        for cte in &with.cte_tables {
-            let name = folded(&cte.alias.name);
-            if !names.insert(name.clone()) {
-                let message = format!("WITH query name \"{name}\" specified more than once");
-                return Err(at(Error::new(ErrorKind::DuplicateAlias, message), cte.alias.name.span));
-            }
-            let inner = Environment { ctes, outer: environment.outer };
-            let bound = if with.recursive {
-                self.recursive_cte(&name, cte, &inner)?
-            } else {
-                let (plan, outputs) = self.subquery_plan(&cte.query, &inner)?;
-                Cte { name: name.clone(), plan, columns: renamed(outputs, &cte.alias)? }
-            };
-            ctes.push(Arc::new(bound));
-        }
-        Ok(())
-    }
-
-    fn recursive_cte(&self, name: &str, cte: &ast::Cte, environment: &Environment<'_>) -> Result<Cte> {
-        let SetExpr::SetOperation { op: SetOperator::Union, set_quantifier, left, right } = cte.query.body.as_ref() else {
-            let (plan, outputs) = self.subquery_plan(&cte.query, environment)?;
-            return Ok(Cte { name: name.to_string(), plan, columns: renamed(outputs, &cte.alias)? });
-        };
-        let mut ctes = environment.ctes.to_vec();
-        if let Some(with) = &cte.query.with {
-            self.with(with, &mut ctes, environment)?;
-        }
-        let inner = Environment { ctes: &ctes, outer: environment.outer };
-        let (static_plan, outputs) = self.set_expression(left, &inner, &[])?;
-        let columns = renamed(outputs, &cte.alias)?;
-        // The working table has the static term's columns, under the names of the recursive query.
-        let work_name = self.unique(name);
-        let fields: Vec<_> = static_plan.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-        let source = SecurableSource {
-            relation: SourceRelation::WorkTable { name: work_name.clone() },
-            by: self.by,
-            schema: Arc::new(Schema::new(fields)),
-        };
-        let work_plan = LogicalPlanBuilder::scan(TableReference::bare(work_name.clone()), Arc::new(source), None)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(plan_error)?;
-        let working = Cte { name: name.to_string(), plan: work_plan, columns: columns.clone() };
-        let mut with_working = ctes.clone();
-        with_working.push(Arc::new(working));
-        let recursive = Environment { ctes: &with_working, outer: environment.outer };
-        let (recursive_plan, recursive_outputs) = self.set_expression(right, &recursive, &[])?;
-        if !refers_to(&recursive_plan, &work_name)? {
-            let (plan, outputs) = self.subquery_plan(&cte.query, environment)?;
-            return Ok(Cte { name: name.to_string(), plan, columns: renamed(outputs, &cte.alias)? });
-        }
-        if cte.query.order_by.is_some() || cte.query.limit_clause.is_some() || cte.query.fetch.is_some() {
-            return Err(at(Error::unsupported("ORDER BY or LIMIT in a recursive query"), cte.alias.name.span));
-        }
-        let distinct = !matches!(set_quantifier, SetQuantifier::All);
-        let recursive_plan = self.recursive_term(name, &columns, recursive_plan, recursive_outputs, &static_plan)?;
-        let plan = LogicalPlanBuilder::from(static_plan)
-            .to_recursive_query(work_name, recursive_plan, distinct)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(plan_error)?;
-        Ok(Cte { name: name.to_string(), plan, columns })
-    }
-
-    /// The recursive term in the static term's types and names.
-    fn recursive_term(
-        &self,
-        name: &str,
-        columns: &[Output],
-        plan: LogicalPlan,
-        outputs: Vec<Output>,
-        static_plan: &LogicalPlan,
-    ) -> Result<LogicalPlan> {
-        if outputs.len() != columns.len() {
-            return Err(Error::new(ErrorKind::Syntax, "each UNION query must have the same number of columns"));
-        }
-        let exprs = outputs
-            .into_iter()
-            .zip(columns)
-            .zip(static_plan.schema().fields())
-            .enumerate()
-            .map(|(index, ((output, column), field))| {
-                let wanted = &column.value.sql_type;
-                let found = output.value.sql_type.clone();
-                if family(&found) != family(wanted) {
-                    return Err(Error::new(
-                        ErrorKind::DatatypeMismatch,
-                        format!(
-                            "recursive query \"{name}\" column {} has type {wanted} in non-recursive term but type {found} overall",
-                            index + 1
-                        ),
-                    )
-                    .with_hint("Cast the output of the non-recursive term to the correct type."));
-                }
-                let value = self.cast(output.value, wanted)?;
-                let expr = if value.data_type == *field.data_type() {
-                    value.expr
-                } else {
-                    super::coerce::cast_expr(value.expr, field.data_type())
-                };
-                Ok(expr.alias(field.name()))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        projected(plan, exprs)
-    }
-
     /// An arm of a set operation, or a whole body that is not a SELECT.
-    fn set_expression(
+    pub(super) fn set_expression(
         &self,
         body: &SetExpr,
         environment: &Environment<'_>,
@@ -383,124 +293,6 @@ impl Binder<'_> {
             SetExpr::Values(values) => self.values(values, environment, targets),
             other => Err(Error::unsupported(format!("the query {other}"))),
         }
-    }
-
-    fn set_operation(
-        &self,
-        left: &SetExpr,
-        op: SetOperator,
-        quantifier: SetQuantifier,
-        right: &SetExpr,
-        environment: &Environment<'_>,
-    ) -> Result<(LogicalPlan, Vec<Output>)> {
-        let all = match quantifier {
-            SetQuantifier::All => true,
-            SetQuantifier::Distinct | SetQuantifier::None => false,
-            SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
-                return Err(Error::unsupported("a set operation BY NAME"));
-            }
-        };
-        let name = match op {
-            SetOperator::Union => "UNION",
-            SetOperator::Intersect => "INTERSECT",
-            SetOperator::Except | SetOperator::Minus => "EXCEPT",
-        };
-        // A chain `a UNION b UNION c` is as deep as it is long, to the left; the planner's stack is made for that.
-        let (left_plan, left_outputs) = self.arm(left, environment)?;
-        let (right_plan, right_outputs) = self.arm(right, environment)?;
-        if left_outputs.len() != right_outputs.len() {
-            let message = format!("each {name} query must have the same number of columns");
-            return Err(at(Error::new(ErrorKind::Syntax, message), first_output(right)));
-        }
-        let (left_plan, right_plan, outputs) = self.matched(left_plan, left_outputs, right_plan, right_outputs, name)?;
-        let plan = match (op, all) {
-            (SetOperator::Union, true) => {
-                LogicalPlanBuilder::from(left_plan).union(right_plan).and_then(LogicalPlanBuilder::build).map_err(plan_error)?
-            }
-            (SetOperator::Union, false) => LogicalPlanBuilder::from(left_plan)
-                .union_distinct(right_plan)
-                .and_then(LogicalPlanBuilder::build)
-                .map_err(plan_error)?,
-            (SetOperator::Intersect, _) => self.filtered_set(left_plan, right_plan, JoinType::LeftSemi, all)?,
-            (SetOperator::Except | SetOperator::Minus, _) => self.filtered_set(left_plan, right_plan, JoinType::LeftAnti, all)?,
-        };
-        Ok((plan, outputs))
-    }
-
-    fn arm(&self, body: &SetExpr, environment: &Environment<'_>) -> Result<(LogicalPlan, Vec<Output>)> {
-        match body {
-            // Untyped literals of an arm take the other arm's type.
-            SetExpr::Select(select) => {
-                let block = self.select_untyped(select, environment)?;
-                self.finish(block)
-            }
-            other => self.set_expression(other, environment, &[]),
-        }
-    }
-
-    /// Both arms with the same types and the left one's names.
-    fn matched(
-        &self,
-        left_plan: LogicalPlan,
-        left: Vec<Output>,
-        right_plan: LogicalPlan,
-        right: Vec<Output>,
-        name: &str,
-    ) -> Result<(LogicalPlan, LogicalPlan, Vec<Output>)> {
-        let mut left_values = vec![];
-        let mut right_values = vec![];
-        for (left, right) in left.iter().zip(right) {
-            let common = self.common_type(&[&left.value, &right.value], name)?;
-            let mut left_value = self.to_common(left.value.clone(), &common)?;
-            let mut right_value = self.to_common(right.value, &common)?;
-            left_value.nullable |= right_value.nullable;
-            if left_value.origin != right_value.origin {
-                left_value.origin = None;
-            }
-            right_value.nullable = left_value.nullable;
-            left_values.push(Output { name: left.name.clone(), value: left_value });
-            right_values.push(Output { name: left.name.clone(), value: right_value });
-        }
-        let names = self.column_names(&left_values, false);
-        let (left_exprs, outputs) = aliased_outputs(left_values, names.clone());
-        let (right_exprs, _) = aliased_outputs(right_values, names);
-        Ok((projected(left_plan, left_exprs)?, projected(right_plan, right_exprs)?, outputs))
-    }
-
-    /// INTERSECT and EXCEPT as joins on all columns. For ALL each row is numbered among its equals, so that the numbers decide how
-    /// many of them are left.
-    fn filtered_set(&self, left: LogicalPlan, right: LogicalPlan, join_type: JoinType, all: bool) -> Result<LogicalPlan> {
-        let names: Vec<String> = left.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let (left, right) = if all {
-            (self.numbered(left)?, self.numbered(right)?)
-        } else {
-            (LogicalPlanBuilder::from(left).distinct().and_then(LogicalPlanBuilder::build).map_err(plan_error)?, right)
-        };
-        let (left_name, right_name) = (TableReference::bare(self.unique("left")), TableReference::bare(self.unique("right")));
-        let keys = |reference: &TableReference, plan: &LogicalPlan| -> Vec<Column> {
-            plan.schema().fields().iter().map(|field| Column::new(Some(reference.clone()), field.name())).collect()
-        };
-        let (left_keys, right_keys) = (keys(&left_name, &left), keys(&right_name, &right));
-        let right = LogicalPlanBuilder::from(right).alias(right_name).and_then(LogicalPlanBuilder::build).map_err(plan_error)?;
-        let joined = LogicalPlanBuilder::from(left)
-            .alias(left_name.clone())
-            .and_then(|left| left.join_detailed(right, join_type, (left_keys, right_keys), None, NullEquality::NullEqualsNull))
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(plan_error)?;
-        let exprs =
-            names.into_iter().map(|name| Expr::Column(Column::new(Some(left_name.clone()), name.clone())).alias(name)).collect();
-        projected(joined, exprs)
-    }
-
-    fn numbered(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-        let mut function = WindowFunction::new(WindowFunctionDefinition::WindowUDF(row_number_udwf()), vec![]);
-        function.params.partition_by = columns.clone();
-        let number = Expr::WindowFunction(Box::new(function));
-        let name = number.schema_name().to_string();
-        let plan = LogicalPlanBuilder::window_plan(plan, [number]).map_err(plan_error)?;
-        let number = Expr::Column(Column::new_unqualified(name)).alias(self.unique("number"));
-        projected(plan, columns.into_iter().chain([number]).collect())
     }
 
     fn values(
@@ -590,11 +382,6 @@ impl Binder<'_> {
         match target {
             // A text that is too long is the table's error, not cut in silence.
             SqlType::Varchar(Some(_)) | SqlType::Bpchar(Some(_)) => Ok(self.cast(value, &SqlType::Text)?.retyped(target.clone())),
-            SqlType::Numeric { precision, scale } if value.is_unknown() => {
-                let exact = SqlType::Numeric { precision: *precision, scale: *scale };
-                let value = self.cast(value, &exact)?;
-                self.exactly(value, target)
-            }
             _ => {
                 let value = self.cast(value, target)?;
                 self.exactly(value, target)
@@ -605,6 +392,9 @@ impl Binder<'_> {
     /// The value in the type's own Arrow representation.
     fn exactly(&self, value: Typed, target: &SqlType) -> Result<Typed> {
         let arrow = target.arrow_type();
+        if *target == SqlType::UnconstrainedNumeric {
+            return self.unconstrained(value);
+        }
         if value.data_type == arrow || value.data_type.is_string() {
             return Ok(Typed { sql_type: target.clone(), ..value });
         }
@@ -613,7 +403,7 @@ impl Binder<'_> {
 }
 
 /// `outputs` under these names: the expressions of a projection, and its columns.
-fn aliased_outputs(outputs: Vec<Output>, names: Vec<String>) -> (Vec<Expr>, Vec<Output>) {
+pub(super) fn aliased_outputs(outputs: Vec<Output>, names: Vec<String>) -> (Vec<Expr>, Vec<Output>) {
     let aliased = outputs.into_iter().zip(names).map(|(output, name)| {
         let value = output.value.as_column(Column::new_unqualified(name.clone()));
         (output.value.expr.alias(name), Output { name: output.name, value })
@@ -634,22 +424,6 @@ fn needs_projection(expr: &Expr) -> bool {
         ) || callee_of(expr).is_some())
     })
     .unwrap_or(true)
-}
-
-/// Whether a plan scans the working table called `name`.
-fn refers_to(plan: &LogicalPlan, name: &str) -> Result<bool> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && scan.table_name.table() == name
-        {
-            found = true;
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })
-    .map_err(plan_error)?;
-    Ok(found)
 }
 
 /// The columns of a common table expression under its column list.
@@ -689,7 +463,11 @@ pub(super) fn sort_expr(expr: Expr, options: &ast::OrderByOptions) -> SortExpr {
 /// `ORDER BY 2`: the index of the output column.
 pub(super) fn position_key(expr: &ast::Expr, outputs: usize) -> Result<Option<usize>> {
     let ast::Expr::Value(value) = super::expression::unnested(expr) else { return Ok(None) };
-    let ast::Value::Number(text, _) = &value.value else { return Ok(None) };
+    let text = match &value.value {
+        ast::Value::Number(text, _) if text.bytes().all(|digit| digit.is_ascii_digit()) => text,
+        ast::Value::Placeholder(_) => return Ok(None),
+        _ => return Err(at(Error::new(ErrorKind::Syntax, "non-integer constant in ORDER BY"), value.span)),
+    };
     let position = text.parse::<usize>().ok().filter(|position| (1..=outputs).contains(position));
     match position {
         Some(position) => Ok(Some(position - 1)),
@@ -697,15 +475,5 @@ pub(super) fn position_key(expr: &ast::Expr, outputs: usize) -> Result<Option<us
             Error::new(ErrorKind::InvalidColumnReference, format!("ORDER BY position {text} is not in select list")),
             value.span,
         )),
-    }
-}
-
-/// Where the first output column of a query stands, which is where PostgreSQL points.
-fn first_output(body: &SetExpr) -> Span {
-    match body {
-        SetExpr::Select(select) => select.projection.first().map_or_else(|| body.span(), Spanned::span),
-        SetExpr::Query(query) => first_output(&query.body),
-        SetExpr::SetOperation { left, .. } => first_output(left),
-        _ => body.span(),
     }
 }

@@ -8,38 +8,40 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use datafusion::common::NullHandling;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, UnnestOptions};
+use datafusion::common::{Column, DFSchema};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::utils::{expr_as_column_expr, find_aggregate_exprs, find_window_exprs};
-use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, Filter, GroupingSet, LogicalPlan, LogicalPlanBuilder, SortExpr, lit,
-};
+use datafusion::logical_expr::{Aggregate, Distinct, DistinctOn, Expr, Filter, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
 use datafusion::sql::sqlparser::ast::{
-    self, ExceptSelectItem, ExcludeSelectItem, GroupByExpr, Ident, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
-    WildcardAdditionalOptions,
+    self, ExceptSelectItem, ExcludeSelectItem, Ident, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 
 use super::Binder;
+use super::aggregate_level::{in_inherited_order, windows_in_inherited_order};
 use super::error::{at, folded, name_span, plan_error};
 use super::expression::{Clause, Place, SetCall, unnested};
+use super::grouping::Grouping;
 use super::output_name::output_name;
 use super::query::{Block, Key, Targets, position_key, sort_expr};
-use super::range::Environment;
+use super::range::{Aggregates, Environment};
+use super::sets::{needed_for, set_stage, uses_sets};
 use super::subquery::projected;
 use super::typed::{Output, Typed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::internal_name::shown;
+use crate::sql::internal_name::{NO_ITEM, shown};
+use crate::types::SqlType;
 
 /// The expressions of a SELECT that later stages rewrite.
-struct Work {
-    items: Vec<Output>,
+pub(super) struct Work {
+    pub(super) items: Vec<Output>,
     having: Option<Expr>,
-    order: Vec<(Key, ast::OrderByOptions)>,
-    on: Vec<Key>,
-    sets: Vec<SetCall>,
+    pub(super) order: Vec<(Key, ast::OrderByOptions)>,
+    pub(super) on: Vec<Key>,
+    pub(super) sets: Vec<SetCall>,
+    /// Aggregates that subqueries compute with.
+    gathered: Vec<(Column, Expr)>,
 }
 
 impl Work {
@@ -51,6 +53,7 @@ impl Work {
             .chain(self.order.iter().filter_map(|(key, _)| key.input()))
             .chain(self.on.iter().filter_map(Key::input))
             .chain(self.sets.iter().map(|set| &set.list))
+            .chain(self.gathered.iter().map(|(_, aggregate)| aggregate))
     }
 
     fn map(&mut self, mut rewrite: impl FnMut(Expr) -> Result<Expr>) -> Result<()> {
@@ -73,7 +76,23 @@ impl Work {
         for set in &mut self.sets {
             apply(&mut set.list)?;
         }
+        for (_, aggregate) in &mut self.gathered {
+            apply(aggregate)?;
+        }
         Ok(())
+    }
+
+    /// Sorts by what the rows were sorted by in FROM.
+    fn inherit(&mut self, order: &[SortExpr]) {
+        for key in order {
+            let options = ast::OrderByOptions { asc: Some(key.asc), nulls_first: Some(key.nulls_first) };
+            let item = self.items.iter().position(|item| item.value.expr == key.expr);
+            let by = match item {
+                Some(item) => Key::Output(item),
+                None => Key::Input(Typed::new(key.expr.clone(), SqlType::Unknown, true)),
+            };
+            self.order.push((by, options));
+        }
     }
 }
 
@@ -84,6 +103,27 @@ impl Key {
             Key::Output(_) => None,
         }
     }
+
+    /// What it sorts by, over the select list `items`.
+    fn value<'k>(&'k self, items: &'k [Output]) -> Option<&'k Expr> {
+        match self {
+            Key::Input(value) => Some(&value.expr),
+            Key::Output(index) => items.get(*index).map(|item| &item.value.expr),
+        }
+    }
+}
+
+/// 42803 for `GROUPING (x)` of an `x` that is no key.
+fn check_grouping_calls(aggregates: &[Expr], keys: &[Expr]) -> Result<()> {
+    let strange = aggregates.iter().any(|aggregate| match aggregate {
+        Expr::AggregateFunction(call) => call.func.name() == "grouping" && call.params.args.iter().any(|key| !keys.contains(key)),
+        _ => false,
+    });
+    if strange {
+        let message = "arguments to GROUPING must be grouping expressions of the associated query level";
+        return Err(Error::new(ErrorKind::Grouping, message));
+    }
+    Ok(())
 }
 
 impl Binder<'_> {
@@ -124,8 +164,13 @@ impl Binder<'_> {
             let condition = self.condition_of(selection, Place::new(&range, environment, Clause::Where))?;
             plan = filtered(plan, condition.expr)?;
         }
-        let sets = RefCell::new(vec![]);
-        let place = Place { windows: &select.named_window, sets: Some(&sets), ..Place::new(&range, environment, Clause::Select) };
+        let (sets, aggregates) = (RefCell::new(vec![]), Aggregates::default());
+        let place = Place {
+            windows: &select.named_window,
+            sets: Some(&sets),
+            aggregates: Some(&aggregates),
+            ..Place::new(&range, environment, Clause::Select)
+        };
         let items = self
             .select_list(&select.projection, place)?
             .into_iter()
@@ -135,7 +180,7 @@ impl Binder<'_> {
                 Ok(Output { name: item.name, value })
             })
             .collect::<Result<Vec<_>>>()?;
-        let groups = self.group_by(&select.group_by, &items, place)?;
+        let mut grouping = self.group_by(&select.group_by, &items, place)?;
         let having = select
             .having
             .as_ref()
@@ -157,29 +202,62 @@ impl Binder<'_> {
             .as_ref()
             .map(|qualify| self.condition_of(qualify, Place { clause: Clause::OrderBy, sets: None, ..place }))
             .transpose()?;
-        let mut work = Work { items, having: having.map(|having| having.expr), order, on, sets: sets.into_inner() };
+        let mut work = Work {
+            items,
+            having: having.map(|having| having.expr),
+            order,
+            on,
+            sets: sets.into_inner(),
+            gathered: aggregates.into_inner(),
+        };
         if let Some(qualify) = qualify {
             // Rides along as a key, so that it is rewritten with the others; taken off after the windows.
             work.on.push(Key::Input(qualify));
         }
-        plan = self.aggregate_stage(plan, groups, &mut work)?;
-        plan = window_stage(plan, &mut work)?;
+        let before = needed_for(&grouping.keys(), &mut work.sets);
+        plan = set_stage(plan, &before)?;
+        let (keyed, keys) = self.distinguished(plan, &mut grouping, &mut work.items)?;
+        plan = keyed;
+        work.map(|expr| replaced(expr, &keys))?;
+        work.map(|expr| in_inherited_order(expr, &range.order))?;
+        let grouped = grouping.present || work.having.is_some() || !find_aggregate_exprs(work.exprs()).is_empty();
+        if grouped {
+            if let Some(table) = range.tables.iter().find(|table| table.working)
+                && !find_aggregate_exprs(work.exprs()).is_empty()
+            {
+                let message = "aggregate functions are not allowed in a recursive query's recursive term";
+                return Err(Error::new(ErrorKind::InvalidRecursion, message).with_detail(format!("It reads \"{}\".", table.alias)));
+            }
+            plan = self.aggregate_stage(plan, &grouping, &mut work)?;
+        } else {
+            work.map(|expr| windows_in_inherited_order(expr, &range.order))?;
+            if order_by.is_empty() && select.distinct.is_none() && select.qualify.is_none() {
+                work.inherit(&range.order);
+            }
+        }
+        let before = needed_for(&find_window_exprs(work.exprs()), &mut work.sets);
+        plan = set_stage(plan, &before)?;
+        plan = self.window_stage(plan, &mut work)?;
         if select.qualify.is_some()
             && let Some(Key::Input(condition)) = work.on.pop()
         {
             plan = filtered(plan, condition.expr)?;
+        }
+        let keys = work.order.iter().map(|(key, _)| key).chain(&work.on);
+        let by_sets = keys.filter_map(|key| key.value(&work.items)).any(|key| uses_sets(key, &work.sets));
+        let all_distinct = matches!(select.distinct, Some(ast::Distinct::Distinct));
+        if !work.sets.is_empty() && !work.order.is_empty() && !by_sets && !all_distinct {
+            return self.sets_behind_order(plan, work, select.distinct.as_ref());
         }
         plan = set_stage(plan, &work.sets)?;
         self.output_stage(plan, work, select.distinct.as_ref())
     }
 
     /// GROUP BY and HAVING.
-    fn aggregate_stage(&self, plan: LogicalPlan, groups: Vec<Expr>, work: &mut Work) -> Result<LogicalPlan> {
-        let has_aggregates = !find_aggregate_exprs(work.exprs()).is_empty();
-        if groups.is_empty() && !has_aggregates && work.having.is_none() {
-            return Ok(plan);
-        }
+    fn aggregate_stage(&self, plan: LogicalPlan, grouping: &Grouping, work: &mut Work) -> Result<LogicalPlan> {
+        let groups = grouping.exprs();
         let mut aggregates = find_aggregate_exprs(work.exprs());
+        check_grouping_calls(&aggregates, &grouping.keys())?;
         if aggregates.is_empty() && groups.is_empty() {
             // HAVING alone makes one group of all rows.
             aggregates.push(Expr::AggregateFunction(AggregateFunction::new_udf(
@@ -192,19 +270,76 @@ impl Binder<'_> {
             )));
         }
         let input_schema = Arc::clone(plan.schema());
+        let (aggregates, mut computed) = self.told_apart(aggregates);
         let plan = Aggregate::try_new(Arc::new(plan), groups.clone(), aggregates.clone())
             .map(LogicalPlan::Aggregate)
             .map_err(plan_error)?;
-        let computed = computed_columns(groups.iter().flat_map(group_members).chain(aggregates), &plan)?;
+        let named = aggregates.into_iter().filter(|aggregate| !matches!(aggregate, Expr::Alias(_)));
+        computed.extend(computed_columns(groups.iter().flat_map(group_members).chain(named), &plan)?);
+        let gathered: Vec<Column> = work.gathered.iter().map(|(column, _)| column.clone()).collect();
         work.map(|expr| {
             let expr = replaced(expr, &computed)?;
             check_grouped(&expr, &input_schema, plan.schema())?;
             Ok(expr)
         })?;
+        let plan = if gathered.is_empty() {
+            plan
+        } else {
+            let columns = plan.schema().columns().into_iter().map(Expr::Column);
+            let values = work.gathered.drain(..).map(|(column, value)| value.alias(column.name));
+            projected(plan, columns.chain(values).collect())?
+        };
         match work.having.take() {
             Some(having) => filtered(plan, having),
             None => Ok(plan),
         }
+    }
+
+    /// Windows whose columns would be called alike are computed one after the other: DataFusion leaves casts out of names.
+    fn window_stage(&self, plan: LogicalPlan, work: &mut Work) -> Result<LogicalPlan> {
+        let mut left = find_window_exprs(work.exprs());
+        let (mut plan, mut computed) = (plan, vec![]);
+        while !left.is_empty() {
+            let mut names = std::collections::HashSet::new();
+            let (now, later): (Vec<Expr>, Vec<Expr>) =
+                left.into_iter().partition(|window| names.insert(window.schema_name().to_string()));
+            let before: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+            plan = LogicalPlanBuilder::window_plan(plan, now.clone()).map_err(plan_error)?;
+            let columns = computed_columns(now.into_iter(), &plan)?;
+            if later.is_empty() {
+                computed.extend(columns);
+            } else {
+                let mut exprs = before;
+                for (window, column) in columns {
+                    let name = self.unique("value");
+                    exprs.push(column.alias(&name));
+                    computed.push((window, Expr::Column(Column::new_unqualified(name))));
+                }
+                plan = projected(plan, exprs)?;
+            }
+            left = later;
+        }
+        work.map(|expr| replaced(expr, &computed))?;
+        Ok(plan)
+    }
+
+    /// Expressions whose columns would be called alike get names of their own, given back with their columns: DataFusion leaves casts out of
+    /// names.
+    fn told_apart(&self, exprs: Vec<Expr>) -> (Vec<Expr>, Vec<(Expr, Expr)>) {
+        let mut names = std::collections::HashSet::new();
+        let mut columns = vec![];
+        let exprs = exprs
+            .into_iter()
+            .map(|expr| {
+                if names.insert(expr.schema_name().to_string()) {
+                    return expr;
+                }
+                let name = self.unique("value");
+                columns.push((expr.clone(), Expr::Column(Column::new_unqualified(name.clone()))));
+                expr.alias(name)
+            })
+            .collect();
+        (exprs, columns)
     }
 
     fn output_stage(&self, plan: LogicalPlan, work: Work, distinct: Option<&ast::Distinct>) -> Result<Block> {
@@ -246,13 +381,15 @@ impl Binder<'_> {
         match distinct {
             Some(ast::Distinct::Distinct) => {
                 let plan = LogicalPlan::Distinct(Distinct::All(Arc::new(plan)));
-                Ok(Block { plan, outputs, sort, limit: None, offset: None })
+                Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false, expanded: false })
             }
             Some(ast::Distinct::On(_)) => {
                 let plan = distinct_on(plan, on, &outputs, sort)?;
-                Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None })
+                Ok(Block { plan, outputs, sort: vec![], limit: None, offset: None, ties: false, expanded: false })
             }
-            Some(ast::Distinct::All) | None => Ok(Block { plan, outputs, sort, limit: None, offset: None }),
+            Some(ast::Distinct::All) | None => {
+                Ok(Block { plan, outputs, sort, limit: None, offset: None, ties: false, expanded: false })
+            }
         }
     }
 
@@ -261,6 +398,7 @@ impl Binder<'_> {
         let mut outputs = Vec::with_capacity(items.len());
         for item in items {
             match item {
+                SelectItem::UnnamedExpr(ast::Expr::Identifier(marker)) if marker.value == NO_ITEM => {}
                 SelectItem::UnnamedExpr(expr) => {
                     outputs.push(Output { name: output_name(expr), value: self.expression(expr, place)? });
                 }
@@ -269,7 +407,7 @@ impl Binder<'_> {
                 }
                 SelectItem::ExprWithAliases { .. } => return Err(Error::unsupported("several aliases for one expression")),
                 SelectItem::Wildcard(options) => {
-                    if place.range.visible.is_empty() {
+                    if place.range.tables.is_empty() && place.range.visible.is_empty() {
                         return Err(Error::new(ErrorKind::Syntax, "SELECT * with no tables specified is not valid"));
                     }
                     outputs.extend(excluding(place.range.visible.clone(), options)?);
@@ -296,63 +434,6 @@ impl Binder<'_> {
             }
         }
         Ok(outputs)
-    }
-
-    fn group_by(&self, group_by: &GroupByExpr, items: &[Output], place: Place<'_>) -> Result<Vec<Expr>> {
-        let place = Place { clause: Clause::GroupBy, sets: None, ..place };
-        match group_by {
-            GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
-                Err(Error::unsupported("a modifier of GROUP BY")
-                    .with_hint("Use GROUP BY ROLLUP (..), CUBE (..) or GROUPING SETS (..)."))
-            }
-            GroupByExpr::All(_) => Ok(items
-                .iter()
-                .filter(|item| {
-                    find_aggregate_exprs([&item.value.expr]).is_empty() && find_window_exprs([&item.value.expr]).is_empty()
-                })
-                .map(|item| item.value.expr.clone())
-                .collect()),
-            GroupByExpr::Expressions(keys, _) => {
-                keys.iter().filter(|key| !is_empty_row(key)).map(|key| self.group_key(key, items, place)).collect()
-            }
-        }
-    }
-
-    fn group_key(&self, key: &ast::Expr, items: &[Output], place: Place<'_>) -> Result<Expr> {
-        let rows = |rows: &[Vec<ast::Expr>]| -> Result<Vec<Vec<Expr>>> {
-            rows.iter().map(|row| row.iter().map(|key| self.group_key(key, items, place)).collect()).collect()
-        };
-        match key {
-            ast::Expr::Rollup(keys) => return Ok(Expr::GroupingSet(GroupingSet::Rollup(single_keys(rows(keys)?, "ROLLUP")?))),
-            ast::Expr::Cube(keys) => return Ok(Expr::GroupingSet(GroupingSet::Cube(single_keys(rows(keys)?, "CUBE")?))),
-            ast::Expr::GroupingSets(sets) => return Ok(Expr::GroupingSet(GroupingSet::GroupingSets(rows(sets)?))),
-            _ => {}
-        }
-        let value = match unnested(key) {
-            ast::Expr::Value(value) if matches!(value.value, ast::Value::Number(..)) => match position_key(key, items.len()) {
-                Ok(Some(index)) => items[index].value.clone(),
-                Ok(None) => self.expression(key, place)?,
-                Err(error) => {
-                    let message = error.message().replace("ORDER BY", "GROUP BY");
-                    return Err(at(Error::new(error.kind(), message), key.span()));
-                }
-            },
-            ast::Expr::Identifier(ident) => match place.range.find(std::slice::from_ref(ident))? {
-                Some((value, _)) => value,
-                None => match items.iter().find(|item| item.name == folded(ident)) {
-                    Some(item) => item.value.clone(),
-                    None => self.expression(key, place)?,
-                },
-            },
-            _ => self.expression(key, place)?,
-        };
-        if !find_aggregate_exprs([&value.expr]).is_empty() {
-            return Err(at(Error::new(ErrorKind::Grouping, "aggregate functions are not allowed in GROUP BY"), key.span()));
-        }
-        if !find_window_exprs([&value.expr]).is_empty() {
-            return Err(at(Error::new(ErrorKind::Windowing, "window functions are not allowed in GROUP BY"), key.span()));
-        }
-        Ok(self.settled(value)?.expr)
     }
 
     /// A key of ORDER BY or DISTINCT ON: a position, an output name, or an expression over the input.
@@ -402,20 +483,6 @@ fn refuse_foreign_clauses(select: &ast::Select) -> Result<()> {
     }
 }
 
-/// `GROUP BY ()`: one group of all rows.
-fn is_empty_row(key: &ast::Expr) -> bool {
-    matches!(key, ast::Expr::Tuple(elements) if elements.is_empty())
-}
-
-fn single_keys(rows: Vec<Vec<Expr>>, what: &str) -> Result<Vec<Expr>> {
-    rows.into_iter()
-        .map(|mut row| match (row.pop(), row.is_empty()) {
-            (Some(key), true) => Ok(key),
-            _ => Err(Error::unsupported(format!("{what} over rows of several columns")).with_hint("Use GROUPING SETS.")),
-        })
-        .collect()
-}
-
 /// The single keys of a group expression.
 fn group_members(group: &Expr) -> Vec<Expr> {
     match group {
@@ -449,14 +516,16 @@ fn replaced(expr: Expr, computed: &[(Expr, Expr)]) -> Result<Expr> {
 /// Every column above an aggregate must have come through it.
 fn check_grouped(expr: &Expr, input: &DFSchema, grouped: &DFSchema) -> Result<()> {
     let mut missing: Option<Column> = None;
-    let mut check = |column: &Column| {
+    let mut in_subquery = false;
+    let mut check = |column: &Column, inside: bool| {
         if !grouped.has_column(column) && input.has_column(column) && missing.is_none() {
             missing = Some(column.clone());
+            in_subquery = inside;
         }
     };
     expr.apply(|node| {
         match node {
-            Expr::Column(column) => check(column),
+            Expr::Column(column) => check(column, false),
             Expr::ScalarSubquery(subquery) => outer_columns(subquery, &mut check),
             Expr::Exists(exists) => outer_columns(&exists.subquery, &mut check),
             Expr::InSubquery(within) => outer_columns(&within.subquery, &mut check),
@@ -475,49 +544,22 @@ fn check_grouped(expr: &Expr, input: &DFSchema, grouped: &DFSchema) -> Result<()
                 Some(table) if !table.is_empty() => format!("{table}.{column}"),
                 _ => column.into_owned(),
             };
-            let message = format!("column \"{shown}\" must appear in the GROUP BY clause or be used in an aggregate function");
+            let message = if in_subquery {
+                format!("subquery uses ungrouped column \"{shown}\" from outer query")
+            } else {
+                format!("column \"{shown}\" must appear in the GROUP BY clause or be used in an aggregate function")
+            };
             Err(Error::new(ErrorKind::Grouping, message))
         }
     }
 }
 
-fn outer_columns(subquery: &datafusion::logical_expr::Subquery, check: &mut impl FnMut(&Column)) {
+fn outer_columns(subquery: &datafusion::logical_expr::Subquery, check: &mut impl FnMut(&Column, bool)) {
     for reference in &subquery.outer_ref_columns {
         if let Expr::OuterReferenceColumn(_, column) = reference {
-            check(column);
+            check(column, true);
         }
     }
-}
-
-fn window_stage(plan: LogicalPlan, work: &mut Work) -> Result<LogicalPlan> {
-    let windows = find_window_exprs(work.exprs());
-    if windows.is_empty() {
-        return Ok(plan);
-    }
-    let plan = LogicalPlanBuilder::window_plan(plan, windows.clone()).map_err(plan_error)?;
-    let computed = computed_columns(windows.into_iter(), &plan)?;
-    work.map(|expr| replaced(expr, &computed))?;
-    Ok(plan)
-}
-
-/// Set-returning functions of the select list run in step; the shorter ones are filled up with NULL.
-fn set_stage(plan: LogicalPlan, sets: &[SetCall]) -> Result<LogicalPlan> {
-    if sets.is_empty() {
-        return Ok(plan);
-    }
-    let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-    let lists = sets.iter().map(|set| set.list.clone().alias(&set.column));
-    let plan = projected(plan, columns.into_iter().chain(lists).collect())?;
-    unnested_plan(plan, sets.iter().map(|set| set.column.clone()).collect(), NullHandling::Drop)
-}
-
-/// Unnests list columns side by side.
-pub(super) fn unnested_plan(plan: LogicalPlan, columns: Vec<String>, null_handling: NullHandling) -> Result<LogicalPlan> {
-    let columns = columns.into_iter().map(Column::new_unqualified).collect();
-    LogicalPlanBuilder::from(plan)
-        .unnest_columns_with_options(columns, UnnestOptions::new().with_null_handling(null_handling))
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(plan_error)
 }
 
 /// A filter.
@@ -527,34 +569,52 @@ pub(super) fn filtered(plan: LogicalPlan, condition: Expr) -> Result<LogicalPlan
 
 /// DISTINCT ON: the first row of each group in the order of ORDER BY, which must begin with the group's keys.
 fn distinct_on(plan: LogicalPlan, on: Vec<Expr>, outputs: &[Output], sort: Vec<SortExpr>) -> Result<LogicalPlan> {
-    let mut unique: Vec<Expr> = vec![];
-    for key in on {
-        if !unique.contains(&key) {
-            unique.push(key);
-        }
-    }
-    let keys = if sort.is_empty() {
-        unique
+    let keys = distinct_keys(on, &sort)?;
+    let sort: Vec<SortExpr> = if sort.is_empty() {
+        sort
     } else {
-        let mut leading: Vec<Expr> = vec![];
-        for key in &sort {
-            if leading.len() < unique.len() && !leading.contains(&key.expr) {
-                leading.push(key.expr.clone());
-            }
-        }
-        if leading.len() != unique.len() || !leading.iter().all(|key| unique.contains(key)) {
-            return Err(Error::new(
-                ErrorKind::InvalidColumnReference,
-                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
-            ));
-        }
-        leading
+        // DataFusion wants all the keys in front.
+        let named = keys.iter().filter(|key| !sort.iter().any(|sorted| sorted.expr == **key)).cloned();
+        let named: Vec<SortExpr> = named.map(|key| SortExpr::new(key, true, false)).collect();
+        sort.into_iter().chain(named).collect()
     };
     let select = outputs.iter().map(|output| output.value.expr.clone()).collect();
     let sort = if sort.is_empty() { None } else { Some(sort) };
     DistinctOn::try_new(keys, select, sort, Arc::new(plan))
         .map(|distinct| LogicalPlan::Distinct(Distinct::On(distinct)))
         .map_err(plan_error)
+}
+
+/// The keys of DISTINCT ON, each once, those of ORDER BY first and in its order.
+///
+/// # Errors
+/// 42P10 if ORDER BY has something else before it has all of them.
+pub(super) fn distinct_keys(on: Vec<Expr>, sort: &[SortExpr]) -> Result<Vec<Expr>> {
+    let mut unique: Vec<Expr> = vec![];
+    for key in on {
+        if !unique.contains(&key) {
+            unique.push(key);
+        }
+    }
+    let mut leading: Vec<Expr> = vec![];
+    let mut skipped = false;
+    let mut early = false;
+    for key in sort {
+        if !unique.contains(&key.expr) {
+            skipped = true;
+        } else if !leading.contains(&key.expr) {
+            early |= skipped;
+            leading.push(key.expr.clone());
+        }
+    }
+    let rest: Vec<Expr> = unique.into_iter().filter(|key| !leading.contains(key)).collect();
+    if early || skipped && !rest.is_empty() {
+        return Err(Error::new(
+            ErrorKind::InvalidColumnReference,
+            "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+        ));
+    }
+    Ok(leading.into_iter().chain(rest).collect())
 }
 
 /// `* EXCEPT (..)`.

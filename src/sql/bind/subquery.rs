@@ -15,25 +15,29 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ListArray, new_empty_array};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, ScalarValue, Spans};
 use datafusion::functions::core::expr_fn as core;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
-use datafusion::logical_expr::expr::{AggregateFunction, Exists, InSubquery, SetComparison, SetQuantifier};
+use datafusion::functions_window::rank::rank_udwf;
+use datafusion::functions_window::row_number::row_number_udwf;
+use datafusion::logical_expr::expr::{AggregateFunction, Exists, InSubquery, SetComparison, SetQuantifier, WindowFunction};
 use datafusion::logical_expr::{
-    Aggregate, Case, Expr, JoinType, Limit, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Sort, Subquery, lit,
+    Aggregate, Case, Expr, JoinType, Limit, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Sort, SortExpr, Subquery,
+    WindowFunctionDefinition, WindowUDF, lit,
 };
 use datafusion::sql::sqlparser::ast::{self, Spanned};
 
 use super::Binder;
 use super::error::{at, plan_error};
-use super::expression::{Place, unnested as without_parentheses};
+use super::expression::{Place, row};
 use super::kernels;
 use super::operator::BinaryOp;
 use super::query::Block;
 use super::range::{Environment, Outer};
 use super::select::filtered;
 use super::typed::{Output, Typed};
-use super::unnest::unnested;
+use super::unnest::{Names, unnested};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::SqlType;
 
@@ -44,7 +48,7 @@ pub(super) fn subquery(plan: LogicalPlan) -> Subquery {
 
 impl Binder<'_> {
     fn inner_block(&self, query: &ast::Query, place: Place<'_>) -> Result<Block> {
-        let outer = Outer { range: place.range, next: place.environment.outer };
+        let outer = Outer::around(&place);
         let environment = Environment { ctes: place.environment.ctes, outer: Some(&outer) };
         let block = self.block(query, &environment, &[])?;
         Ok(Block { plan: self.unnested(block.plan)?, ..block })
@@ -91,7 +95,7 @@ impl Binder<'_> {
 
     /// A correlated subquery in a form that has one row for each outer row.
     fn one_row(&self, block: Block, output: &Output) -> Result<LogicalPlan> {
-        let first = block.limit_value() == Some(1) && block.offset.is_none();
+        let first = block.limit_value() == Some(1) && block.offset.is_none() && !block.ties;
         if block.plan.max_rows() == Some(1) && block.limit.is_none() && block.offset.is_none() {
             return self.finish(block).map(|(plan, _)| plan);
         }
@@ -142,8 +146,8 @@ impl Binder<'_> {
 
     /// `value [NOT] IN (SELECT ..)`.
     pub(super) fn in_subquery(&self, left: &ast::Expr, query: &ast::Query, negated: bool, place: Place<'_>) -> Result<Typed> {
-        if let ast::Expr::Tuple(row) = without_parentheses(left) {
-            return self.row_in_subquery(row, query, negated, place);
+        if let Some(row) = row(left) {
+            return self.row_in_subquery(&row, query, negated, place);
         }
         let value = self.expression(left, place)?;
         let block = self.inner_block(query, place)?;
@@ -164,21 +168,64 @@ impl Binder<'_> {
     }
 
     /// `(a, b) IN (SELECT x, y ..)`.
-    fn row_in_subquery(&self, row: &[ast::Expr], query: &ast::Query, negated: bool, place: Place<'_>) -> Result<Typed> {
+    fn row_in_subquery(&self, row: &[&ast::Expr], query: &ast::Query, negated: bool, place: Place<'_>) -> Result<Typed> {
+        let (plan, equal) = self.row_beside(row, Operator::Eq, query, place)?;
+        let member = self.holds_for_a_row(plan, equal.expr)?;
+        if negated { self.unary(ast::UnaryOperator::Not, member) } else { Ok(member) }
+    }
+
+    /// The rows of a subquery, and the comparison of `row` with one of them.
+    fn row_beside(
+        &self,
+        row: &[&ast::Expr],
+        operator: Operator,
+        query: &ast::Query,
+        place: Place<'_>,
+    ) -> Result<(LogicalPlan, Typed)> {
+        let values = row.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
         let block = self.inner_block(query, place)?;
         let (plan, outputs) = self.finish_unordered(block)?;
         if outputs.len() != row.len() {
             let message = if outputs.len() > row.len() { "subquery has too many columns" } else { "subquery has too few columns" };
             return Err(at(Error::new(ErrorKind::Syntax, message), query.span()));
         }
-        let mut pairs = vec![];
-        for (element, output) in row.iter().zip(&outputs) {
-            let value = self.expression(element, place)?;
-            pairs.push((output.value.clone(), self.outer_reference(value)?));
+        let pairs = values.into_iter().zip(outputs).map(|(value, output)| Ok((self.outer_reference(value)?, output.value)));
+        let compared = self.compare_rows(operator, pairs.collect::<Result<_>>()?)?;
+        Ok((plan, compared))
+    }
+
+    /// `(a, b) op (SELECT x, y ..)`: NULL without a row, an error for several.
+    pub(super) fn row_against_subquery(
+        &self,
+        row: &[&ast::Expr],
+        operator: &BinaryOp,
+        query: &ast::Query,
+        place: Place<'_>,
+    ) -> Result<Typed> {
+        let BinaryOp::Compare(operator) = operator else { return Err(Error::unsupported("this operator between rows")) };
+        let (plan, compared) = self.row_beside(row, *operator, query, place)?;
+        let value = compared.expr.alias(self.unique("value"));
+        let plan = projected(plan, vec![value])?;
+        let column = plan.schema().columns().into_iter().next().ok_or_else(|| Error::internal("a comparison without a column"))?;
+        let plan = self.aggregated(plan, kernels::single_value(Expr::Column(column)))?;
+        Ok(Typed::new(Expr::ScalarSubquery(subquery(plan)), SqlType::Bool, true))
+    }
+
+    /// `(a, b) op ANY (SELECT x, y ..)`, `(a, b) op ALL (SELECT x, y ..)`.
+    fn quantified_row(
+        &self,
+        row: &[&ast::Expr],
+        operator: Operator,
+        query: &ast::Query,
+        all: bool,
+        place: Place<'_>,
+    ) -> Result<Typed> {
+        let (plan, compared) = self.row_beside(row, operator, query, place)?;
+        if !all {
+            return self.holds_for_a_row(plan, compared.expr);
         }
-        let equal = self.compare_rows(Operator::Eq, pairs)?;
-        let member = self.holds_for_a_row(plan, equal.expr)?;
-        if negated { self.unary(ast::UnaryOperator::Not, member) } else { Ok(member) }
+        let against = self.holds_for_a_row(plan, Expr::Not(Box::new(compared.expr)))?;
+        self.unary(ast::UnaryOperator::Not, against)
     }
 
     /// `value op ANY (SELECT ..)`, `value op ALL (SELECT ..)`.
@@ -194,6 +241,10 @@ impl Binder<'_> {
             (BinaryOp::Compare(Operator::Eq), false) => return self.in_subquery(left, query, false, place),
             (BinaryOp::Compare(Operator::NotEq), true) => return self.in_subquery(left, query, true, place),
             _ => {}
+        }
+        if let Some(row) = row(left) {
+            let BinaryOp::Compare(operator) = operator else { return Err(Error::unsupported("this operator between rows")) };
+            return self.quantified_row(&row, *operator, query, all, place);
         }
         let value = self.expression(left, place)?;
         let block = self.inner_block(query, place)?;
@@ -237,7 +288,11 @@ impl Binder<'_> {
         let block = self.inner_block(query, place)?;
         let output = self.single_column(&block, query)?;
         let limited = block.limit.is_some() || block.offset.is_some();
-        let plan = if limited { limited_plan(block.plan, block.sort.clone(), block.limit, block.offset)? } else { block.plan };
+        let plan = if limited {
+            limited_plan(&|base| self.unique(base), block.plan, block.sort.clone(), block.limit, block.offset, block.ties)?
+        } else {
+            block.plan
+        };
         let aggregate = self.array_agg(output.value.expr.clone(), block.sort)?;
         let element = Arc::new(datafusion::arrow::datatypes::Field::new_list_field(output.value.data_type.clone(), true));
         let values = Expr::ScalarSubquery(subquery(self.aggregated(plan, aggregate)?));
@@ -265,14 +320,82 @@ pub(super) fn projected(plan: LogicalPlan, exprs: Vec<Expr>) -> Result<LogicalPl
 
 /// Order, then limit.
 pub(super) fn limited_plan(
+    names: Names<'_>,
     plan: LogicalPlan,
-    sort: Vec<datafusion::logical_expr::SortExpr>,
+    sort: Vec<SortExpr>,
     limit: Option<Expr>,
     offset: Option<Expr>,
+    ties: bool,
 ) -> Result<LogicalPlan> {
+    let counted =
+        |bound: &Option<Expr>| matches!(bound, None | Some(Expr::Literal(..))) || bound.as_ref().is_some_and(is_parameter);
+    if ties || !counted(&limit) || !counted(&offset) {
+        return numbered_limit(names, plan, sort, limit, offset, ties);
+    }
     let plan = if sort.is_empty() { plan } else { LogicalPlan::Sort(Sort { expr: sort, input: Arc::new(plan), fetch: None }) };
     if limit.is_none() && offset.is_none() {
         return Ok(plan);
     }
     Ok(LogicalPlan::Limit(Limit { skip: offset.map(Box::new), fetch: limit.map(Box::new), input: Arc::new(plan) }))
+}
+
+/// Parameters are constants when the query runs.
+fn is_parameter(bound: &Expr) -> bool {
+    !bound.contains_outer()
+        && !bound
+            .exists(|node| {
+                Ok(matches!(node, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_)))
+            })
+            .unwrap_or(true)
+}
+
+/// A limit that is computed from rows, or that goes on among equal rows: conditions on the rows' numbers.
+fn numbered_limit(
+    names: Names<'_>,
+    plan: LogicalPlan,
+    sort: Vec<SortExpr>,
+    limit: Option<Expr>,
+    offset: Option<Expr>,
+    ties: bool,
+) -> Result<LogicalPlan> {
+    let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    let window = |function: Arc<WindowUDF>| {
+        let mut function = WindowFunction::new(WindowFunctionDefinition::WindowUDF(function), vec![]);
+        function.params.order_by.clone_from(&sort);
+        Expr::WindowFunction(Box::new(function))
+    };
+    let mut functions = vec![window(row_number_udwf())];
+    if ties {
+        functions.push(window(rank_udwf()));
+    }
+    let computed: Vec<String> = functions.iter().map(|function| function.schema_name().to_string()).collect();
+    let plan = LogicalPlanBuilder::window_plan(plan, functions).map_err(plan_error)?;
+    let named: Vec<String> = computed.iter().map(|_| names("number")).collect();
+    let numbers =
+        computed.iter().zip(&named).map(|(from, to)| number_of(Expr::Column(Column::new_unqualified(from.clone()))).alias(to));
+    let mut plan = projected(plan, columns.iter().cloned().chain(numbers).collect())?;
+    let column = |index: usize| named.get(index).map(|name| Expr::Column(Column::new_unqualified(name.clone())));
+    let (Some(number), last) = (column(0), column(1)) else { return Err(Error::internal("a limit without numbers")) };
+    let skipped = offset.map(|offset| kernels::bound_of(offset, false));
+    if let Some(limit) = limit {
+        let limit = kernels::bound_of(limit, true);
+        let end = match &skipped {
+            Some(skipped) => kernels::add(core::coalesce(vec![skipped.clone(), lit(0_i64)]), limit.clone()),
+            None => limit.clone(),
+        };
+        let mut within = Expr::IsNotFalse(Box::new(last.unwrap_or_else(|| number.clone()).lt_eq(end)));
+        if ties {
+            within = within.and(Expr::IsNotFalse(Box::new(limit.gt(lit(0_i64)))));
+        }
+        plan = filtered(plan, within)?;
+    }
+    if let Some(skipped) = skipped {
+        plan = filtered(plan, Expr::IsNotFalse(Box::new(number.clone().gt(skipped))))?;
+    }
+    let in_order = LogicalPlan::Sort(Sort { expr: vec![SortExpr::new(number, true, false)], input: Arc::new(plan), fetch: None });
+    projected(in_order, columns)
+}
+
+fn number_of(number: Expr) -> Expr {
+    super::coerce::cast_expr(number, &DataType::Int64)
 }

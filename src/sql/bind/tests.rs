@@ -372,11 +372,8 @@ fn arithmetic_is_postgresqls() {
     check(|w| {
         assert_eq!(w.rows("select 7 / 2, -7 / 2, 7 % 3, 1 + 2 * 3"), "3|-3|1|7");
         assert!(w.rows("select 2147483647 + 1").contains("verflow"), "{}", w.rows("select 2147483647 + 1"));
-        assert_eq!(
-            w.columns("select 1 + 1, 1 + 2147483648, 1 / 2.0"),
-            "?column? integer, ?column? bigint, ?column? numeric(27,16)"
-        );
-        assert_eq!(w.rows("select 1 / 3.0"), "0.3333333333333333");
+        assert_eq!(w.columns("select 1 + 1, 1 + 2147483648, 1 / 2.0"), "?column? integer, ?column? bigint, ?column? numeric");
+        assert_eq!(w.rows("select (1 / 3.0)::text"), "0.33333333333333333333");
         assert_eq!(w.rows("select date '2024-01-31' + 1, date '2024-03-01' - date '2024-02-01'"), "2024-02-01|29");
         assert_eq!(w.rows("select date '2024-01-31' + interval '1 month'"), "2024-02-29T00:00:00");
         assert_eq!(w.rows("select interval '1 day' * 3 = interval '3 days'"), "true");

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use datafusion::common::{Column, TableReference};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr};
 
 use super::Binder;
 use super::error::plan_error;
@@ -35,7 +35,11 @@ impl Binder<'_> {
             .views
             .get(&view.id)
             .ok_or_else(|| Error::internal(format!("view {} is not resolved", view.name)))?;
-        let (plan, outputs) = self.without_parameters(|| inner.subquery_plan(text, &Environment::EMPTY))?;
+        let (order, plan, outputs) = self.without_parameters(|| {
+            let block = inner.block(text, &Environment::EMPTY, &[])?;
+            let order = block.sort.clone();
+            inner.finish(block).map(|(plan, outputs)| (order, plan, outputs))
+        })?;
         let body = self.unnested(plan)?;
         if !view.columns.is_empty() && view.columns.len() != outputs.len() {
             return Err(Error::new(
@@ -63,7 +67,9 @@ impl Binder<'_> {
         let scan = LogicalPlanBuilder::scan(reference.clone(), Arc::new(source), None)
             .and_then(LogicalPlanBuilder::build)
             .map_err(plan_error)?;
-        Ok(self.under(scan, &reference, named, alias))
+        let mut ranged = self.under(scan, &reference, named, alias);
+        ranged.range.order = self.order_under(&ranged, order);
+        Ok(ranged)
     }
 
     /// A plan under a name that is unique in the statement.
@@ -72,6 +78,17 @@ impl Binder<'_> {
         let plan =
             LogicalPlanBuilder::from(plan).alias(reference.clone()).and_then(LogicalPlanBuilder::build).map_err(plan_error)?;
         Ok(self.under(plan, &reference, outputs, alias))
+    }
+
+    /// The order of a query's rows, over the columns of the relation that it has become.
+    pub(super) fn order_under(&self, ranged: &Ranged, order: Vec<SortExpr>) -> Vec<SortExpr> {
+        let schema = ranged.plan.schema();
+        let under = order.into_iter().map_while(|key| {
+            let Expr::Column(column) = &key.expr else { return None };
+            let (qualifier, field) = schema.iter().find(|(_, field)| *field.name() == column.name)?;
+            Some(SortExpr::new(Expr::Column(Column::from((qualifier, field))), key.asc, key.nulls_first))
+        });
+        under.collect()
     }
 
     /// A plan whose columns are qualified by `reference`, as the relation `alias` of FROM.

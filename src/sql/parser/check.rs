@@ -74,10 +74,8 @@ fn check_query(query: &Query) -> Result<()> {
     if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
         return Err(foreign("a clause of another dialect"));
     }
-    if let Some(ast::Fetch { with_ties, percent, quantity: _ }) = fetch
-        && (*with_ties || *percent)
-    {
-        return Err(refused("FETCH FIRST with PERCENT or WITH TIES", "Use a window function: rank() OVER (ORDER BY ..)."));
+    if fetch.as_ref().is_some_and(|fetch| fetch.percent) {
+        return Err(refused("FETCH FIRST with PERCENT", "Use a window function: percent_rank() OVER (ORDER BY ..)."));
     }
     for cte in with.iter().flat_map(|with| &with.cte_tables) {
         check_alias(&cte.alias)?;

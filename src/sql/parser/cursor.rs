@@ -41,7 +41,7 @@ fn declare(reader: &mut Reader) -> Result<CursorStatement> {
     }
     reader.expect_word("for")?;
     let query = reader.query()?;
-    Ok(CursorStatement::Declare { name, binary, scroll: scroll == Some(true), hold, query })
+    Ok(CursorStatement::Declare { name, binary, scroll, hold, query })
 }
 
 /// Two words of which only one may be said.

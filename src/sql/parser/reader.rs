@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sql::dialect::{LakeholdDialect, RESERVED, TYPE_OR_FUNCTION};
 use crate::sql::statement::Name;
 use crate::sql::token::Lexeme;
-use crate::sql::type_name::sql_type_of;
+use crate::sql::type_name::{column_type_of, sql_type_of};
 use crate::types::SqlType;
 
 /// Most nested calls in sqlparser. The tokens were checked before; this is the second line, and its stack grows on the heap.
@@ -296,6 +296,13 @@ impl<'a> Reader<'a> {
         let position = self.position();
         let data_type = self.parser.parse_data_type().map_err(|error| self.translate(error))?;
         sql_type_of(&data_type).map_err(|error| error.with_position(position))
+    }
+
+    /// The type name of a table's column.
+    pub(super) fn column_type(&mut self) -> Result<SqlType> {
+        let position = self.position();
+        let data_type = self.parser.parse_data_type().map_err(|error| self.translate(error))?;
+        column_type_of(&data_type).map_err(|error| error.with_position(position))
     }
 
     /// The text of the tokens read since `from`.

@@ -188,7 +188,7 @@ fn column(reader: &mut Reader) -> Result<ColumnDefinition> {
     if matches!(reader.peek_token(0), Token::Comma | Token::RParen) {
         return Err(refused("a column without a type", "In CREATE TABLE .. AS SELECT, name the columns in the query."));
     }
-    let mut column = ColumnDefinition { name, sql_type: reader.data_type()?, nullable: true, comment: None, mask: None };
+    let mut column = ColumnDefinition { name, sql_type: reader.column_type()?, nullable: true, comment: None, mask: None };
     while !matches!(reader.peek_token(0), Token::Comma | Token::RParen) {
         column_option(reader, &mut column)?;
     }

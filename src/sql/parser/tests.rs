@@ -29,7 +29,7 @@ fn show(statement: &Statement) -> String {
             format!("execute {name} {:?}", arguments.iter().map(ToString::to_string).collect::<Vec<_>>())
         }
         Statement::Cursor(crate::sql::statement::CursorStatement::Declare { name, binary, scroll, hold, query }) => {
-            format!("declare {name} binary={binary} scroll={scroll} hold={hold} query: {query}")
+            format!("declare {name} binary={binary} scroll={scroll:?} hold={hold} query: {query}")
         }
         Statement::Command(command) => show_command(command),
         other => format!("{other:?}"),

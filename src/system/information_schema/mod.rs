@@ -79,7 +79,7 @@ fn yes(value: bool) -> &'static str {
 fn data_type(sql_type: &SqlType) -> String {
     match sql_type {
         SqlType::Array(_) | SqlType::Int2Vector | SqlType::OidVector => "ARRAY".to_string(),
-        SqlType::Numeric { .. } => "numeric".to_string(),
+        SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => "numeric".to_string(),
         SqlType::Varchar(_) => "character varying".to_string(),
         SqlType::Bpchar(_) => "character".to_string(),
         other => other.display_name(),

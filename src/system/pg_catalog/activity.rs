@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
-use crate::functions::time::instant;
 use crate::system::context::{Activity, LockedObject, SystemContext};
 use crate::system::rows::Rows;
 use crate::system::{Source, visible};
@@ -20,7 +19,7 @@ pub(super) const SOURCES: &[(&str, Source)] = &[
 ];
 
 fn moment(time: DateTime<Utc>) -> Datum {
-    Datum::Timestamptz(instant(time))
+    Datum::Timestamptz(time.timestamp_micros())
 }
 
 fn optional(time: Option<DateTime<Utc>>) -> Datum {

@@ -49,7 +49,9 @@ pub(crate) fn column_writer(sql_type: &SqlType, field: &Field, format: Format, s
         return Ok(writer);
     }
     let target = sql_type.arrow_type();
-    let cast_helps = target != *data_type && can_cast_types(data_type, &target);
+    // The engine knows no cast between numbers and encoded ones, but one of texts to their bytes.
+    let encoded = DataType::LargeBinary == target || DataType::LargeBinary == *data_type;
+    let cast_helps = target != *data_type && !encoded && can_cast_types(data_type, &target);
     if !cast_helps {
         return Err(Error::unsupported(format!("a result column of type {sql_type} computed as {data_type}")));
     }
@@ -79,7 +81,8 @@ fn direct_writer(sql_type: &SqlType, field: &Field, format: Format, settings: &F
         SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid | SqlType::Xid => scalar::integer(sql_type, data_type, format),
         SqlType::Reg(kind) => scalar::object_identifier(*kind, data_type, format, settings),
         SqlType::Float4 | SqlType::Float8 => scalar::float(sql_type, data_type, format, settings),
-        SqlType::Numeric { scale, .. } => scalar::numeric(*scale, data_type, format),
+        SqlType::Numeric { scale, .. } => scalar::numeric(Some(*scale), data_type, format),
+        SqlType::UnconstrainedNumeric => scalar::numeric(None, data_type, format),
         SqlType::Json | SqlType::Jsonb => Some(json_writer(sql_type, field, format, settings)?),
         SqlType::Text
         | SqlType::Varchar(_)

@@ -143,9 +143,13 @@ impl LeafKind {
     fn of(sql_type: &SqlType) -> LeafKind {
         match sql_type {
             SqlType::Bool => LeafKind::Boolean,
-            SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. } => {
-                LeafKind::Number
-            }
+            SqlType::Int2
+            | SqlType::Int4
+            | SqlType::Int8
+            | SqlType::Float4
+            | SqlType::Float8
+            | SqlType::Numeric { .. }
+            | SqlType::UnconstrainedNumeric => LeafKind::Number,
             SqlType::Json | SqlType::Jsonb => LeafKind::Json,
             _ => LeafKind::String,
         }

@@ -17,6 +17,7 @@ use super::cells::Cells;
 use super::column::{ColumnWriter, downcast, each_row};
 use super::numeric::numeric_binary;
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::numeric::decode;
 use crate::types::values::{
     ValueText, format_bytea, format_decimal, format_decimal64, format_decimal256, format_float4, format_float8, format_uuid,
     parse_char, parse_uuid,
@@ -318,7 +319,8 @@ fn decimal<T: ArrowPrimitiveType<Native: Into<i128>>>(scale: i8, format: Format)
     }
 }
 
-pub(crate) fn numeric(sql_scale: i8, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+/// `sql_scale` is that of the type, if it has one.
+pub(crate) fn numeric(sql_scale: Option<i8>, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     macro_rules! text {
         ($t:ty) => {
             integer_text::<$t>()
@@ -346,7 +348,19 @@ pub(crate) fn numeric(sql_scale: i8, data_type: &DataType, format: Format) -> Op
                 Ok(())
             }))
         }
-        other if sql_scale == 0 => match format {
+        DataType::LargeBinary => {
+            let mut bytes = vec![];
+            binaries(data_type, move |encoded, cells| {
+                let number = decode(encoded)?;
+                bytes.clear();
+                match format {
+                    Format::Text => number.write_text(&mut bytes),
+                    Format::Binary => number.to_binary(&mut bytes),
+                }
+                cells.bytes(&bytes)
+            })
+        }
+        other if sql_scale.is_none_or(|scale| scale == 0) => match format {
             Format::Text => for_integer_type!(other, text),
             Format::Binary => for_integer_type!(other, binary),
         },

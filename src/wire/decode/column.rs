@@ -16,10 +16,12 @@ use datafusion::common::ScalarValue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::SqlType;
-use crate::types::input::fitted;
+use crate::types::input::{fitted, fitted_narrow};
+use crate::types::numeric::NumericBuilder;
+use crate::types::values::numeric::Numeric;
 use crate::types::values::{
-    self, NumericValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8,
-    parse_numeric, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
+    self, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8, parse_oid,
+    parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
 };
 use crate::wire::encode::parameter_binary as binary;
 use crate::wire::encode::{Form, Format, decode_parameter, text};
@@ -82,14 +84,15 @@ pub(super) fn column_reader(sql_type: &SqlType, settings: &Form) -> Box<dyn Colu
         }
         (SqlType::Numeric { precision, scale }, DataType::Decimal128(..)) => {
             let size = Size { precision: *precision, scale: *scale };
-            let (short, long) = (move |number: Plain| size.plain(number), move |value: NumericValue| size.narrow(value));
+            let (short, long) = (move |number: Plain| size.plain(number), move |value: &Numeric| size.narrow(value));
             numeric::<Decimal128Type>(&data_type, settings, short, long)
         }
         (SqlType::Numeric { precision, scale }, DataType::Decimal256(..)) => {
             let size = Size { precision: *precision, scale: *scale };
             let short = move |number: Plain| size.plain(number).map(i256::from_i128);
-            numeric::<Decimal256Type>(&data_type, settings, short, move |value: NumericValue| size.fit(value))
+            numeric::<Decimal256Type>(&data_type, settings, short, move |value: &Numeric| size.fit(value))
         }
+        (SqlType::UnconstrainedNumeric, _) => Box::new(Numerics(NumericBuilder::with_capacity(0))),
         (SqlType::Text | SqlType::Varchar(_) | SqlType::Bpchar(_), _) => Box::new(Texts::new(sql_type)),
         (SqlType::Uuid, _) => Box::new(Uuids(StringBuilder::new())),
         (SqlType::Bytea, _) => Box::new(Bytes(BinaryBuilder::new())),
@@ -221,12 +224,12 @@ impl Size {
     }
 
     /// The number rounded to the column's scale.
-    fn fit(self, value: NumericValue) -> Result<i256> {
+    fn fit(self, value: &Numeric) -> Result<i256> {
         fitted(value, self.precision, self.scale)
     }
 
-    fn narrow(self, value: NumericValue) -> Result<i128> {
-        self.fit(value)?.to_i128().ok_or_else(|| Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow"))
+    fn narrow(self, value: &Numeric) -> Result<i128> {
+        fitted_narrow(value, self.precision, self.scale)
     }
 }
 
@@ -234,14 +237,37 @@ fn numeric<T: ArrowPrimitiveType>(
     data_type: &DataType,
     settings: &Form,
     short: impl Fn(Plain) -> Option<T::Native> + Send + 'static,
-    long: impl Fn(NumericValue) -> Result<T::Native> + Clone + Send + 'static,
+    long: impl Fn(&Numeric) -> Result<T::Native> + Clone + Send + 'static,
 ) -> Box<dyn ColumnReader> {
     let fit = long.clone();
     let read = move |text: &str, _: &Form| match Plain::read(text).and_then(&short) {
         Some(value) => Ok(value),
-        None => long(parse_numeric(text)?),
+        None => long(&Numeric::parse(text)?),
     };
-    primitive::<T>(data_type, settings, read, move |bytes| fit(binary::numeric(bytes)?))
+    primitive::<T>(data_type, settings, read, move |bytes| fit(&Numeric::from_binary(bytes)?))
+}
+
+/// `numeric` without modifiers.
+struct Numerics(NumericBuilder);
+
+impl ColumnReader for Numerics {
+    fn text(&mut self, text: &str) -> Result<()> {
+        self.0.append(Some(&Numeric::parse(text)?));
+        Ok(())
+    }
+
+    fn binary(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.append(Some(&Numeric::from_binary(bytes)?));
+        Ok(())
+    }
+
+    fn null(&mut self) {
+        self.0.append(None);
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef> {
+        Ok(self.0.finish())
+    }
 }
 
 struct Booleans(BooleanBuilder);

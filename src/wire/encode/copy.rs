@@ -185,6 +185,7 @@ fn needs_care(sql_type: &SqlType, form: &CopyForm) -> bool {
             | SqlType::Float4
             | SqlType::Float8
             | SqlType::Numeric { .. }
+            | SqlType::UnconstrainedNumeric
             | SqlType::Oid
             | SqlType::Xid
             | SqlType::Uuid

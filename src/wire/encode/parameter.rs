@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ListArray, new_empty_array};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, i256};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 
 use super::parameter_binary as binary;
 use super::{Form, Format};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::SqlType;
-use crate::types::input::{element_texts, month_day_nano, parse_scalar, parse_string};
-use crate::types::values::{IntervalValue, NumericValue, parse_numeric};
+use crate::types::input::{element_texts, parse_scalar, parse_string};
+use crate::types::numeric::{constant, exact_decimal};
+use crate::types::values::IntervalValue;
+use crate::types::values::numeric::Numeric;
+use crate::types::{SqlType, to_arrow_interval};
 
 /// Reads a parameter of type `sql_type` from Bind; `None` is NULL.
 ///
@@ -30,12 +32,8 @@ pub fn decode_parameter(bytes: Option<&[u8]>, format: Format, sql_type: &SqlType
         SqlType::Array(element) => array(bytes, format, element, &data_type, settings),
         SqlType::Int2Vector => vector(bytes, format, &SqlType::Int2, &data_type, settings),
         SqlType::OidVector => vector(bytes, format, &SqlType::Oid, &data_type, settings),
-        SqlType::Numeric { precision, scale } => {
-            let value = numeric(bytes, format)?;
-            let unbounded = *sql_type == SqlType::UNBOUNDED_NUMERIC;
-            let fitting = if unbounded { own_decimal(&value)? } else { fitting_decimal(*precision, *scale, &[value])? };
-            decimal(Some(value), fitting)
-        }
+        SqlType::Numeric { precision, scale } => decimal(&numeric(bytes, format)?, *precision, *scale),
+        SqlType::UnconstrainedNumeric => Ok(own_decimal(&numeric(bytes, format)?)),
         scalar_type => scalar(bytes, format, scalar_type, settings),
     }
 }
@@ -87,66 +85,31 @@ pub(super) fn string(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
 
 /// PostgreSQL's interval as Arrow's.
 pub(super) fn interval(value: IntervalValue) -> Result<ScalarValue> {
-    month_day_nano(value).map(|value| ScalarValue::IntervalMonthDayNano(Some(value)))
+    to_arrow_interval(value).map(|value| ScalarValue::IntervalMonthDayNano(Some(value)))
 }
 
-fn numeric(bytes: &[u8], format: Format) -> Result<NumericValue> {
+fn numeric(bytes: &[u8], format: Format) -> Result<Numeric> {
     match format {
-        Format::Text => parse_numeric(text(bytes)?),
-        Format::Binary => binary::numeric(bytes),
+        Format::Text => Numeric::parse(text(bytes)?),
+        Format::Binary => Numeric::from_binary(bytes),
     }
 }
 
-/// Precision and scale of a value as it was written.
-fn own_decimal(value: &NumericValue) -> Result<(u8, i8)> {
-    let overflow = || Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow");
-    let scale = i8::try_from(value.scale).map_err(|_| overflow())?;
-    let precision = value.whole_digits().checked_add(scale.unsigned_abs()).filter(|digits| *digits <= 76).ok_or_else(overflow)?;
-    Ok((precision.max(1), scale))
+/// A number as it was written: a decimal of its digits, by which files can be pruned, if they are not too many.
+fn own_decimal(value: &Numeric) -> ScalarValue {
+    let decimal = value.scale().and_then(|scale| {
+        let unscaled = value.to_i256(scale)?;
+        let digits = u8::try_from(unscaled.wrapping_abs().to_string().len()).ok()?;
+        let scale = i8::try_from(scale).ok()?;
+        exact_decimal(value, digits.max(scale.unsigned_abs()).max(1), scale)
+    });
+    decimal.unwrap_or_else(|| constant(Some(value)))
 }
 
-/// The declared precision and scale if all `values` fit them exactly, else wider ones that they fit.
-fn fitting_decimal(precision: u8, scale: i8, values: &[NumericValue]) -> Result<(u8, i8)> {
-    let mut whole_digits = i16::from(precision) - i16::from(scale);
-    let mut fraction_digits = i16::from(scale);
-    for value in values {
-        let needed_scale = i16::from(shortest_scale(value));
-        let needed_whole = i16::from(value.whole_digits());
-        fraction_digits = fraction_digits.max(needed_scale);
-        whole_digits = whole_digits.max(needed_whole);
-    }
-    let fits = |digits: i16| u8::try_from(digits).ok().filter(|digits| *digits <= 76);
-    if let Some(precision) = fits(whole_digits + fraction_digits) {
-        return Ok((precision, i8::try_from(fraction_digits).unwrap_or(scale)));
-    }
-    // No room for the declared digits beside the given ones: the given ones alone.
-    let fraction_digits = values.iter().map(shortest_scale).max().unwrap_or_default();
-    let whole_digits = values.iter().map(NumericValue::whole_digits).max().unwrap_or_default();
-    let precision = fits(i16::from(whole_digits) + i16::from(fraction_digits)).filter(|precision| *precision > 0);
-    let precision = precision.ok_or_else(|| Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow"))?;
-    Ok((precision, i8::try_from(fraction_digits).unwrap_or_default()))
-}
-
-/// The number of fraction digits without trailing zeros.
-fn shortest_scale(value: &NumericValue) -> u8 {
-    let ten = i256::from_i128(10);
-    let mut unscaled = value.unscaled;
-    let mut scale = value.scale;
-    while scale > 0 && unscaled.checked_rem(ten) == Some(i256::ZERO) {
-        unscaled = unscaled.checked_div(ten).unwrap_or(i256::ZERO);
-        scale -= 1;
-    }
-    scale
-}
-
-fn decimal(value: Option<NumericValue>, (precision, scale): (u8, i8)) -> Result<ScalarValue> {
-    let overflow = || Error::new(ErrorKind::NumericOutOfRange, "numeric field overflow");
-    let unscaled = value.map(|value| value.rescale(scale).ok_or_else(overflow)).transpose()?;
-    if precision > 38 {
-        return Ok(ScalarValue::Decimal256(unscaled, precision, scale));
-    }
-    let unscaled = unscaled.map(|unscaled| unscaled.to_i128().ok_or_else(overflow)).transpose()?;
-    Ok(ScalarValue::Decimal128(unscaled, precision, scale))
+/// A number as the declared type if it fits that exactly, else as it was written: PostgreSQL's parameters have no precision, and a
+/// comparison with a rounded value would find other rows.
+fn decimal(value: &Numeric, precision: u8, scale: i8) -> Result<ScalarValue> {
+    Ok(exact_decimal(value, precision, scale).unwrap_or_else(|| own_decimal(value)))
 }
 
 fn array(bytes: &[u8], format: Format, element: &SqlType, data_type: &DataType, settings: &Form) -> Result<ScalarValue> {
@@ -182,15 +145,12 @@ fn elements(
     settings: &Form,
 ) -> Result<ScalarValue> {
     let DataType::List(field) = data_type else { return Err(Error::internal(format!("{data_type} is no list"))) };
-    let scalars: Vec<ScalarValue> = if let SqlType::Numeric { precision, scale } = element {
-        let numbers =
-            raw.iter().map(|raw| raw.as_deref().map(|bytes| numeric(bytes, format)).transpose()).collect::<Result<Vec<_>>>()?;
-        let fitting = fitting_decimal(*precision, *scale, &numbers.iter().flatten().copied().collect::<Vec<_>>())?;
-        numbers.into_iter().map(|number| decimal(number, fitting)).collect::<Result<_>>()?
-    } else {
-        let read = |raw: &Option<Cow<'_, [u8]>>| decode_parameter(raw.as_deref(), format, element, settings);
-        raw.iter().map(read).collect::<Result<_>>()?
+    let read = |raw: &Option<Cow<'_, [u8]>>| match (raw.as_deref(), element.is_numeric()) {
+        (Some(bytes), true) => Ok(constant(Some(&numeric(bytes, format)?))),
+        (None, true) => Ok(constant(None)),
+        (bytes, false) => decode_parameter(bytes, format, element, settings),
     };
+    let scalars: Vec<ScalarValue> = raw.iter().map(read).collect::<Result<_>>()?;
     let values = if scalars.is_empty() {
         new_empty_array(field.data_type())
     } else {

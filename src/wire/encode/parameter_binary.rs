@@ -9,8 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::SqlType;
 use crate::types::values::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use crate::types::values::input::infinite;
-use crate::types::values::numeric::{from_digits, not_finite};
-use crate::types::values::{IntervalValue, NumericValue, format_char, format_uuid};
+use crate::types::values::{IntervalValue, format_char, format_uuid};
 
 /// PostgreSQL's largest number of dimensions.
 const MAX_DIMENSIONS: usize = 6;
@@ -36,10 +35,6 @@ impl<'a> Reader<'a> {
 
     fn i16(&mut self) -> Result<i16> {
         self.array().map(i16::from_be_bytes)
-    }
-
-    fn u16(&mut self) -> Result<u16> {
-        self.array().map(u16::from_be_bytes)
     }
 
     fn i32(&mut self) -> Result<i32> {
@@ -128,43 +123,6 @@ fn timestamp(micros: i64, sql_type: &SqlType) -> Result<i64> {
         return Err(infinite(&sql_type.display_name()));
     }
     micros.checked_add(POSTGRES_EPOCH_MICROS).ok_or_else(|| out_of_range("timestamp"))
-}
-
-/// A binary `numeric`.
-pub(in crate::wire) fn numeric(bytes: &[u8]) -> Result<NumericValue> {
-    const NEGATIVE: u16 = 0x4000;
-    let invalid = |what: &str| Error::new(ErrorKind::InvalidBinary, format!("invalid {what} in external \"numeric\" value"));
-    let mut reader = Reader { rest: bytes };
-    let (count, weight, sign, scale) = (reader.u16()?, reader.i16()?, reader.u16()?, reader.u16()?);
-    match sign {
-        0 | NEGATIVE => {}
-        0xc000 => return Err(not_finite("NaN")),
-        0xd000 => return Err(not_finite("Infinity")),
-        0xf000 => return Err(not_finite("-Infinity")),
-        _ => return Err(invalid("sign")),
-    }
-    if scale > 0x3fff {
-        return Err(invalid("scale"));
-    }
-    let mut digits = String::with_capacity(usize::from(count) * 4);
-    for _ in 0..count {
-        let digit = reader.u16()?;
-        if digit > 9999 {
-            return Err(invalid("digit"));
-        }
-        digits.push_str(&format!("{digit:04}"));
-    }
-    reader.finish()?;
-    // The digits as a fraction times a power of ten, cut or filled to the scale that is shown.
-    let exponent = (i64::from(weight) + 1) * 4;
-    let shown = usize::try_from(exponent + i64::from(scale)).unwrap_or_default();
-    let zeros = digits.len()..shown.min(digits.len() + 20_000);
-    digits.extend(zeros.map(|_| '0'));
-    let surplus_is_zero = digits.get(shown..).unwrap_or_default().bytes().all(|b| b == b'0');
-    if surplus_is_zero {
-        digits.truncate(shown);
-    }
-    from_digits(sign == NEGATIVE, "", &digits, exponent)
 }
 
 /// The elements of a binary array, and its number of dimensions.

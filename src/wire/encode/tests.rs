@@ -22,6 +22,7 @@ use super::{CopyEncoder, Form, Format, ObjectNames, RowEncoder, decode_parameter
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::outcome::CopyLayout;
 use crate::sql::statement::{CopyForm, CopyFormat};
+use crate::types::numeric::Numbers;
 use crate::types::{RegKind, SqlType};
 
 /// A row as its cells, `None` for NULL.
@@ -641,18 +642,24 @@ fn null_parameters_have_their_type() {
 fn a_numeric_parameter_keeps_all_its_digits() {
     assert_eq!(decode(b"1.5", Format::Text, "numeric(12,2)").unwrap(), ScalarValue::Decimal128(Some(150), 12, 2));
     assert_eq!(decode(b"1.500", Format::Text, "numeric(12,2)").unwrap(), ScalarValue::Decimal128(Some(150), 12, 2));
-    assert_eq!(decode(b"1.005", Format::Text, "numeric(12,2)").unwrap(), ScalarValue::Decimal128(Some(1005), 13, 3));
+    assert_eq!(decode(b"1.005", Format::Text, "numeric(12,2)").unwrap(), ScalarValue::Decimal128(Some(1005), 4, 3));
     assert_eq!(
         decode(b"12345678901", Format::Text, "numeric(12,2)").unwrap(),
-        ScalarValue::Decimal128(Some(1_234_567_890_100), 13, 2)
+        ScalarValue::Decimal128(Some(12_345_678_901), 11, 0)
     );
-    assert_eq!(decode(b"1e40", Format::Text, "numeric(38,10)").unwrap().data_type(), DataType::Decimal256(41, 0));
-    assert_eq!(decode(b"12.50", Format::Text, "numeric(38,10)").unwrap(), ScalarValue::Decimal128(Some(1250), 4, 2));
-    assert_eq!(decode("9".repeat(76).as_bytes(), Format::Text, "numeric(38,10)").unwrap().data_type(), DataType::Decimal256(76, 0));
-    assert_eq!(refusal(decode(b"NaN", Format::Text, "numeric(38,10)")).0, "0A000");
-    assert_eq!(refusal(decode(&hex::decode("00000000c0000000").unwrap(), Format::Binary, "numeric(38,10)")).0, "0A000");
-    let list = decode(b"{1.5,2.25,NULL}", Format::Text, "numeric(10,1)[]").unwrap();
-    assert_eq!(list.to_string(), "[1.50, 2.25, ]");
+    assert_eq!(decode(b"1e40", Format::Text, "numeric").unwrap().data_type(), DataType::Decimal256(41, 0));
+    assert_eq!(decode(b"12.50", Format::Text, "numeric").unwrap(), ScalarValue::Decimal128(Some(1250), 4, 2));
+    assert_eq!(decode("9".repeat(76).as_bytes(), Format::Text, "numeric").unwrap().data_type(), DataType::Decimal256(76, 0));
+    let shown = |value: ScalarValue| Numbers::of(&value.to_array().unwrap()).unwrap().get(0).unwrap().unwrap().to_string();
+    let long = "9".repeat(500);
+    assert_eq!(shown(decode(long.as_bytes(), Format::Text, "numeric").unwrap()), long);
+    assert_eq!(shown(decode(b"NaN", Format::Text, "numeric").unwrap()), "NaN");
+    assert_eq!(shown(decode(&hex::decode("00000000c0000000").unwrap(), Format::Binary, "numeric").unwrap()), "NaN");
+    let ScalarValue::List(list) = decode(b"{1.5,2.25,NULL}", Format::Text, "numeric[]").unwrap() else { panic!("no list") };
+    let items = list.value(0);
+    let numbers = Numbers::of(&items).unwrap();
+    let items: Vec<_> = (0..3).map(|row| numbers.get(row).unwrap().map(|number| number.to_string())).collect();
+    assert_eq!(items, [Some("1.5".to_string()), Some("2.25".to_string()), None]);
 }
 
 #[test]

@@ -158,9 +158,26 @@ impl<'d> Dependent<'d> {
         }
         let functions = aggregate.aggr_expr.into_iter().map(|function| self.bound(function)).collect::<Result<Vec<_>>>()?;
         let over_all = groups.is_empty();
-        let keys = self.domain.keys().into_iter().chain(groups).collect();
+        let mut keys = self.domain.keys();
+        // A group key that is one of the outer columns is among the keys already.
+        let mut places = vec![];
+        for group in groups {
+            let known = keys.iter().position(|key| *key == group);
+            places.push(known.unwrap_or(keys.len()));
+            if known.is_none() {
+                keys.push(group);
+            }
+        }
+        let count = keys.len();
+        let sets = keys.iter().any(|key| matches!(key, Expr::GroupingSet(_)));
         let grouped = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(input), keys, functions.clone())?);
-        let new: Vec<Expr> = columns_of(&grouped).into_iter().skip(self.domain.keys.len()).collect();
+        let columns = columns_of(&grouped);
+        let new: Vec<Expr> = if sets {
+            columns.into_iter().skip(self.domain.keys.len()).collect()
+        } else {
+            let groups = places.into_iter().filter_map(|place| columns.get(place)).cloned();
+            groups.chain(columns.iter().skip(count).cloned()).collect()
+        };
         if over_all && !self.domain.is_empty() {
             return self.one_row_each(grouped, functions, new, old);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::FieldRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions::core::expr_fn::coalesce;
@@ -142,9 +143,14 @@ fn unlimited(plan: LogicalPlan) -> Result<LogicalPlan> {
     })
 }
 
-fn is_volatile(plan: &LogicalPlan) -> bool {
-    let own = plan.expressions().iter().any(call::is_volatile);
-    own || plan.inputs().into_iter().chain(SecurableSource::view_body(plan).map(AsRef::as_ref)).any(is_volatile)
+/// Whether the plan may give other rows when it is evaluated a second time.
+pub(in crate::sql::bind) fn is_volatile(plan: &LogicalPlan) -> bool {
+    let mut own = plan.expressions().iter().any(call::is_volatile);
+    let inside = plan.apply_subqueries(|subquery| {
+        own |= is_volatile(subquery);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    own || inside.is_err() || plan.inputs().into_iter().chain(SecurableSource::view_body(plan).map(AsRef::as_ref)).any(is_volatile)
 }
 
 /// `plan` beside every value of D.

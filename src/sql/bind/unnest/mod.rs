@@ -31,6 +31,7 @@ use datafusion::logical_expr::{
 };
 
 use self::domain::Domain;
+pub(super) use self::domain::is_volatile;
 use super::operator::binary_expr;
 use super::subquery::subquery;
 use crate::error::{Error, ErrorKind};

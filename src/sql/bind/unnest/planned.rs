@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | scalar | Filter, Projection | one aggregate over rows whose correlated conditions are `inner column = outer expression` |
 //! | EXISTS | Filter | rows with any correlated conditions |
-//! | IN | Filter; under NOT only as a condition of its own and without correlation | as EXISTS |
+//! | IN | Filter; under NOT only as a condition of its own, of a column and without correlation | as EXISTS |
 //! | ANY, ALL | Filter | without correlation |
 //!
 //! "Rows" are filters, projections and inner joins. What DataFusion would take out from under an outer join, a limit or an inner
@@ -24,6 +24,8 @@ use crate::sql::call::callee_of;
 enum Position {
     /// A condition of a filter.
     Condition,
+    /// NOT of it is a condition of a filter.
+    Denied,
     /// Under AND and OR of a filter's condition: NULL is as good as false.
     Alternative,
     /// Elsewhere in a filter.
@@ -73,11 +75,11 @@ fn collect(expr: &Expr, position: Position, inputs: &[&LogicalPlan], found: &mut
     let inner = match (expr, position) {
         // Its arguments go into a node of which DataFusion knows nothing.
         _ if callee_of(expr).is_some() => Position::Elsewhere,
-        (Expr::Not(inner), Position::Condition) if matches!(**inner, Expr::InSubquery(_)) => Position::Condition,
+        (Expr::Not(inner), Position::Condition) if matches!(**inner, Expr::InSubquery(_)) => Position::Denied,
         (Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }), Position::Condition | Position::Alternative) => {
             Position::Alternative
         }
-        (_, Position::Condition | Position::Alternative) => Position::Filter,
+        (_, Position::Condition | Position::Alternative | Position::Denied) => Position::Filter,
         (_, other) => other,
     };
     expr.apply_children(|child| {
@@ -107,10 +109,13 @@ fn is_planned(expr: &Expr, position: Position, inputs: &[&LogicalPlan]) -> bool 
             !is_correlated(plan) || (in_filter || position == Position::Projection) && is_aggregate(plan, inputs)
         }
         Expr::Exists(exists) => in_filter && are_rows(&exists.subquery.subquery, inputs, false),
-        Expr::InSubquery(InSubquery { subquery, negated, expr: _ }) => {
+        Expr::InSubquery(InSubquery { subquery, negated, expr: value }) => {
             let plan = subquery.subquery.as_ref();
             match position {
-                Position::Condition => !is_correlated(plan) || !*negated && are_rows(plan, inputs, false),
+                // Only a key of the join tells it of the NULLs, and a value without columns is none.
+                Position::Denied => !is_correlated(plan) && is_column(value),
+                Position::Condition if *negated => !is_correlated(plan) && is_column(value),
+                Position::Condition => !is_correlated(plan) || are_rows(plan, inputs, false),
                 Position::Alternative => !*negated && are_rows(plan, inputs, false),
                 Position::Filter | Position::Projection | Position::Elsewhere => false,
             }
@@ -179,10 +184,13 @@ fn refers_to(condition: &Expr, inputs: &[&LogicalPlan]) -> bool {
 /// `inner column = outer expression`.
 fn is_equality(condition: &Expr) -> bool {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return false };
-    let column = |expr: &Expr| match expr {
+    is_column(left) && !right.any_column_refs() || is_column(right) && !left.any_column_refs()
+}
+
+fn is_column(expr: &Expr) -> bool {
+    match expr {
         Expr::Column(_) => true,
         Expr::Cast(Cast { expr, .. }) => matches!(expr.as_ref(), Expr::Column(_)),
         _ => false,
-    };
-    column(left) && !right.any_column_refs() || column(right) && !left.any_column_refs()
+    }
 }

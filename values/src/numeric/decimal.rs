@@ -2,10 +2,10 @@
 
 use arrow_buffer::i256;
 
-use super::ValueText;
-use super::input::invalid;
-use super::number::trim;
-use crate::error::{Error, ErrorKind, Result};
+use super::Numeric;
+use crate::ValueText;
+use crate::error::{Error, Result};
+use crate::number::trim;
 
 /// Digits that fit Arrow's 256-bit decimals.
 pub const MAX_DIGITS: usize = 76;
@@ -20,6 +20,18 @@ pub struct NumericValue {
 }
 
 impl NumericValue {
+    /// The number with all its digits. Zeros at the end of the fraction may go where there is no room for them.
+    ///
+    /// # Errors
+    /// 22003 for one of more than 76 digits, 0A000 for `NaN` and the infinities.
+    pub fn from_numeric(number: &Numeric) -> Result<Self> {
+        let (Some(shown), Some(needed)) = (number.scale(), number.min_scale()) else { return Err(not_finite(&number.to_string())) };
+        let widest = i32::try_from(MAX_DIGITS).unwrap_or_default();
+        let fitting =
+            (needed..=shown.min(widest)).rev().find_map(|scale| Some((number.to_i256(scale)?, u8::try_from(scale).ok()?)));
+        fitting.map(|(unscaled, scale)| NumericValue { unscaled, scale }).ok_or_else(overflow)
+    }
+
     /// Number of digits left of the point; 0 for numbers below one.
     pub fn whole_digits(&self) -> u8 {
         if self.unscaled == i256::ZERO {
@@ -52,37 +64,13 @@ fn power_of_ten(exponent: u32) -> Option<i256> {
     i256::from_i128(10).checked_pow(exponent)
 }
 
-/// Reads `numeric` text: digits with a point and an exponent.
+/// Reads `numeric` text into one of Arrow's decimals.
 ///
 /// # Errors
-/// 22P02 for text that is not a number, 22003 for one of more than 76 digits, 0A000 for `NaN` and the infinities.
+/// As [`Numeric::parse`] and [`NumericValue::from_numeric`].
 pub fn parse_numeric(text: &str) -> Result<NumericValue> {
-    let trimmed = trim(text);
-    let (negative, unsigned) = match trimmed.as_bytes() {
-        [b'-', ..] => (true, &trimmed[1..]),
-        [b'+', ..] => (false, &trimmed[1..]),
-        _ => (false, trimmed),
-    };
-    if ["nan", "inf", "infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word)) {
-        return Err(not_finite(trimmed));
-    }
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent_of(exponent).ok_or_else(|| invalid("numeric", text))?),
-        None => (unsigned, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let has_digits = !(whole.is_empty() && fraction.is_empty());
-    let only_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
-    if !has_digits || !only_digits {
-        return Err(invalid("numeric", text));
-    }
-    from_digits(negative, whole, fraction, exponent)
-}
-
-fn exponent_of(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let valid = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    valid.then(|| text.parse().unwrap_or(if text.starts_with('-') { i64::from(i32::MIN) } else { i64::from(i32::MAX) }))
+    let number = Numeric::parse(text)?;
+    if number.is_finite() { NumericValue::from_numeric(&number) } else { Err(not_finite(trim(text))) }
 }
 
 /// `NaN` and the infinities, which neither Arrow nor Delta Lake can hold.
@@ -91,43 +79,16 @@ pub fn not_finite(text: &str) -> Error {
 }
 
 fn overflow() -> Error {
-    Error::new(ErrorKind::NumericOutOfRange, "value overflows numeric format").with_detail("A numeric holds at most 76 digits.")
+    super::overflow().with_detail("A numeric holds at most 76 digits.")
 }
 
 /// The number `whole.fraction` * 10^`exponent`.
+///
+/// # Errors
+/// As [`parse_numeric`].
 pub fn from_digits(negative: bool, whole: &str, fraction: &str, exponent: i64) -> Result<NumericValue> {
-    let mut digits = String::with_capacity(whole.len() + fraction.len() + 1);
-    digits.push_str(whole.trim_start_matches('0'));
-    digits.push_str(fraction);
-    let mut scale = i64::try_from(fraction.len()).unwrap_or(i64::MAX).saturating_sub(exponent);
-    if digits.bytes().all(|b| b == b'0') {
-        let scale = u8::try_from(scale.clamp(0, i64::try_from(MAX_DIGITS).unwrap_or_default())).unwrap_or_default();
-        return Ok(NumericValue { unscaled: i256::ZERO, scale });
-    }
-    let significant = digits.trim_start_matches('0').len();
-    // Zeros at the end of the fraction may go where there is no room for them.
-    let room = MAX_DIGITS;
-    let mut surplus = significant.saturating_sub(room).max(usize::try_from(scale).unwrap_or_default().saturating_sub(room));
-    while surplus > 0 && scale > 0 && digits.ends_with('0') {
-        digits.pop();
-        scale -= 1;
-        surplus -= 1;
-    }
-    if scale < 0 {
-        let zeros = usize::try_from(-scale).unwrap_or(usize::MAX);
-        if zeros > room {
-            return Err(overflow());
-        }
-        digits.extend(std::iter::repeat_n('0', zeros));
-        scale = 0;
-    }
-    let significant = digits.trim_start_matches('0');
-    let scale = u8::try_from(scale).ok().filter(|scale| usize::from(*scale) <= room).ok_or_else(overflow)?;
-    if significant.len() > room {
-        return Err(overflow());
-    }
-    let magnitude = i256::from_string(significant).ok_or_else(overflow)?;
-    Ok(NumericValue { unscaled: if negative { magnitude.wrapping_neg() } else { magnitude }, scale })
+    let sign = if negative { "-" } else { "" };
+    parse_numeric(&format!("{sign}0{whole}.{fraction}e{exponent}"))
 }
 
 /// Writes a decimal with its scale, where the digits fit an `i64` and the scale is at most 28: nearly always.
@@ -213,6 +174,7 @@ pub fn decimal_digits(value: i256) -> ValueText<80> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn read(text: &str) -> String {
         let value = parse_numeric(text).unwrap();
