@@ -10,10 +10,11 @@ use super::convert::convert;
 use super::datum::{self, Datum};
 use super::encode::text_of;
 use super::input::{Failure, parse_scalar, parse_text};
+use super::values::numeric::Numeric;
 use super::values::{ByteaOutput, DateFormat, DateOrder, DateStyle, IntervalStyle, TimeZone};
 use super::{Form, SqlType};
 use crate::error::ErrorKind;
-use datafusion::arrow::datatypes::{IntervalMonthDayNano, i256};
+use datafusion::arrow::datatypes::IntervalMonthDayNano;
 
 fn array_of(text: SqlType) -> SqlType {
     SqlType::Array(Box::new(text))
@@ -35,7 +36,7 @@ fn values() -> impl Strategy<Value = (SqlType, Vec<Datum>)> {
         column(SqlType::Float8, any::<f64>().prop_filter("NaN is not itself", |f| !f.is_nan()).prop_map(Datum::Float)),
         column(
             SqlType::Numeric { precision: 18, scale: 4 },
-            (-999_999_999_999_999_999_i64..999_999_999_999_999_999).prop_map(|n| Datum::Numeric(i256::from_i128(n.into()), 4))
+            (-999_999_999_999_999_999_i64..999_999_999_999_999_999).prop_map(|n| Datum::Numeric(Numeric::from_decimal(n.into(), 4)))
         ),
         column(SqlType::Text, ".{0,12}".prop_map(Datum::Text)),
         column(SqlType::Bytea, any::<Vec<u8>>().prop_map(Datum::Bytes)),
