@@ -36,7 +36,8 @@ fn values() -> impl Strategy<Value = (SqlType, Vec<Datum>)> {
         column(SqlType::Float8, any::<f64>().prop_filter("NaN is not itself", |f| !f.is_nan()).prop_map(Datum::Float)),
         column(
             SqlType::Numeric { precision: 18, scale: 4 },
-            (-999_999_999_999_999_999_i64..999_999_999_999_999_999).prop_map(|n| Datum::Numeric(Numeric::from_decimal(n.into(), 4)))
+            (-999_999_999_999_999_999_i64..999_999_999_999_999_999)
+                .prop_map(|n| Datum::Numeric(Numeric::from_decimal(n.into(), 4)))
         ),
         column(SqlType::Text, ".{0,12}".prop_map(Datum::Text)),
         column(SqlType::Bytea, any::<Vec<u8>>().prop_map(Datum::Bytes)),

