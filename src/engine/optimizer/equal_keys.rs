@@ -21,7 +21,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, Join, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, SortExpr, Volatility, WindowFrame, WindowFrameBound, lit,
+    Signature, SortExpr, Volatility, WindowFrame, WindowFrameBound, WindowFrameUnits, lit,
 };
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
@@ -45,9 +45,12 @@ impl AnalyzerRule for EqualKeys {
             LogicalPlan::Window(_) | LogicalPlan::Aggregate(_) => {
                 let schema = merge_schema(&node.inputs());
                 let names = NamePreserver::new(&node);
+                // The windows of a node have one order: if one of them adds to its values, all go by the values.
+                let by_values = matches!(&node, LogicalPlan::Window(window) if window.window_expr.iter().any(adds_to_order));
                 node.map_expressions(|expr| {
                     let name = names.save(&expr);
-                    Ok(expr.transform_up(|inner| keyed_call(inner, &schema))?.update_data(|expr| name.restore(expr)))
+                    let keyed = expr.transform_up(|inner| keyed_call(inner, &schema, by_values))?;
+                    Ok(keyed.update_data(|expr| name.restore(expr)))
                 })
             }
             other => Ok(Transformed::no(other)),
@@ -69,13 +72,12 @@ pub(super) fn keyed_join(mut join: Join) -> Result<Transformed<LogicalPlan>> {
     Ok(if changed { Transformed::yes(join) } else { Transformed::no(join) })
 }
 
-fn keyed_call(node: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn keyed_call(node: Expr, schema: &DFSchema, by_values: bool) -> Result<Transformed<Expr>> {
     match node {
         Expr::WindowFunction(mut window) => {
             let params = &mut window.params;
             let mut changed = keyed_all(&mut params.partition_by, schema)?;
-            // Offsets are added to the values themselves.
-            if !has_offsets(&params.window_frame) {
+            if !by_values {
                 changed |= keyed_sorts(&mut params.order_by, schema)?;
             }
             let node = Expr::WindowFunction(window);
@@ -93,7 +95,15 @@ fn keyed_call(node: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
+/// Whether a window's frame is found by adding offsets to the values of its order.
+fn adds_to_order(expr: &Expr) -> bool {
+    expr.exists(|node| Ok(matches!(node, Expr::WindowFunction(window) if has_offsets(&window.params.window_frame)))).unwrap_or(true)
+}
+
 fn has_offsets(frame: &WindowFrame) -> bool {
+    if frame.units != WindowFrameUnits::Range {
+        return false;
+    }
     let is_offset = |bound: &WindowFrameBound| match bound {
         WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => !offset.is_null(),
         WindowFrameBound::CurrentRow => false,
