@@ -358,6 +358,7 @@ mod tests {
             search_path: vec!["$user".into(), "public".into()],
             settings: Arc::new(BTreeMap::new()),
             time_zone: "UTC".into(),
+            form: Arc::default(),
             fixed: false,
             statement_time: DateTime::UNIX_EPOCH,
             transaction_time: DateTime::UNIX_EPOCH,

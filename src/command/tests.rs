@@ -63,6 +63,7 @@ impl Warehouse {
             search_path: vec!["public".into()],
             settings: Arc::new(BTreeMap::new()),
             time_zone: "UTC".into(),
+            form: Arc::default(),
             fixed: false,
             statement_time: now,
             transaction_time: now,

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::object_names::ContextNames;
 use super::session::SessionControl;
 use crate::catalog::securable::ObjectId;
 use crate::catalog::{CatalogSnapshot, Temporary};
+use crate::types::{Form, ObjectNames, SqlType};
 
 /// The statement's own view of the warehouse and of its session.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct FunctionContext {
     pub settings: Arc<BTreeMap<String, String>>,
     /// `TimeZone`.
     pub time_zone: String,
+    /// How values are read and written.
+    pub form: Arc<Form>,
     /// When the statement arrived.
     pub statement_time: DateTime<Utc>,
     /// When its transaction began; `now()`.
@@ -49,6 +53,22 @@ pub struct FunctionContext {
 }
 
 impl FunctionContext {
+    /// How values of these types are read and written: with the moment where a text may be `now`, and with names where OIDs have some.
+    pub fn form_for<'t>(self: &Arc<Self>, types: impl IntoIterator<Item = &'t SqlType>) -> Arc<Form> {
+        let (mut moment, mut names) = (false, false);
+        for sql_type in types {
+            moment |= sql_type
+                .has_leaf(&|leaf| matches!(leaf, SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::Timestamptz));
+            names |= sql_type.has_leaf(&|leaf| matches!(leaf, SqlType::Reg(_)));
+        }
+        if !moment && !names {
+            return Arc::clone(&self.form);
+        }
+        let object_names = names.then(|| Arc::new(ContextNames(Arc::clone(self))) as Arc<dyn ObjectNames>);
+        let now = moment.then(|| self.transaction_time.timestamp_micros());
+        Arc::new(Form { now, object_names, ..Form::clone(&self.form) })
+    }
+
     /// The same statement in a session in which nobody has set anything: UTC, no search path, no settings, no temporary tables, nothing that could be
     /// changed. The moment is the statement's, for a transaction that is held open holds the moment of its begin.
     #[must_use]
@@ -57,6 +77,7 @@ impl FunctionContext {
             search_path: vec![],
             settings: Arc::default(),
             time_zone: "UTC".to_string(),
+            form: Arc::default(),
             transaction_time: self.statement_time,
             pid: 0,
             application_name: String::new(),

@@ -3,15 +3,11 @@
 //! A name is looked up as the statement's principal: what it may not see does not exist. System relations and types are found before
 //! the user's, as `pg_catalog` stands first in every search path that does not name it.
 
-use datafusion::arrow::array::cast::AsArray;
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
-
 use super::builtin;
 use super::context::FunctionContext;
 use crate::catalog::securable::{ObjectId, Schema, TEMPORARY_SCHEMA};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::datum::{self, Datum};
-use crate::types::{RegKind, SqlType};
+use crate::types::RegKind;
 
 /// An identifier as a statement would have to write it: in double quotes unless it is plain and no key word.
 pub fn quote_identifier(name: &str) -> String {
@@ -521,79 +517,6 @@ fn display_operator(oid: u32, with_arguments: bool) -> Option<String> {
     Some(format!("{name}({},{})", side(7), side(8)))
 }
 
-/// Reads `{a,"b c",NULL}` as an array of `element`. One dimension only.
-///
-/// # Errors
-/// [`ErrorKind::InvalidText`] for malformed literals and for items that are not of the type.
-pub fn parse_array_literal(text: &str, element: &SqlType) -> Result<Vec<Datum>> {
-    let malformed = || {
-        Error::new(ErrorKind::InvalidText, "malformed array literal")
-            .with_detail("Array value must start with \"{\" and end with \"}\".")
-    };
-    let inner = text.trim().strip_prefix('{').and_then(|open| open.strip_suffix('}')).ok_or_else(malformed)?;
-    let mut items: Vec<Option<String>> = Vec::new();
-    let mut characters = inner.chars().peekable();
-    let mut more = !inner.trim().is_empty();
-    while more {
-        let (item, comma) = array_item(&mut characters).ok_or_else(malformed)?;
-        items.push(item);
-        more = comma;
-    }
-    let strings = Datum::List(items.into_iter().map(Datum::text).collect());
-    if element.arrow_type() == SqlType::Text.arrow_type() {
-        return match strings {
-            Datum::List(list) => Ok(list),
-            _ => Ok(Vec::new()),
-        };
-    }
-    let array = datum::write(&SqlType::Array(Box::new(SqlType::Text)).arrow_type(), vec![strings])?;
-    let values = array.as_list::<i32>().value(0);
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    let typed = cast_with_options(&values, &element.arrow_type(), &options).map_err(|error| {
-        Error::new(ErrorKind::InvalidText, format!("invalid input syntax for type {element}")).with_source(error)
-    })?;
-    (0..typed.len()).map(|index| datum::read(&typed, index)).collect()
-}
-
-/// The next item, and whether a comma follows.
-fn array_item(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<(Option<String>, bool)> {
-    while characters.next_if(|c| c.is_whitespace()).is_some() {}
-    let mut item = String::new();
-    let quoted = characters.next_if_eq(&'"').is_some();
-    if quoted {
-        loop {
-            match characters.next()? {
-                '"' => break,
-                '\\' => item.push(characters.next()?),
-                other => item.push(other),
-            }
-        }
-        while characters.next_if(|c| c.is_whitespace()).is_some() {}
-    } else {
-        while let Some(character) = characters.next_if(|c| *c != ',') {
-            match character {
-                '{' | '}' | '"' => return None,
-                '\\' => item.push(characters.next()?),
-                other => item.push(other),
-            }
-        }
-    }
-    let more = match characters.next() {
-        None => false,
-        Some(',') => true,
-        Some(_) => return None,
-    };
-    if quoted {
-        return Some((Some(item), more));
-    }
-    let item = item.trim_end().to_string();
-    match item.as_str() {
-        "" => None,
-        null if null.eq_ignore_ascii_case("null") => Some((None, more)),
-        _ => Some((Some(item), more)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -636,16 +559,5 @@ mod tests {
         assert_eq!(quote_identifier("select"), "\"select\"");
         assert_eq!(quote_identifier("a b"), "\"a b\"");
         assert_eq!(quote_identifier("name"), "name");
-    }
-
-    #[test]
-    fn array_literals_are_read() {
-        let read = |text| parse_array_literal(text, &SqlType::Text).unwrap();
-        assert_eq!(read("{}"), []);
-        assert_eq!(read("{a, \"b,c\" ,NULL,\"NULL\"}"), [Datum::from("a"), Datum::from("b,c"), Datum::Null, Datum::from("NULL")]);
-        assert_eq!(parse_array_literal("{1,2}", &SqlType::Int8).unwrap(), [Datum::Int(1), Datum::Int(2)]);
-        assert!(parse_array_literal("{1,x}", &SqlType::Int8).is_err());
-        assert!(parse_array_literal("1,2", &SqlType::Int8).is_err());
-        assert!(parse_array_literal("{1,}", &SqlType::Int8).is_err());
     }
 }

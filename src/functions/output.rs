@@ -1,9 +1,10 @@
-//! Values as text, as PostgreSQL's output functions write them: for `format`, `quote_literal`, `to_json` and their like.
+//! Single values as text, for functions that work value by value over the catalog and over JSON. The texts are [`crate::types::values`]'.
 
 use crate::types::datum::Datum;
 use crate::types::from_arrow_interval;
 use crate::types::values::{
-    DateStyle, IntervalStyle, TimeZone, format_date, format_interval, format_time, format_timestamp, format_timestamptz,
+    ByteaOutput, DateStyle, IntervalStyle, TimeZone, format_bytea, format_date, format_float8, format_interval, format_time,
+    format_timestamp, format_timestamptz, write_array_element, write_record_field,
 };
 
 /// The value as text; NULL is the empty string. Times with a zone are shown in `zone`.
@@ -15,7 +16,11 @@ pub fn text_of(datum: &Datum, zone: &TimeZone) -> String {
         Datum::Float(number) => float_text(*number),
         Datum::Numeric(value) => value.to_string(),
         Datum::Text(text) => text.clone(),
-        Datum::Bytes(bytes) => format!("\\x{}", hex::encode(bytes)),
+        Datum::Bytes(bytes) => {
+            let mut text = vec![];
+            format_bytea(bytes, ByteaOutput::Hex, &mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        }
         Datum::Date(days) => format_date(*days, DateStyle::default()).to_string(),
         Datum::Time(micros) => format_time(*micros).to_string(),
         Datum::Timestamp(local) => format_timestamp(*local, DateStyle::default()).to_string(),
@@ -40,11 +45,9 @@ fn array_item(item: &Datum, zone: &TimeZone) -> String {
     if matches!(item, Datum::List(_)) {
         return text;
     }
-    let special = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | ',' | '"' | '\\');
-    if text.is_empty() || text.eq_ignore_ascii_case("null") || text.chars().any(special) {
-        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    text
+    let mut quoted = vec![];
+    write_array_element(text.as_bytes(), &mut quoted);
+    String::from_utf8_lossy(&quoted).into_owned()
 }
 
 fn row_item(item: &Datum, zone: &TimeZone) -> String {
@@ -52,29 +55,14 @@ fn row_item(item: &Datum, zone: &TimeZone) -> String {
         return String::new();
     }
     let text = text_of(item, zone);
-    let special = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | '"' | '\\');
-    if text.is_empty() || text.chars().any(special) {
-        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\"\""));
-    }
-    text
+    let mut quoted = vec![];
+    write_record_field(text.as_bytes(), &mut quoted);
+    String::from_utf8_lossy(&quoted).into_owned()
 }
 
 /// A floating-point number with the fewest digits that read back the same.
 pub fn float_text(number: f64) -> String {
-    if number.is_nan() {
-        return "NaN".to_string();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_string();
-    }
-    let scientific = format!("{number:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..15).contains(&exponent) {
-        return format!("{number}");
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
+    format_float8(number, 1).to_string()
 }
 
 #[cfg(test)]

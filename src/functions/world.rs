@@ -119,6 +119,10 @@ impl World {
                 ("jit".to_string(), "off".to_string()),
             ])),
             time_zone: "Europe/Berlin".to_string(),
+            form: Arc::new(crate::types::Form {
+                time_zone: crate::types::values::TimeZone::parse("Europe/Berlin").unwrap(),
+                ..Default::default()
+            }),
             fixed: false,
             statement_time: moment,
             transaction_time: moment,

@@ -43,7 +43,7 @@ use crate::catalog::{CatalogSnapshot, Temporary};
 use crate::command::{TableList, TemporaryTables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::statement::Parsed;
-use crate::types::SqlType;
+use crate::types::{Form, SqlType};
 
 pub use options::SessionOptions;
 pub use services::Services;
@@ -325,6 +325,11 @@ impl Session {
     /// Values of all settings by lower-case name: the same object until one changes.
     pub fn settings(&self) -> Arc<BTreeMap<String, String>> {
         self.settings.current()
+    }
+
+    /// How values are read and written: the same object until a setting changes.
+    pub fn form(&self) -> Arc<Form> {
+        self.settings.form()
     }
 
     /// The client is silent: gives up what is quickly made again.

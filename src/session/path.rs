@@ -287,6 +287,7 @@ impl Session {
             search_path: self.settings.search_path(&self.user),
             settings: self.settings.current(),
             time_zone: self.settings.time_zone(),
+            form: self.settings.form(),
             fixed: false,
             statement_time: self.statement_started,
             transaction_time: self.transaction.started(),

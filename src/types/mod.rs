@@ -4,6 +4,7 @@
 //!  SqlType ── names, OIDs, modifiers ──▶ clients          Datum ── one value ──▶ functions, system relations
 //!     │                                                     │
 //!     └────── arrow_type ──▶ arrays ◀── read / write ───────┘
+//!        Form + encode / input / convert: one way to text, from text and between types, for casts, functions, COPY and clients
 //!                              │
 //!                 numeric: numbers with a scale each ── encoded, by which they are equal and in order
 //!                              │
@@ -13,11 +14,18 @@
 //!
 //! Absent: which operators and functions there are (`functions`, `sql::bind`), and who may see what.
 
+pub mod convert;
 pub mod datum;
+pub mod encode;
+mod form;
+pub mod input;
 mod interval;
 pub mod numeric;
 mod sql_type;
+#[cfg(test)]
+mod tests;
 
+pub use form::{Form, ObjectNames};
 pub use interval::{from_arrow_interval, to_arrow_interval};
 pub use lakehold_values as values;
 pub use sql_type::{RegKind, SQL_TYPE_KEY, SqlType};

@@ -332,6 +332,17 @@ impl SqlType {
         }
     }
 
+    /// [`SqlType::display_name`] without modifiers: how errors name types.
+    pub fn unmodified_name(&self) -> String {
+        match self {
+            SqlType::Numeric { .. } | SqlType::UnconstrainedNumeric => "numeric".into(),
+            SqlType::Varchar(_) => SqlType::Varchar(None).display_name(),
+            SqlType::Bpchar(_) => SqlType::Bpchar(None).display_name(),
+            SqlType::Array(element) => format!("{}[]", element.unmodified_name()),
+            other => other.display_name(),
+        }
+    }
+
     /// The SQL type of an Arrow field: its metadata if it names one, else what its data type implies.
     ///
     /// Structs, maps and other Arrow types without a SQL counterpart are shown as `json`.
@@ -419,6 +430,15 @@ impl SqlType {
             | SqlType::NodeTree
             | SqlType::AclItem
             | SqlType::Unknown => DataType::Utf8,
+        }
+    }
+
+    /// Whether the type, or one that it is made of, is such a scalar.
+    pub fn has_leaf(&self, is: &dyn Fn(&SqlType) -> bool) -> bool {
+        match self {
+            SqlType::Array(element) => element.has_leaf(is),
+            SqlType::Record(fields) => fields.iter().any(|field| field.has_leaf(is)),
+            scalar => is(scalar),
         }
     }
 

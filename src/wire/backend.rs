@@ -8,7 +8,6 @@
 //! `wire` never drops a running `execute`: it cancels the token and waits, so that a commit is not torn in half. An implementation
 //! returns soon after its token is cancelled, unless it is committing.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use datafusion::scalar::ScalarValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::encode::ObjectNames;
+use super::encode::{Form, ObjectNames};
 use crate::catalog::CatalogSnapshot;
 use crate::catalog::securable::Principal;
 use crate::error::Result;
@@ -116,8 +115,8 @@ pub trait BackendSession: Send {
     /// Value of a setting by its lower-case name.
     fn setting(&self, name: &str) -> Option<String>;
 
-    /// Values of all settings by lower-case name: the same object until one changes.
-    fn settings(&self) -> Arc<BTreeMap<String, String>>;
+    /// How values are read and written, as the settings say now.
+    fn form(&self) -> Arc<Form>;
 
     /// The client is silent: gives up what is quickly made again.
     fn rest(&mut self) {}

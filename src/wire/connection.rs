@@ -8,7 +8,6 @@
 //! A broken message or a panic ends this connection and no other.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::BackendSession;
 use super::cancel::Registration;
-use super::encode::EncodeSettings;
 use super::error::{Extent, Halt, error_response, notice_response};
 use super::frontend::{Malformed, Message};
 use super::interrupt::{Interrupts, shutdown_error, transaction_timeout_error, until};
@@ -53,8 +51,6 @@ pub(super) struct Connection {
     must_flush: bool,
     /// ReadyForQuery was the last word.
     idle: bool,
-    /// How values are written and read, under these settings.
-    pub(super) encoding: Option<(Arc<BTreeMap<String, String>>, EncodeSettings)>,
     /// Given back when the connection is over.
     _resident: Resident,
 }
@@ -92,7 +88,6 @@ impl Connection {
             executed: 0,
             must_flush: false,
             idle: false,
-            encoding: None,
             _resident: resident,
         }
     }
@@ -304,7 +299,6 @@ impl Connection {
         };
         let transaction_end = self.session.transaction_opened().and_then(|opened| self.transaction_end(opened));
         let rest = || {
-            self.encoding = None;
             self.session.rest();
         };
         tokio::select! {

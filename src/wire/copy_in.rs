@@ -36,7 +36,7 @@ impl From<Misread> for Halt {
 impl Connection {
     /// Receives the rows of COPY FROM STDIN and writes them. Returns how many.
     pub(super) async fn receive_copy(&mut self, target: CopyTarget, interrupts: &mut Interrupts) -> Result<u64, Halt> {
-        let settings = self.settings_for(std::iter::empty())?;
+        let settings = self.form_for(std::iter::empty());
         let decoder = CopyDecoder::new(&target, &settings, ROW_LIMIT)?;
         let format: i8 = if target.options.form.format == CopyFormat::Binary { 1 } else { 0 };
         let count = i16::try_from(target.columns.len()).unwrap_or(i16::MAX);

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a double that cannot be made fails its test")]
 #![cfg_attr(not(test), expect(dead_code, reason = "what fuzzing does not ask is there for the tests"))]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -26,7 +25,7 @@ use crate::session::prepared::PreparedStatements;
 use crate::sql::statement::{
     CopyForm, CopyFormat, CopyIn, Name, Parsed, SessionStatement, Statement, TransactionModes, TransactionStatement,
 };
-use crate::types::SqlType;
+use crate::types::{Form, SqlType};
 use crate::wire::backend::{Backend, BackendSession, ConnectRequest};
 
 /// Counts what tests ask about.
@@ -391,8 +390,9 @@ impl BackendSession for Session {
         given.map(|(_, value)| value.clone())
     }
 
-    fn settings(&self) -> Arc<BTreeMap<String, String>> {
-        Arc::new(self.request.parameters.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect())
+    fn form(&self) -> Arc<Form> {
+        let given = |name: &str| self.request.parameters.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        Arc::new(Form::from_settings(|name| given(name).map(|(_, value)| value.as_str())).unwrap_or_default())
     }
 
     fn cancel_token(&mut self) -> CancellationToken {

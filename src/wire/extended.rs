@@ -16,7 +16,7 @@ use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 
 use super::connection::Connection;
-use super::encode::{EncodeSettings, Format, decode_parameter};
+use super::encode::{Form, Format, decode_parameter};
 use super::error::Halt;
 use super::frontend::{Bind, Target};
 use super::interrupt::Interrupts;
@@ -78,7 +78,7 @@ impl Connection {
             self.check_block(Some(&parsed.statement))?;
         }
         self.session.portals().check_free(&portal)?;
-        let settings = self.settings_for(prepared.description.parameters.iter())?;
+        let settings = self.form_for(prepared.description.parameters.iter());
         let parameters = parameters(&bind, &portal, &prepared, &settings)?;
         if let Some(columns) = &prepared.description.columns {
             Format::of_columns(&bind.result_formats, columns.len())?;
@@ -261,7 +261,7 @@ fn check_counts(bind: &Bind, prepared: &Prepared) -> Result<()> {
 }
 
 /// Reads the parameters of a Bind.
-fn parameters(bind: &Bind, portal: &str, prepared: &Prepared, settings: &EncodeSettings) -> Result<Vec<ScalarValue>, Halt> {
+fn parameters(bind: &Bind, portal: &str, prepared: &Prepared, settings: &Form) -> Result<Vec<ScalarValue>, Halt> {
     let mut values = Vec::with_capacity(bind.parameters.len());
     for (index, (bytes, sql_type)) in bind.parameters.iter().zip(&prepared.description.parameters).enumerate() {
         let code = match bind.parameter_formats.as_slice() {

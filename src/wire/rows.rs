@@ -19,7 +19,7 @@ use pgwire::messages::data::{FieldDescription, RowDescription};
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::encode::{CopyEncoder, EncodeSettings, Format, RowEncoder};
+use super::encode::{CopyEncoder, Form, Format, RowEncoder};
 use super::error::Halt;
 use super::interrupt::Interrupts;
 use super::transport::{Input, Output};
@@ -129,23 +129,12 @@ impl Sink<'_> {
 
 impl Connection {
     /// How values of these types are written and read.
-    ///
-    /// # Errors
-    /// As [`EncodeSettings::from_settings`]; settings that were checked when they were set give none.
-    pub(super) fn settings_for<'t>(&mut self, mut types: impl Iterator<Item = &'t SqlType>) -> Result<EncodeSettings> {
-        let current = self.session.settings();
-        let mut settings = match &self.encoding {
-            Some((of, settings)) if Arc::ptr_eq(of, &current) => settings.clone(),
-            _ => {
-                let settings = EncodeSettings::from_settings(|name| current.get(name).cloned())?;
-                self.encoding = Some((current, settings.clone()));
-                settings
-            }
-        };
+    pub(super) fn form_for<'t>(&mut self, mut types: impl Iterator<Item = &'t SqlType>) -> Form {
+        let mut settings = Form::clone(&self.session.form());
         if types.any(prints_names) {
             settings.object_names = self.session.object_names();
         }
-        Ok(settings)
+        settings
     }
 
     /// Sends rows, with their description in front if `describe` says so. Returns how many.
@@ -159,7 +148,7 @@ impl Connection {
         mut stream: RowStream,
         interrupts: &mut Interrupts,
     ) -> Result<u64, Halt> {
-        let settings = self.settings_for(columns.iter().map(|column| &column.sql_type))?;
+        let settings = self.form_for(columns.iter().map(|column| &column.sql_type));
         let mut sink = Sink { input: &mut self.input, output: &mut self.output, interrupts };
         if describe {
             sink.output.message(&row_description(columns, formats))?;
@@ -178,7 +167,7 @@ impl Connection {
         mut stream: RowStream,
         interrupts: &mut Interrupts,
     ) -> Result<u64, Halt> {
-        let settings = self.settings_for(columns.iter().map(|column| &column.sql_type))?;
+        let settings = self.form_for(columns.iter().map(|column| &column.sql_type));
         let named: Vec<(String, SqlType)> = columns.iter().map(|column| (column.name.clone(), column.sql_type.clone())).collect();
         let mut sink = Sink { input: &mut self.input, output: &mut self.output, interrupts };
         let first = sink.next(&mut stream).await?;

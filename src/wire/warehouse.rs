@@ -1,6 +1,5 @@
 //! The warehouse behind the door: [`Session`] as the wire's loop drives it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,9 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, BackendSession, ConnectRequest};
-use super::encode::{ContextNames, ObjectNames};
+use super::encode::{Form, ObjectNames};
 use crate::catalog::CatalogSnapshot;
 use crate::error::Result;
+use crate::functions::object_names::ContextNames;
 use crate::session::channels::{Notification, Queue};
 use crate::session::outcome::{Description, Notice, Outcome, TransactionStatus};
 use crate::session::portal::Portals;
@@ -107,8 +107,8 @@ impl BackendSession for Session {
         Session::setting(self, name)
     }
 
-    fn settings(&self) -> Arc<BTreeMap<String, String>> {
-        Session::settings(self)
+    fn form(&self) -> Arc<Form> {
+        Session::form(self)
     }
 
     fn rest(&mut self) {

@@ -199,6 +199,22 @@ pub fn write_array_element(element: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Appends the text of a row's field, in quotes where it could be taken for something else. A field that is NULL has no text at all.
+pub fn write_record_field(field: &[u8], out: &mut Vec<u8>) {
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | b'(' | b')' | b',') || byte.is_ascii_whitespace() || *byte == 0x0b;
+    if !field.is_empty() && !field.iter().any(special) {
+        return out.extend_from_slice(field);
+    }
+    out.push(b'"');
+    for byte in field {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(*byte);
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

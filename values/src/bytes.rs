@@ -29,12 +29,16 @@ pub fn parse_bool(text: &str) -> Result<bool> {
 /// 22P02 for an escape that is none, 22023 for hex digits that are none.
 pub fn parse_bytea(text: &str) -> Result<Vec<u8>> {
     match text.strip_prefix("\\x") {
-        Some(digits) => hex_bytes(digits),
-        None => escaped_bytes(text),
+        Some(digits) => parse_hex_bytes(digits),
+        None => parse_escaped_bytes(text),
     }
 }
 
-fn hex_bytes(digits: &str) -> Result<Vec<u8>> {
+/// Reads pairs of hex digits, between which white space may stand.
+///
+/// # Errors
+/// 22023 for digits that are none, and for an odd number of them.
+pub fn parse_hex_bytes(digits: &str) -> Result<Vec<u8>> {
     let refuse = |message: String| Error::new(ErrorKind::InvalidParameter, message);
     let mut bytes = Vec::with_capacity(digits.len() / 2);
     let mut characters = digits.chars().filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r')).peekable();
@@ -47,7 +51,11 @@ fn hex_bytes(digits: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn escaped_bytes(text: &str) -> Result<Vec<u8>> {
+/// Reads the escape form: `\\\\` and `\\ooo`, and every other character as itself.
+///
+/// # Errors
+/// 22P02 for an escape that is none.
+pub fn parse_escaped_bytes(text: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     loop {

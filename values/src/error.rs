@@ -230,6 +230,12 @@ kinds! {
     InvalidBinary = "22P03", 400;
     /// Data of COPY FROM that is not in its format.
     BadCopyFormat = "22P04", 400;
+    /// A part of a string that ends before it begins.
+    InvalidSubstring = "22011", 400;
+    /// An escape sequence that is none.
+    InvalidEscape = "22025", 400;
+    /// An index outside of an array or of bytes.
+    ArraySubscript = "2202E", 400;
     /// A number outside its type's range.
     NumericOutOfRange = "22003", 400;
     /// Division by zero.
@@ -246,16 +252,12 @@ kinds! {
     StringTooLong = "22001", 400;
     /// A regular expression that does not compile.
     InvalidRegex = "2201B", 400;
-    /// A pattern or an escape string that escapes nothing.
-    InvalidEscape = "22025", 400;
     /// A power or root that does not exist.
     InvalidPower = "2201F", 400;
     /// The argument of a logarithm that is zero or negative.
     InvalidLogarithm = "2201E", 400;
     /// The arguments of `width_bucket` that make no buckets.
     InvalidWidthBucket = "2201G", 400;
-    /// The arrays of a function do not have the dimensions that it takes.
-    ArraySubscript = "2202E", 400;
     /// A value that a function cannot take, or another data fault.
     DataException = "22000", 400;
     /// A negative LIMIT.

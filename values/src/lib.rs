@@ -42,7 +42,7 @@ mod text;
 mod zone;
 mod zone_abbreviation;
 
-pub use array::{ArrayText, parse_array, write_array_element};
+pub use array::{ArrayText, parse_array, write_array_element, write_record_field};
 pub use bytes::{format_bytea, format_char, format_uuid, parse_bool, parse_bytea, parse_char, parse_uuid};
 pub use datetime::{format_date, format_time, format_timestamp, format_timestamptz};
 pub use datetime_input::{DateTimeInput, parse_date, parse_time, parse_timestamp, parse_timestamptz};

@@ -18,6 +18,7 @@ use datafusion::physical_plan::PhysicalExpr;
 
 use super::checked_arithmetic::Checked;
 use super::opaque_casts::Conversion;
+use crate::functions::conversion;
 
 /// Functions that have a result for every value of their arguments.
 const STEADY: [&str; 68] = [
@@ -132,6 +133,9 @@ fn call_fails(call: &ScalarFunction) -> bool {
     if let Some(conversion) = function.downcast_ref::<Conversion>() {
         return conversion.fails();
     }
+    if let Some(fails) = conversion::fails(&call.func) {
+        return fails;
+    }
     let name = call.func.name();
     let constants = || call.args.iter().skip(1).all(is_literal) || call.args.iter().rev().skip(1).all(is_literal);
     !STEADY.contains(&name) && !(STEADY_OVER_CONSTANTS.contains(&name) && constants() && no_negative(&call.args))
@@ -153,6 +157,9 @@ pub(super) fn fails_when_run(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
         Ok(node.downcast_ref::<ScalarFunctionExpr>().is_some_and(|call| {
             if let Some(conversion) = call.fun().inner().downcast_ref::<Conversion>() {
                 return conversion.fails();
+            }
+            if let Some(fails) = conversion::fails(call.fun()) {
+                return fails;
             }
             let name = call.fun().name();
             !STEADY.contains(&name) && !STEADY_OVER_CONSTANTS.contains(&name)

@@ -26,7 +26,7 @@ use crate::functions::moments::{
 use crate::types::datum::Datum;
 use crate::types::values::calendar::{DAY_MICROS, days_from_civil, days_of_month};
 use crate::types::values::{DatetimePart, IntervalValue, PartOf, PartSource, TimeZone, moment};
-use crate::types::{SqlType, to_arrow_interval};
+use crate::types::{Form, SqlType, to_arrow_interval};
 
 /// The functions of this file.
 pub(crate) fn declarations() -> Vec<Declaration> {
@@ -155,8 +155,17 @@ impl Extract {
 
     fn call(&self, args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [_, value] = args.args.as_slice() else { return Err(undefined_function("extract", &args.arg_fields)) };
-        let call =
-            ArrayCall { zone: &self.zone, arguments: &args.args, rows: args.number_rows, returns: args.return_field.data_type() };
+        let form = Form { time_zone: self.zone.clone(), ..Form::default() };
+        let types: Vec<SqlType> = args.arg_fields.iter().map(|field| SqlType::of_field(field)).collect();
+        let call = ArrayCall {
+            zone: &self.zone,
+            form: &form,
+            arguments: &args.args,
+            fields: &args.arg_fields,
+            types: &types,
+            rows: args.number_rows,
+            returns: args.return_field.data_type(),
+        };
         let kind = kind_of(value.data_type())?;
         let words = part_words(&call, kind)?;
         match kind {

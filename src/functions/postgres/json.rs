@@ -1,9 +1,10 @@
 //! JSON: values to JSON text, and the parts of JSON text. JSON travels as text; it is parsed where it is taken apart.
 
+use datafusion::logical_expr::ColumnarValue;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::define::{Call, Declaration, immutable, zoned};
+use crate::functions::define::{ArrayCall, Call, Declaration, immutable, zoned_arrays};
 use crate::functions::output::{float_text, text_of};
 use crate::types::SqlType;
 use crate::types::datum::Datum;
@@ -83,55 +84,67 @@ pub(crate) fn is_json(sql_type: &SqlType) -> bool {
     }
 }
 
-fn argument_json(call: &Call<'_>, index: usize) -> String {
-    // Structs and maps have the SQL type json, but are not text yet: `json_of` takes them apart by their shape.
-    json_of(call.get(index), call.types.get(index).is_some_and(is_json), call.zone)
-}
-
-fn build_object(call: &Call<'_>) -> Result<Datum> {
+fn object(call: &ArrayCall<'_>, finish: fn(String) -> Result<String>) -> Result<ColumnarValue> {
     let count = call.arguments.len();
     if !count.is_multiple_of(2) {
         return Err(Error::new(ErrorKind::InvalidParameter, "argument list must have even number of elements")
             .with_hint("The arguments of json_build_object() must consist of alternating keys and values."));
     }
-    let mut fields = Vec::with_capacity(count / 2);
-    for index in (0..count).step_by(2) {
-        if call.get(index).is_null() {
-            return Err(Error::new(ErrorKind::InvalidParameter, "null value not allowed for object key"));
-        }
-        if matches!(call.get(index), Datum::List(_) | Datum::Row(_)) || call.types.get(index).is_some_and(is_json) {
-            return Err(Error::new(ErrorKind::InvalidParameter, "key value must be scalar, not array, composite, or json"));
-        }
-        fields.push(format!("{} : {}", quoted(&text_of(call.get(index), call.zone)), argument_json(call, index + 1)));
+    let is_scalar = |index: usize| {
+        !matches!(call.types.get(index), Some(SqlType::Json | SqlType::Jsonb | SqlType::Array(_) | SqlType::Record(_)))
+            && call.fields.get(index).is_none_or(|field| !field.data_type().is_nested())
+    };
+    if !(0..count).step_by(2).all(is_scalar) {
+        return Err(Error::new(ErrorKind::InvalidParameter, "key value must be scalar, not array, composite, or json"));
     }
-    Ok(Datum::from(format!("{{{}}}", fields.join(", "))))
+    let pair = |index: usize| Ok((call.texts(index)?, call.json(index + 1)?));
+    let pairs = (0..count).step_by(2).map(pair).collect::<Result<Vec<_>>>()?;
+    call.each_row(|row| {
+        let mut fields = Vec::with_capacity(pairs.len());
+        for (key, value) in &pairs {
+            let Some(key) = key.get(row) else {
+                return Err(Error::new(ErrorKind::InvalidParameter, "null value not allowed for object key"));
+            };
+            fields.push(format!("{} : {}", quoted(key), value.get(row).unwrap_or("null")));
+        }
+        finish(format!("{{{}}}", fields.join(", "))).map(Some)
+    })
 }
 
-fn build_array(call: &Call<'_>) -> Result<Datum> {
-    let items: Vec<String> = (0..call.arguments.len()).map(|index| argument_json(call, index)).collect();
-    Ok(Datum::from(format!("[{}]", items.join(", "))))
+fn array(call: &ArrayCall<'_>, finish: fn(String) -> Result<String>) -> Result<ColumnarValue> {
+    let items = (0..call.arguments.len()).map(|index| call.json(index)).collect::<Result<Vec<_>>>()?;
+    call.each_row(|row| {
+        let items: Vec<&str> = items.iter().map(|item| item.get(row).unwrap_or("null")).collect();
+        finish(format!("[{}]", items.join(", "))).map(Some)
+    })
+}
+
+/// `to_json`: the value, written as it is in results.
+fn as_a_whole(call: &ArrayCall<'_>) -> Result<ColumnarValue> {
+    let json = call.json(0)?;
+    call.each_row(|row| Ok(json.get(row).map(str::to_string)))
 }
 
 /// What a function of json gives, as the function of jsonb beside it gives it.
-fn normalised(made: Result<Datum>) -> Result<Datum> {
-    match made? {
-        Datum::Text(text) => Ok(Datum::from(canonical_jsonb(&text)?)),
-        other => Ok(other),
-    }
+fn normalised(json: String) -> Result<String> {
+    canonical_jsonb(&json)
 }
 
 fn building() -> Vec<Declaration> {
-    let to_json = zoned("to_json(any) -> json", |call| Ok(Datum::from(argument_json(call, 0))));
+    let to_json = zoned_arrays("to_json(any) -> json", as_a_whole);
     vec![
         to_json.also("row_to_json"),
         to_json.also("array_to_json"),
-        zoned("to_jsonb(any) -> jsonb", |call| normalised(Ok(Datum::from(argument_json(call, 0))))),
-        zoned("row_to_json(any, bool) -> json", |call| Ok(Datum::from(argument_json(call, 0)))),
+        zoned_arrays("to_jsonb(any) -> jsonb", |call| {
+            let json = call.json(0)?;
+            call.each_row(|row| json.get(row).map(canonical_jsonb).transpose())
+        }),
+        zoned_arrays("row_to_json(any, bool) -> json", as_a_whole),
         to_json,
-        zoned("json_build_object(any..) -> json", build_object).called_on_null(),
-        zoned("json_build_array(any..) -> json", build_array).called_on_null(),
-        zoned("jsonb_build_object(any..) -> jsonb", |call| normalised(build_object(call))).called_on_null(),
-        zoned("jsonb_build_array(any..) -> jsonb", |call| normalised(build_array(call))).called_on_null(),
+        zoned_arrays("json_build_object(any..) -> json", |call| object(call, Ok)).called_on_null(),
+        zoned_arrays("json_build_array(any..) -> json", |call| array(call, Ok)).called_on_null(),
+        zoned_arrays("jsonb_build_object(any..) -> jsonb", |call| object(call, normalised)).called_on_null(),
+        zoned_arrays("jsonb_build_array(any..) -> jsonb", |call| array(call, normalised)).called_on_null(),
     ]
 }
 

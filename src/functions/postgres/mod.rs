@@ -2,7 +2,9 @@
 
 pub(crate) mod advisory;
 mod array;
+pub(crate) mod bytes;
 pub mod catalog;
+mod compose;
 mod datetime;
 pub mod definition;
 pub mod describe;
@@ -36,6 +38,8 @@ pub(super) fn declarations() -> Vec<Declaration> {
         privileges::declarations(),
         definition::declarations(),
         text::declarations(),
+        compose::declarations(),
+        bytes::declarations(),
         super::regex::declarations(),
         super::pattern::declarations(),
         datetime::declarations(),

@@ -80,6 +80,7 @@ impl World {
             search_path: vec!["public".into()],
             settings: Arc::new(BTreeMap::new()),
             time_zone: "UTC".into(),
+            form: Arc::default(),
             fixed: false,
             statement_time: Utc::now(),
             transaction_time: Utc::now(),

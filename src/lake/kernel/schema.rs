@@ -70,7 +70,7 @@ fn column(field: &StructField) -> Result<Field> {
     let declared = text(field, CHAR_VARCHAR_KEY)
         .and_then(char_varchar)
         .or_else(|| text(field, SQL_TYPE_KEY).and_then(SqlType::from_tag))
-        .filter(|declared| declared.arrow_type() == plain(column.data_type()));
+        .filter(|declared| declared.arrow_type().equals_datatype(&plain(column.data_type())));
     Ok(match declared {
         Some(declared) if declared != SqlType::of_field(&column) => column.with_metadata(declared.metadata()),
         _ => column,
@@ -193,6 +193,9 @@ pub(in crate::lake) fn delta_column(field: &Field) -> Result<StructField> {
         {
             metadata.push((SQL_TYPE_KEY, sql_type.tag()));
         }
+        SqlType::Array(element) if **element != SqlType::of_arrow(&element.arrow_type()) => {
+            metadata.push((SQL_TYPE_KEY, sql_type.tag()));
+        }
         _ => {}
     }
     if let Some(comment) = field.metadata().get(COMMENT_KEY) {
@@ -293,6 +296,8 @@ mod tests {
             SqlType::Json,
             SqlType::Jsonb,
             SqlType::Array(Box::new(SqlType::Int4)),
+            SqlType::Array(Box::new(SqlType::Varchar(Some(5)))),
+            SqlType::Array(Box::new(SqlType::Uuid)),
         ] {
             assert_eq!(round_trip(&sql_type), sql_type);
         }

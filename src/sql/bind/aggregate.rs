@@ -8,8 +8,9 @@ use datafusion::logical_expr::function::WindowUDFFieldArgs;
 use datafusion::logical_expr::{AggregateUDF, Case, Expr, Operator, SortExpr, WindowFrame, WindowFunctionDefinition};
 
 use super::Binder;
+use super::arguments::call_error;
 use super::coerce::{Family, element_type, family};
-use super::function::{call_error, in_sql_types, selected_type};
+use super::function::{in_sql_types, selected_type};
 use super::numeric::{converted, keyed};
 use super::operator::is_integer;
 use super::typed::Typed;

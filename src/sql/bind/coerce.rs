@@ -2,24 +2,22 @@
 //!
 //! ```text
 //!  untyped literal ─▶ read as the target type, now         untyped parameter ─▶ takes the target type, for the whole statement
-//!  reg* types      ─▶ regclassin(..), regclassout(..)       timestamptz       ─▶ through the session's time zone
-//!  same Arrow type ─▶ only the SQL type changes             anything else     ─▶ DataFusion's CAST
+//!  reg* types      ─▶ regclassin(..), regclassout(..)       anything else     ─▶ `cast`: what PostgreSQL makes of each value
 //! ```
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::functions::unicode::expr_fn as unicode;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
-use super::literal;
-use super::numeric::{converted, numeric_constant};
+use super::Binder;
+use super::cast::castable;
+use super::numeric::numeric_constant;
 use super::typed::Typed;
-use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::numeric::Operation;
+use crate::types::input::parse_scalar;
 use crate::types::values::numeric::Numeric;
 use crate::types::{RegKind, SqlType};
 
@@ -100,16 +98,6 @@ pub(super) fn element_type(sql_type: &SqlType) -> Option<SqlType> {
 }
 
 impl Binder<'_> {
-    /// The session's time zone; UTC inside a policy, whose meaning no session may choose.
-    pub(super) fn time_zone(&self) -> &str {
-        &self.context().time_zone
-    }
-
-    /// How text is read here.
-    pub(super) fn reading(&self) -> literal::Reading<'_> {
-        if self.stored() { literal::Reading::Stored(self.context()) } else { literal::Reading::Session(self.context()) }
-    }
-
     /// `value` as `target`, by an explicit cast: every conversion that PostgreSQL knows.
     pub(super) fn cast(&self, value: Typed, target: &SqlType) -> Result<Typed> {
         if *target == SqlType::Unknown {
@@ -127,34 +115,10 @@ impl Binder<'_> {
         if let (SqlType::Reg(kind), Family::String) = (&value.sql_type, family(target)) {
             return self.reg_text(value.expr.clone(), *kind, target);
         }
-        if matches!(value.sql_type, SqlType::Void) || !convertible(&value, target) {
+        if !castable(&value.sql_type, target) {
             return Err(cannot_cast(&value.sql_type, target));
         }
         match (&value.sql_type, target) {
-            (SqlType::Timestamp, SqlType::Timestamptz) | (SqlType::Timestamptz, SqlType::Timestamp) => self.through_zone(value),
-            (SqlType::Date, SqlType::Timestamp) => self.midnight(value),
-            (SqlType::Interval, SqlType::Time) => self.call_builtin("time", vec![value]),
-            (SqlType::Time, SqlType::Interval) => self.call_builtin("interval", vec![value]),
-            (SqlType::Date, SqlType::Timestamptz) => {
-                let local = self.cast(value, &SqlType::Timestamp)?;
-                self.through_zone(local)
-            }
-            (SqlType::Timestamptz, SqlType::Date | SqlType::Time) => {
-                let local = self.through_zone(value)?;
-                self.cast(local, target)
-            }
-            (from, _) if family(from) == Family::String && family(target) == Family::DateTime => self.text_to_moment(value, target),
-            (_, target) if family(target) == Family::String || matches!(target, SqlType::Json | SqlType::Jsonb) => {
-                self.to_text(value, target)
-            }
-            // Only `integer` and `boolean` know each other.
-            (SqlType::Bool, SqlType::Int4) => {
-                Ok(Typed::new(cast_expr(value.expr, &DataType::Int32), SqlType::Int4, value.nullable))
-            }
-            (SqlType::Int4, SqlType::Bool) => {
-                let zero = ScalarValue::new_zero(&value.data_type).unwrap_or(ScalarValue::Int32(Some(0)));
-                Ok(Typed::new(value.expr.not_eq(lit(zero)), SqlType::Bool, value.nullable))
-            }
             (from, to) if from.is_numeric() && *to == SqlType::UnconstrainedNumeric => self.numeric_cast(value, target),
             // Arrow divides by a power of ten, which is exact for the digits that a double holds.
             (SqlType::Numeric { precision: 16.., .. }, SqlType::Float8) => self.numeric_cast(value, target),
@@ -164,17 +128,16 @@ impl Binder<'_> {
             {
                 self.numeric_cast(value, target)
             }
-            (_, SqlType::UnconstrainedNumeric) => self.numeric_cast(value, target),
-            (
-                SqlType::Float4 | SqlType::Float8 | SqlType::Numeric { .. },
-                SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid,
-            ) => Ok(rounded(value, target)),
+            (from, SqlType::UnconstrainedNumeric) if family(from) == Family::Number => self.numeric_cast(value, target),
             (SqlType::Array(from), SqlType::Array(to))
-                if **from == SqlType::UnconstrainedNumeric || **to == SqlType::UnconstrainedNumeric =>
+                if (**from == SqlType::UnconstrainedNumeric && family(to) == Family::Number)
+                    || (**to == SqlType::UnconstrainedNumeric && matches!(family(from), Family::Number | Family::String)) =>
             {
                 self.numeric_array_cast(value, target)
             }
-            _ => Ok(plain_cast(value, target)),
+            // The engine's own cast, through which files are left out by the moments of a day.
+            (SqlType::Timestamp, SqlType::Date) => Ok(plain_cast(value, target)),
+            _ => self.converted(value, target),
         }
     }
 
@@ -208,7 +171,8 @@ impl Binder<'_> {
 
     /// Text, for functions and operators that work on text.
     pub(super) fn text(&self, value: Typed) -> Result<Typed> {
-        if family(&value.sql_type) == Family::String && !value.is_unknown() { Ok(value) } else { self.cast(value, &SqlType::Text) }
+        let is_text = family(&value.sql_type) == Family::String && !matches!(value.sql_type, SqlType::Unknown | SqlType::Bpchar(_));
+        if is_text { Ok(value) } else { self.cast(value, &SqlType::Text) }
     }
 
     /// What is still untyped at the end becomes text, as an output column of PostgreSQL does.
@@ -270,7 +234,7 @@ impl Binder<'_> {
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match target {
                 SqlType::Reg(kind) => self.reg_in(lit(text.as_str()), *kind),
                 SqlType::UnconstrainedNumeric => Ok(numeric_constant(&Numeric::parse(text)?)),
-                _ => Ok(Typed::constant(literal::parse(text, target, self.reading())?, target.clone())),
+                _ => Ok(Typed::constant(parse_scalar(text, target, &self.literal_form(target))?, target.clone())),
             },
             Expr::Placeholder(placeholder) => self.type_parameter(placeholder, target),
             // The output of a subquery that was never typed: text at run time.
@@ -291,45 +255,6 @@ impl Binder<'_> {
         drop(shared);
         let typed = parameter(number, &settled);
         if settled == *target { Ok(typed) } else { self.cast(typed, target) }
-    }
-
-    /// Between `timestamp` and `timestamptz`, on the clocks of the session's zone.
-    fn through_zone(&self, value: Typed) -> Result<Typed> {
-        let nullable = value.nullable;
-        Ok(Typed { nullable, ..self.call_builtin("timezone", vec![value])? })
-    }
-
-    fn text_to_moment(&self, value: Typed, target: &SqlType) -> Result<Typed> {
-        if *target == SqlType::Timestamptz {
-            let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some(self.time_zone().into()));
-            let expr = cast_expr(cast_expr(value.expr, &zoned), &SqlType::Timestamptz.arrow_type());
-            return Ok(Typed::new(expr, SqlType::Timestamptz, value.nullable));
-        }
-        Ok(plain_cast(value, target))
-    }
-
-    fn to_text(&self, value: Typed, target: &SqlType) -> Result<Typed> {
-        let nullable = value.nullable;
-        let text = if family(&value.sql_type) == Family::String
-            || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb) && value.data_type.is_string()
-        {
-            Typed { sql_type: SqlType::Text, origin: None, ..value }
-        } else if value.sql_type == SqlType::Bool {
-            Typed::new(cast_expr(value.expr, &DataType::Utf8), SqlType::Text, nullable)
-        } else {
-            self.call_builtin("text", vec![value])?.retyped(SqlType::Text)
-        };
-        Ok(match target {
-            SqlType::Varchar(Some(length)) | SqlType::Bpchar(Some(length)) => Typed::new(
-                cast_expr(unicode::left(text.expr, lit(i64::from(*length))), &DataType::Utf8),
-                target.clone(),
-                text.nullable,
-            ),
-            SqlType::Char => {
-                Typed::new(cast_expr(unicode::left(text.expr, lit(1_i64)), &DataType::Utf8), target.clone(), text.nullable)
-            }
-            _ => Typed { sql_type: target.clone(), ..text },
-        })
     }
 
     fn to_reg(&self, value: Typed, kind: RegKind) -> Result<Typed> {
@@ -365,16 +290,10 @@ pub(super) fn cast_expr(expr: Expr, data_type: &DataType) -> Expr {
 
 /// `TRY_CAST`: NULL instead of an error.
 pub(super) fn try_cast(value: Typed, target: &SqlType) -> Typed {
-    // The engine knows decimals only; what has a scale of its own is read from its text.
-    let target = if *target == SqlType::UnconstrainedNumeric { &SqlType::STORED_NUMERIC } else { target };
-    let value = match value.data_type {
-        DataType::LargeBinary => converted(value, Operation::Text, &SqlType::Text),
-        _ => value,
-    };
     Typed::new(Expr::TryCast(TryCast::new(Box::new(value.expr), target.arrow_type())), target.clone(), true)
 }
 
-fn plain_cast(value: Typed, target: &SqlType) -> Typed {
+pub(super) fn plain_cast(value: Typed, target: &SqlType) -> Typed {
     let nullable = value.nullable;
     let same_representation = value.data_type == target.arrow_type();
     if same_representation {
@@ -383,34 +302,8 @@ fn plain_cast(value: Typed, target: &SqlType) -> Typed {
     Typed::new(cast_expr(value.expr, &target.arrow_type()), target.clone(), nullable)
 }
 
-/// To an integer: rounded, half to even for floats as PostgreSQL's `rint`, half away from zero for numerics.
-fn rounded(value: Typed, target: &SqlType) -> Typed {
-    let nullable = value.nullable;
-    let expr = match value.sql_type {
-        SqlType::Numeric { precision, scale } if scale > 0 => {
-            let whole = (precision.saturating_sub(scale.unsigned_abs()) + 1).min(38);
-            cast_expr(value.expr, &SqlType::Numeric { precision: whole, scale: 0 }.arrow_type())
-        }
-        SqlType::Float4 | SqlType::Float8 => kernels::rint(value.expr),
-        _ => value.expr,
-    };
-    Typed::new(cast_expr(expr, &target.arrow_type()), target.clone(), nullable)
-}
-
-fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
-    Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {from} to {to}"))
-}
-
-fn convertible(value: &Typed, target: &SqlType) -> bool {
-    let (from, to) = (family(&value.sql_type), family(target));
-    from == to
-        || matches!((&value.sql_type, target), (SqlType::Bool, SqlType::Int4) | (SqlType::Int4, SqlType::Bool))
-        || from == Family::String
-        || to == Family::String
-        || (from == Family::DateTime && to == Family::Time && value.sql_type != SqlType::Date)
-        || matches!((from, to), (Family::Interval, Family::Time) | (Family::Time, Family::Interval))
-        || (from == Family::Other && to == Family::Other)
-        || matches!(value.sql_type, SqlType::Json | SqlType::Jsonb)
+pub(super) fn cannot_cast(from: &SqlType, to: &SqlType) -> Error {
+    Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {} to {}", from.unmodified_name(), to.unmodified_name()))
 }
 
 fn same_kind(left: &SqlType, right: &SqlType) -> bool {
@@ -447,6 +340,9 @@ fn wider(left: &SqlType, right: &SqlType) -> Option<SqlType> {
         }
         (SqlType::Varchar(_), SqlType::Varchar(_)) => SqlType::Varchar(None),
         (SqlType::Bpchar(_), SqlType::Bpchar(_)) => SqlType::Bpchar(None),
+        // Each converts to the other unasked: the first stays.
+        (SqlType::Bpchar(_), SqlType::Varchar(_)) => SqlType::Bpchar(None),
+        (SqlType::Varchar(_), SqlType::Bpchar(_)) => SqlType::Varchar(None),
         (SqlType::Uuid, _) | (_, SqlType::Uuid) => SqlType::Text,
         _ if family(left) == Family::Other => return None,
         _ => {

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     Subscript, TrimWhereField, UnaryOperator, Value,
 };
 
-use super::coerce::{Family, cast_expr, element_type, family, parameter, try_cast};
+use super::coerce::{Family, cast_expr, element_type, family, parameter};
 use super::error::{at, folded, name_parts, undefined_column};
 use super::interval_type::interval_modifier;
 use super::mistyped::with_guess;
@@ -22,7 +22,7 @@ use super::numeric::{converted, keyed, numeric_constant};
 use super::operator::{BinaryOp, binary_operator};
 use super::range::{Aggregates, Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
-use super::{Binder, kernels, literal};
+use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::numeric::Operation;
 use crate::functions::numeric::key::has_key;
@@ -30,6 +30,7 @@ use crate::sql::rewrite::is_local_zone;
 use crate::sql::sql_type_of;
 use crate::sql::type_name::{wide_numeric, without_fraction};
 use crate::types::SqlType;
+use crate::types::input;
 use crate::types::values::numeric::Numeric;
 
 /// The clause that an expression stands in: what may be called there, and how the error names it.
@@ -200,6 +201,9 @@ impl Binder<'_> {
             E::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone, place),
             E::Position { expr, r#in } => {
                 let (needle, hay) = (self.expression(expr, place)?, self.expression(r#in, place)?);
+                if hay.sql_type == SqlType::Bytea {
+                    return self.call_builtin("position", vec![hay, needle]);
+                }
                 let arguments = vec![self.text(hay)?, self.text(needle)?];
                 self.call_builtin("strpos", arguments)
             }
@@ -211,9 +215,10 @@ impl Binder<'_> {
             }
             E::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
                 let mut arguments = vec![self.expression(expr, place)?, self.expression(overlay_what, place)?];
+                let integer = counter_of(&arguments[0]);
                 for part in [Some(overlay_from), overlay_for.as_ref()].into_iter().flatten() {
                     let position = self.expression(part, place)?;
-                    arguments.push(self.cast(position, &SqlType::Int8)?);
+                    arguments.push(self.cast(position, &integer)?);
                 }
                 self.call_builtin("overlay", arguments)
             }
@@ -681,8 +686,8 @@ impl Binder<'_> {
         }
         match kind {
             CastKind::TryCast | CastKind::SafeCast if !value.is_unknown() || value.literal_text().is_some() => {
-                let value = if value.is_unknown() { Typed { sql_type: SqlType::Text, ..value } } else { value };
-                Ok(with_fraction(try_cast(value, &target), fraction))
+                let value = self.tried(value, &target).map_err(|error| at(error, expr.span()))?;
+                Ok(with_fraction(value, fraction))
             }
             _ => {
                 let cast = self.cast(value, &target).map_err(|error| at(error, expr.span()))?;
@@ -776,7 +781,7 @@ impl Binder<'_> {
         let alike = elements.iter().all(|item| item.data_type == wanted);
         match constants {
             Some(constants) if alike && !matches!(element, SqlType::Array(_)) => {
-                Ok(Typed::constant(literal::list(&constants, &array_type)?, array_type))
+                Ok(Typed::constant(input::list(&constants, &array_type)?, array_type))
             }
             _ => {
                 let items = elements
@@ -898,13 +903,12 @@ impl Binder<'_> {
             let pattern = self.text(pattern.clone())?;
             return self.call_builtin("substring_pattern", vec![value, pattern]);
         }
+        let integer = counter_of(&value);
         let mut arguments = vec![value];
-        arguments.push(match from {
-            Some(from) => self.cast(from, &SqlType::Int8)?,
-            None => Typed::constant(ScalarValue::Int64(Some(1)), SqlType::Int8),
-        });
+        let first = Typed::constant(ScalarValue::Int32(Some(1)), SqlType::Int4);
+        arguments.push(self.cast(from.unwrap_or(first), &integer)?);
         if let Some(length) = length {
-            arguments.push(self.cast(length, &SqlType::Int8)?);
+            arguments.push(self.cast(length, &integer)?);
         }
         self.call_builtin("substr", arguments)
     }
@@ -918,10 +922,11 @@ impl Binder<'_> {
         place: Place<'_>,
     ) -> Result<Typed> {
         let value = self.expression(expr, place)?;
-        let mut arguments = vec![self.text(value)?];
+        let is_bytes = value.sql_type == SqlType::Bytea;
+        let mut arguments = vec![if is_bytes { value } else { self.text(value)? }];
         for part in what.into_iter().chain(characters.unwrap_or_default()) {
             let part = self.expression(part, place)?;
-            arguments.push(self.text(part)?);
+            arguments.push(if is_bytes { part } else { self.text(part)? });
         }
         let name = match side {
             None | Some(TrimWhereField::Both) => "btrim",
@@ -964,6 +969,11 @@ impl Binder<'_> {
         sets.borrow_mut().push(SetCall { column, list: list.expr });
         Ok(typed)
     }
+}
+
+/// What counts the characters of a text, or the bytes of a `bytea`.
+fn counter_of(value: &Typed) -> SqlType {
+    if value.sql_type == SqlType::Bytea { SqlType::Int4 } else { SqlType::Int8 }
 }
 
 /// A value of a type with or without a precision of its seconds: what a cast to it gives.

@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::common::config::ConfigOptions;
 use datafusion::functions::core::expr_fn as core;
 use datafusion::logical_expr::expr::{NullTreatment, ScalarFunction};
-use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{
-    AggregateUDF, Case, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, SortExpr, Volatility,
-    WindowFrame, WindowFunctionDefinition, lit,
+    AggregateUDF, Case, Expr, Operator, ReturnFieldArgs, ScalarUDF, SortExpr, Volatility, WindowFrame, WindowFunctionDefinition,
+    lit,
 };
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -22,14 +20,13 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::Binder;
-
 use super::aggregate::{AggregateClauses, Over};
+use super::arguments::{call_error, evaluate};
 use super::coerce::{cast_expr, element_type};
 use super::error::{at, folded, name_parts, name_span};
 use super::expression::Place;
 use super::names::{INFORMATION_SCHEMA, PG_CATALOG};
 use super::typed::Typed;
-use crate::error::datafusion::from_datafusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::sql_type_of;
 use crate::types::{RegKind, SqlType};
@@ -241,7 +238,7 @@ impl Binder<'_> {
             }
             if let Some(scalar) = self.world.scope.registry.scalar(&name, self.context()) {
                 let arguments = self.plain_arguments(&name, &call, place)?;
-                return self.scalar_call(&name, &scalar, arguments);
+                return self.over_bytes(&name, arguments, |arguments| self.scalar_call(&name, &scalar, arguments));
             }
             if self.world.scope.registry.window(&name).is_some() {
                 return Err(Error::new(ErrorKind::Windowing, format!("window function {name} requires an OVER clause")));
@@ -278,10 +275,10 @@ impl Binder<'_> {
 
     /// Calls a built-in scalar by name.
     pub(super) fn call_builtin(&self, name: &str, arguments: Vec<Typed>) -> Result<Typed> {
-        match self.world.scope.registry.scalar(name, self.context()) {
+        self.over_bytes(name, arguments, |arguments| match self.world.scope.registry.scalar(name, self.context()) {
             Some(function) => self.scalar_call(name, &function, arguments),
             None => Err(undefined_function(name, &arguments)),
-        }
+        })
     }
 
     fn plain_arguments(&self, name: &str, call: &CallParts<'_>, place: Place<'_>) -> Result<Vec<Typed>> {
@@ -340,6 +337,8 @@ impl Binder<'_> {
                     <[Typed; 2]>::try_from(arguments).map_err(|arguments| undefined_function("nullif", &arguments))?;
                 let left =
                     self.settled(if left.is_unknown() && !right.is_unknown() { self.cast(left, &right.sql_type)? } else { left })?;
+                // What is compared is what comes back.
+                let left = if matches!(left.sql_type, SqlType::Varchar(_)) { self.cast(left, &SqlType::Text)? } else { left };
                 let equal = self.compare(Operator::Eq, self.copied(&left)?, right)?;
                 let null = ScalarValue::try_from(&left.data_type).unwrap_or(ScalarValue::Null);
                 let expr = Expr::Case(Case::new(
@@ -403,6 +402,8 @@ impl Binder<'_> {
             let constants = vec![None; fields.len()];
             function.return_field_from_args(ReturnFieldArgs { arg_fields: fields, scalar_arguments: &constants }).is_ok()
         };
+        let (function, arguments) = self.overload(name, function, &accepts, arguments)?;
+        let function = &function;
         let (arguments, fields) = self.typed_arguments(name, function.as_ref(), &accepts, arguments)?;
         let constants: Vec<Option<&ScalarValue>> = arguments
             .iter()
@@ -434,93 +435,6 @@ impl Binder<'_> {
         arguments.into_iter().map(read).collect()
     }
 
-    /// Arguments with every untyped one settled by the function's signature, and the fields that the function will get.
-    pub(super) fn typed_arguments<F: UDFCoercionExt>(
-        &self,
-        name: &str,
-        function: &F,
-        accepts: &dyn Fn(&[FieldRef]) -> bool,
-        arguments: Vec<Typed>,
-    ) -> Result<(Vec<Typed>, Vec<FieldRef>)> {
-        let open: Vec<usize> = arguments
-            .iter()
-            .enumerate()
-            .filter(|(_, argument)| argument.is_unknown() && matches!(argument.expr, Expr::Placeholder(_)))
-            .map(|(index, _)| index)
-            .collect();
-        let arguments = if open.is_empty() { arguments } else { self.typed_parameters(function, accepts, arguments, &open)? };
-        let fields: Vec<FieldRef> = arguments.iter().map(|argument| argument.field("")).collect();
-        let coerced = fields_with_udf(&fields, function).map_err(|error| call_error(error, name, &arguments))?;
-        // An untyped literal is read as what the function wants of it, so that a wrong one is reported as PostgreSQL would.
-        let arguments = arguments
-            .into_iter()
-            .zip(&coerced)
-            .map(|(argument, field)| {
-                let wants_text = field.data_type().is_string() || matches!(field.data_type(), DataType::Null);
-                if argument.is_unknown() && argument.literal_text().is_some() && !wants_text && !field.data_type().is_nested() {
-                    // The coerced field still says that the literal has no type.
-                    let wanted = match SqlType::of_field(field) {
-                        SqlType::Unknown => SqlType::of_arrow(field.data_type()),
-                        known => known,
-                    };
-                    self.cast(argument, &wanted)
-                } else {
-                    Ok(argument)
-                }
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let fields: Vec<FieldRef> = arguments.iter().map(|argument| argument.field("")).collect();
-        let coerced = fields_with_udf(&fields, function).map_err(|error| call_error(error, name, &arguments))?;
-        Ok((arguments, coerced))
-    }
-
-    /// Types for parameters in a call: the first of a few that the signature takes.
-    fn typed_parameters<F: UDFCoercionExt>(
-        &self,
-        function: &F,
-        accepts: &dyn Fn(&[FieldRef]) -> bool,
-        arguments: Vec<Typed>,
-        open: &[usize],
-    ) -> Result<Vec<Typed>> {
-        let candidates = [
-            SqlType::Text,
-            SqlType::Int4,
-            SqlType::Int8,
-            SqlType::Float8,
-            SqlType::Timestamp,
-            SqlType::Date,
-            SqlType::Interval,
-            SqlType::Array(Box::new(SqlType::Text)),
-        ];
-        for candidate in &candidates {
-            let fields: Vec<FieldRef> = arguments
-                .iter()
-                .enumerate()
-                .map(
-                    |(index, argument)| {
-                        if open.contains(&index) { Arc::new(candidate.field("", true)) } else { argument.field("") }
-                    },
-                )
-                .collect();
-            let Ok(coerced) = fields_with_udf(&fields, function) else { continue };
-            if !accepts(&coerced) {
-                continue;
-            }
-            return arguments
-                .into_iter()
-                .zip(coerced)
-                .enumerate()
-                .map(|(index, (argument, field))| match open.contains(&index) {
-                    // A function that reads text for anything says by the coerced type what it really wants.
-                    true if field.data_type().is_string() => self.cast(argument, candidate),
-                    true => self.cast(argument, &SqlType::of_field(&field)),
-                    false => Ok(argument),
-                })
-                .collect();
-        }
-        arguments.into_iter().map(|argument| self.settled(argument)).collect()
-    }
-
     fn aggregate_call(&self, name: &str, aggregate: &Arc<AggregateUDF>, call: &CallParts<'_>, place: Place<'_>) -> Result<Typed> {
         let inside = Place { inside: Some("aggregate"), sets: None, ..place };
         let arguments = self.aggregate_arguments(name, call, inside)?;
@@ -544,8 +458,17 @@ impl Binder<'_> {
             aggregated.iter().chain(order_by.iter().map(|key| &key.expr)).chain(filter.as_ref().map(|filter| &filter.expr));
         let home = self.home(&aggregated.collect::<Vec<_>>(), &direct.iter().collect::<Vec<_>>(), place)?;
         let clauses = AggregateClauses { filter, order_by, null_treatment: call.null_treatment, within_group, given };
+        let of_bytes = name == "string_agg" && arguments.first().is_some_and(|value| value.sql_type == SqlType::Bytea);
+        if of_bytes {
+            arguments = arguments.into_iter().map(|argument| self.hex(argument)).collect::<Result<_>>()?;
+        }
+        let arguments = self.json_texts(name, call.distinct, arguments)?;
         let computed = self.computed_aggregate(name, aggregate, arguments, call.distinct, &clauses)?;
-        self.at_home(computed, home, place)
+        let computed = self.at_home(computed, home, place)?;
+        if of_bytes {
+            return self.call_builtin("decode", vec![computed.retyped(SqlType::Text), Typed::unknown("hex".to_string())]);
+        }
+        Ok(computed)
     }
 
     fn computed_aggregate(
@@ -756,7 +679,9 @@ fn merge_windows(base: WindowSpec, spec: &WindowSpec) -> Result<WindowSpec> {
 pub(super) fn selected_type(name: &str, arguments: &[Typed], returns: &FieldRef) -> Option<SqlType> {
     let value = arguments.first()?;
     if SELECTING.contains(&name) && *returns.data_type() == value.data_type && !value.is_unknown() {
-        return Some(value.sql_type.clone());
+        // There is no `min(varchar)`: it is text that is compared.
+        let as_text = matches!(name, "min" | "max") && matches!(value.sql_type, SqlType::Varchar(_) | SqlType::Name);
+        return Some(if as_text { SqlType::Text } else { value.sql_type.clone() });
     }
     if name == "array_agg" && !value.is_unknown() {
         return Some(match &value.sql_type {
@@ -797,32 +722,6 @@ pub(super) fn in_sql_types(name: &str, value: Typed) -> Typed {
     Typed::new(cast_expr(value.expr, &target.arrow_type()), target, value.nullable)
 }
 
-/// The value of a function over constants.
-fn evaluate(function: &Arc<ScalarUDF>, values: Vec<ScalarValue>, fields: &[FieldRef], returns: &FieldRef) -> Result<ScalarValue> {
-    let arguments = values
-        .into_iter()
-        .zip(fields)
-        .map(|(value, field)| {
-            let value = if value.data_type() == *field.data_type() { value } else { value.cast_to(field.data_type())? };
-            Ok(ColumnarValue::Scalar(value))
-        })
-        .collect::<datafusion::common::Result<Vec<_>>>()
-        .map_err(|error| from_datafusion(error, false))?;
-    let result = function
-        .invoke_with_args(ScalarFunctionArgs {
-            args: arguments,
-            arg_fields: fields.to_vec(),
-            number_rows: 1,
-            return_field: Arc::clone(returns),
-            config_options: Arc::new(ConfigOptions::default()),
-        })
-        .map_err(|error| from_datafusion(error, false))?;
-    match result {
-        ColumnarValue::Scalar(value) => Ok(value),
-        ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0).map_err(|error| from_datafusion(error, false)),
-    }
-}
-
 fn type_called(name: &str) -> Option<SqlType> {
     let name = ObjectName(vec![ObjectNamePart::Identifier(ast::Ident::new(name))]);
     sql_type_of(&ast::DataType::Custom(name, vec![])).ok().filter(|found| !matches!(found, SqlType::Unknown | SqlType::Void))
@@ -830,26 +729,9 @@ fn type_called(name: &str) -> Option<SqlType> {
 
 /// 42883 with the types of the arguments.
 pub(super) fn undefined_function(name: &str, arguments: &[Typed]) -> Error {
-    let types: Vec<String> = arguments
-        .iter()
-        .map(|argument| match &argument.sql_type {
-            numeric if numeric.is_numeric() => "numeric".to_string(),
-            other => other.display_name(),
-        })
-        .collect();
+    let types: Vec<String> = arguments.iter().map(|argument| argument.sql_type.unmodified_name()).collect();
     Error::new(ErrorKind::UndefinedFunction, format!("function {name}({}) does not exist", types.join(", ")))
         .with_hint("No function matches the given name and argument types. You might need to add explicit type casts.")
-}
-
-/// What a function says about its arguments: its own error if it is one of ours, else 42883.
-pub(super) fn call_error(error: datafusion::common::DataFusionError, name: &str, arguments: &[Typed]) -> Error {
-    match error {
-        datafusion::common::DataFusionError::External(inner) => match inner.downcast::<Error>() {
-            Ok(ours) => *ours,
-            Err(other) => undefined_function(name, arguments).with_source(other),
-        },
-        other => undefined_function(name, arguments).with_source(other),
-    }
 }
 
 #[cfg(test)]

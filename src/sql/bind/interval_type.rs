@@ -99,7 +99,7 @@ impl Binder<'_> {
 
     /// A constant of an interval type with a modifier.
     pub(super) fn interval_constant(&self, text: &str, modifier: IntervalModifier) -> Result<Typed> {
-        let constant = literal::interval_of(text, modifier, self.reading())?;
+        let constant = literal::interval_of(text, modifier, &self.literal_form(&SqlType::Interval))?;
         Ok(Typed { fraction: modifier.digits, ..Typed::constant(constant, SqlType::Interval) })
     }
 

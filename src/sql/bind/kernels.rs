@@ -37,7 +37,6 @@ enum Kernel {
     FloatAdd,
     FloatSubtract,
     FloatMultiply,
-    Rint,
     RoundFraction,
     Limit,
     Offset,
@@ -53,7 +52,6 @@ impl Kernel {
             Kernel::FloatAdd => "float_add",
             Kernel::FloatSubtract => "float_subtract",
             Kernel::FloatMultiply => "float_multiply",
-            Kernel::Rint => "rint",
             Kernel::RoundFraction => "round_fraction",
             Kernel::Limit => "LIMIT",
             Kernel::Offset => "OFFSET",
@@ -137,11 +135,6 @@ pub(super) fn divide(left: Expr, right: Expr) -> Expr {
     call(Kernel::Divide, vec![left, right])
 }
 
-/// Rounds a float half to even, PostgreSQL's `rint`.
-pub(super) fn rint(value: Expr) -> Expr {
-    call(Kernel::Rint, vec![value])
-}
-
 /// A moment, a time of day or an interval with at most `digits` digits of its seconds behind the point.
 pub(super) fn round_fraction(value: Expr, digits: u32) -> Expr {
     let unit = 10_i64.pow(6_u32.saturating_sub(digits));
@@ -175,7 +168,6 @@ impl ScalarUDFImpl for KernelFunction {
             | Kernel::FloatAdd
             | Kernel::FloatSubtract
             | Kernel::FloatMultiply
-            | Kernel::Rint
             | Kernel::RoundFraction
             | Kernel::Limit
             | Kernel::Offset => {
@@ -222,13 +214,12 @@ impl KernelFunction {
             Kernel::FloatAdd => Some(|left, right| in_range(numeric::add(left, right)?, left, right, false)),
             Kernel::FloatSubtract => Some(|left, right| in_range(numeric::sub(left, right)?, left, right, false)),
             Kernel::FloatMultiply => Some(|left, right| in_range(numeric::mul(left, right)?, left, right, true)),
-            Kernel::Rint | Kernel::RoundFraction | Kernel::Limit | Kernel::Offset => None,
+            Kernel::RoundFraction | Kernel::Limit | Kernel::Offset => None,
         }
     }
 
     fn compute(&self, arguments: &[ArrayRef]) -> Result<ArrayRef> {
         match (self.kernel, arguments) {
-            (Kernel::Rint, [value]) => rint_array(value),
             (Kernel::Limit | Kernel::Offset, [count]) => {
                 if count.as_primitive::<Int64Type>().iter().flatten().any(|count| count < 0) {
                     let limit = self.kernel == Kernel::Limit;
@@ -292,13 +283,6 @@ fn in_range(result: ArrayRef, left: &dyn Datum, right: &dyn Datum, may_underflow
         }
     }
     Ok(result)
-}
-
-fn rint_array(value: &ArrayRef) -> Result<ArrayRef> {
-    Ok(match value.data_type() {
-        DataType::Float32 => Arc::new(value.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even)),
-        _ => Arc::new(value.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)),
-    })
 }
 
 /// Rounds microseconds to a multiple of `unit`, half away from zero. Moments count from 2000 as in PostgreSQL, which decides what half

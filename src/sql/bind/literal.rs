@@ -1,180 +1,36 @@
-//! Text to constants, as PostgreSQL's input functions read them.
+//! Text to constants, as PostgreSQL's input functions read it.
 //!
 //! An untyped literal takes its type from its context and is read here, while the statement is bound, so a wrong one is an error with
 //! PostgreSQL's text (`invalid input syntax for type integer: "x"`) and a right one is a plain constant that the optimiser can prune by.
-//! The reading itself is [`crate::types::values`]', as it is for parameters.
+//! The reading itself is [`crate::types::input`]'s, as it is for parameters and for casts of columns. Here are intervals of a type with
+//! fields and digits.
 
-use std::sync::Arc;
-
-use datafusion::arrow::array::{ArrayRef, ListArray, new_empty_array};
-use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
-use crate::error::{Error, Result};
-use crate::functions::FunctionContext;
-use crate::functions::numeric::{Operation, fold};
-use crate::types::values::numeric::Numeric;
-use crate::types::values::{self, DateStyle, DateTimeInput, IntervalModifier, IntervalStyle, TimeZone};
-use crate::types::{SqlType, numeric, to_arrow_interval};
-
-/// Whose settings tell how dates and intervals are read.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Reading<'a> {
-    /// The session's own text.
-    Session(&'a FunctionContext),
-    /// The text of a view, a function or a policy: whoever uses it must not change what it says, so the defaults hold, in UTC.
-    Stored(&'a FunctionContext),
-}
-
-/// How text is read, as [`Reading`] says.
-struct Styles {
-    zone: TimeZone,
-    style: DateStyle,
-    interval_style: IntervalStyle,
-    /// What `now`, `today` and their kind mean.
-    now: i64,
-}
-
-impl Reading<'_> {
-    fn styles(self) -> Result<Styles> {
-        let (Reading::Session(context) | Reading::Stored(context)) = self;
-        let now = context.transaction_time.timestamp_micros();
-        let (style, interval_style) = (DateStyle::default(), IntervalStyle::default());
-        let Reading::Session(context) = self else {
-            return Ok(Styles { zone: TimeZone::utc(), style, interval_style, now });
-        };
-        let setting = |name: &str| context.settings.get(name);
-        Ok(Styles {
-            zone: TimeZone::parse(&context.time_zone)?,
-            style: setting("datestyle").map_or(Ok(style), |chosen| DateStyle::parse(chosen, style))?,
-            interval_style: setting("intervalstyle").map_or(Ok(interval_style), |chosen| IntervalStyle::parse(chosen))?,
-            now,
-        })
-    }
-}
-
-impl Styles {
-    fn date_time(&self) -> DateTimeInput<'_> {
-        DateTimeInput { order: self.style.order, zone: &self.zone, now: Some(self.now) }
-    }
-}
-
-/// A constant of type `sql_type` from its text form.
-///
-/// # Errors
-/// `InvalidText`, `InvalidDatetime`, `DatetimeOutOfRange` or `NumericOutOfRange`.
-pub(super) fn parse(text: &str, sql_type: &SqlType, reading: Reading<'_>) -> Result<ScalarValue> {
-    Ok(match sql_type {
-        SqlType::Bool => ScalarValue::Boolean(Some(values::parse_bool(text)?)),
-        SqlType::Int2 => ScalarValue::Int16(Some(values::parse_int2(text)?)),
-        SqlType::Int4 => ScalarValue::Int32(Some(values::parse_int4(text)?)),
-        SqlType::Int8 => ScalarValue::Int64(Some(values::parse_int8(text)?)),
-        SqlType::Oid | SqlType::Xid => ScalarValue::UInt32(Some(values::parse_oid(text)?)),
-        SqlType::Float4 => ScalarValue::Float32(Some(values::parse_float4(text)?)),
-        SqlType::Float8 => ScalarValue::Float64(Some(values::parse_float8(text)?)),
-        SqlType::Numeric { precision, scale } => decimal(text, *precision, *scale)?,
-        SqlType::UnconstrainedNumeric => numeric::constant(Some(&Numeric::parse(text)?)),
-        SqlType::Text | SqlType::NodeTree | SqlType::AclItem | SqlType::Unknown => ScalarValue::Utf8(Some(text.to_string())),
-        SqlType::Varchar(length) | SqlType::Bpchar(length) => ScalarValue::Utf8(Some(truncated(text, *length))),
-        SqlType::Name => ScalarValue::Utf8(Some(truncated_bytes(text, 63))),
-        SqlType::Char => ScalarValue::Utf8(Some(values::format_char(values::parse_char(text.as_bytes())))),
-        SqlType::Uuid => ScalarValue::Utf8(Some(values::format_uuid(&values::parse_uuid(text)?).to_string())),
-        SqlType::Json => {
-            values::check_json(text)?;
-            ScalarValue::Utf8(Some(text.to_string()))
-        }
-        SqlType::Jsonb => ScalarValue::Utf8(Some(values::canonical_jsonb(text)?)),
-        SqlType::Bytea => ScalarValue::Binary(Some(values::parse_bytea(text)?)),
-        SqlType::Date => ScalarValue::Date32(Some(values::parse_date(text, &reading.styles()?.date_time())?)),
-        SqlType::Time => ScalarValue::Time64Microsecond(Some(values::parse_time(text, &reading.styles()?.date_time())?)),
-        SqlType::Timestamp => {
-            ScalarValue::TimestampMicrosecond(Some(values::parse_timestamp(text, &reading.styles()?.date_time())?), None)
-        }
-        SqlType::Timestamptz => {
-            let micros = values::parse_timestamptz(text, &reading.styles()?.date_time())?;
-            ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))
-        }
-        SqlType::Interval => interval_of(text, IntervalModifier::default(), reading)?,
-        SqlType::Array(element) => array(text, element, reading)?,
-        SqlType::Int2Vector => vector(text, &SqlType::Int2, sql_type, reading)?,
-        SqlType::OidVector => vector(text, &SqlType::Oid, sql_type, reading)?,
-        SqlType::Record(_) => return Err(Error::unsupported("input of anonymous composite types")),
-        SqlType::Reg(_) | SqlType::Void => return Err(Error::internal(format!("literal of type {sql_type}"))),
-    })
-}
-
-fn decimal(text: &str, precision: u8, scale: i8) -> Result<ScalarValue> {
-    fold(Operation::Decimal(precision, scale), &[ScalarValue::from(text)])
-}
+use crate::error::Result;
+use crate::types::values::{self, IntervalModifier};
+use crate::types::{Form, to_arrow_interval};
 
 /// A constant interval of a type with fields and digits, from its text form.
 ///
 /// # Errors
 /// 22007, 22008, 22015.
-pub(super) fn interval_of(text: &str, modifier: IntervalModifier, reading: Reading<'_>) -> Result<ScalarValue> {
-    let value = values::parse_interval_of(text, reading.styles()?.interval_style, modifier.fields)?;
+pub(super) fn interval_of(text: &str, modifier: IntervalModifier, form: &Form) -> Result<ScalarValue> {
+    let value = values::parse_interval_of(text, form.interval_style, modifier.fields)?;
     Ok(ScalarValue::IntervalMonthDayNano(Some(to_arrow_interval(modifier.apply(value)?)?)))
-}
-
-fn truncated(text: &str, length: Option<u32>) -> String {
-    match length.and_then(|length| usize::try_from(length).ok()) {
-        Some(length) => text.chars().take(length).collect(),
-        None => text.to_string(),
-    }
-}
-
-fn truncated_bytes(text: &str, length: usize) -> String {
-    let mut end = text.len().min(length);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_string()
-}
-
-/// A list of constants in the array type's own representation.
-pub(super) fn list(values: &[ScalarValue], array_type: &SqlType) -> Result<ScalarValue> {
-    let DataType::List(field) = array_type.arrow_type() else { return Err(Error::internal("array type without elements")) };
-    let items: ArrayRef = if values.is_empty() {
-        new_empty_array(field.data_type())
-    } else {
-        ScalarValue::iter_to_array(values.iter().cloned()).map_err(|error| Error::internal(format!("array literal: {error}")))?
-    };
-    let list = ListArray::try_new(field, OffsetBuffer::from_lengths([values.len()]), items, None)
-        .map_err(|error| Error::internal(format!("array literal: {error}")))?;
-    Ok(ScalarValue::List(Arc::new(list)))
-}
-
-/// `{1,2,NULL,"a b"}`: one dimension.
-fn array(text: &str, element: &SqlType, reading: Reading<'_>) -> Result<ScalarValue> {
-    let array = values::parse_array(text)?;
-    if array.dimensions.len() > 1 {
-        return Err(Error::unsupported("an array literal of several dimensions").with_hint("Write ARRAY[[..], [..]]."));
-    }
-    let null = ScalarValue::try_from(&element.arrow_type()).map_err(|error| Error::internal(error.to_string()))?;
-    let value = |item: &Option<String>| match item {
-        Some(item) => parse(item, element, reading),
-        None => Ok(null.clone()),
-    };
-    let items = array.elements.iter().map(value).collect::<Result<Vec<_>>>()?;
-    list(&items, &SqlType::Array(Box::new(element.clone())))
-}
-
-/// `1 2 3`.
-fn vector(text: &str, element: &SqlType, vector: &SqlType, reading: Reading<'_>) -> Result<ScalarValue> {
-    let values = text.split_whitespace().map(|word| parse(word, element, reading)).collect::<Result<Vec<_>>>()?;
-    list(&values, vector)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::functions::world::world;
+    use crate::types::SqlType;
+    use crate::types::input::parse_scalar;
 
     /// A session in Berlin.
     fn parse_in_berlin(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
         let world = world();
-        parse(text, sql_type, Reading::Session(&world.context(world.alice)))
+        parse_scalar(text, sql_type, &world.context(world.alice).form)
     }
 
     fn read(text: &str, sql_type: SqlType) -> String {

@@ -41,6 +41,8 @@ use crate::types::SqlType;
 
 mod aggregate;
 mod aggregate_level;
+mod arguments;
+mod cast;
 mod coerce;
 mod cte;
 mod error;

@@ -1,6 +1,5 @@
 //! Operators of dates, times, timestamps and intervals: which of PostgreSQL's functions stands behind each.
 
-use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use datafusion::sql::sqlparser::ast;
 
@@ -108,12 +107,5 @@ impl Binder<'_> {
             return Ok(Typed::new(cast_expr(value.expr, &wider.arrow_type()), wider.clone(), value.nullable));
         }
         self.cast(value, wider)
-    }
-
-    /// A timestamp of a date: its midnight.
-    pub(super) fn midnight(&self, date: Typed) -> Result<Typed> {
-        let nullable = date.nullable;
-        let time = Typed::constant(ScalarValue::Time64Microsecond(Some(0)), SqlType::Time);
-        Ok(Typed { nullable, ..self.call_builtin("datetime_pl", vec![date, time])? })
     }
 }

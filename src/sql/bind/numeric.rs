@@ -262,9 +262,7 @@ impl Binder<'_> {
             (_, SqlType::Float4) => converted(value, Operation::Float4, target),
             (_, SqlType::Float8) => converted(value, Operation::Float8, target),
             (_, SqlType::Text | SqlType::Varchar(None)) => converted(value, Operation::Text, target),
-            (from, to) => {
-                return Err(Error::new(ErrorKind::CannotCoerce, format!("cannot cast type {from}[] to {to}[]")));
-            }
+            _ => self.converted(value, target)?,
         })
     }
 

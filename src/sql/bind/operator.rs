@@ -165,7 +165,7 @@ fn not_unique(left: &Typed, symbol: &str, right: &Typed) -> Error {
 }
 
 fn shown(value: &Typed) -> String {
-    if value.sql_type.is_numeric() { "numeric".to_string() } else { value.sql_type.display_name() }
+    value.sql_type.unmodified_name()
 }
 
 impl Binder<'_> {
@@ -235,8 +235,8 @@ impl Binder<'_> {
 
     /// Comparison: `=`, `<`, .., IS [NOT] DISTINCT FROM.
     pub(super) fn compare(&self, operator: Operator, left: Typed, right: Typed) -> Result<Typed> {
-        let padded = is_padded(&left) && (is_padded(&right) || right.is_unknown())
-            || is_padded(&right) && (is_padded(&left) || left.is_unknown());
+        let joins = |other: &Typed| is_padded(other) || other.is_unknown() || matches!(other.sql_type, SqlType::Varchar(_));
+        let padded = is_padded(&left) && joins(&right) || is_padded(&right) && joins(&left);
         let (left, right) = self.typed_pair(left, right, &SqlType::Text)?;
         if both_numbers(&left, &right)
             && let Some(compared) = self.compared_with_constant(operator, &left, &right)
@@ -421,8 +421,9 @@ impl Binder<'_> {
                 })
             }
             (None, None) => {
-                if left.sql_type == SqlType::Bytea && (right.is_unknown() || right.sql_type == SqlType::Bytea) {
-                    return Err(Error::unsupported("concatenation of bytea"));
+                let bytes = |value: &Typed| value.sql_type == SqlType::Bytea;
+                if bytes(&left) && (right.is_unknown() || bytes(&right)) || left.is_unknown() && bytes(&right) {
+                    return self.call_builtin("byteacat", vec![left, right]);
                 }
                 let textual = |value: &Typed| family(&value.sql_type) == Family::String;
                 let one_byte = [&left, &right].iter().any(|value| value.sql_type == SqlType::Char);

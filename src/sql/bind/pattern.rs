@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, Operator, lit};
 use super::Binder;
 use super::operator::binary_expr;
 use super::typed::Typed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::functions::pattern::{escaped_pattern, similar_pattern, single_escape};
 use crate::functions::regex::rust_syntax;
 use crate::types::SqlType;
@@ -25,7 +25,13 @@ impl Binder<'_> {
         pattern: Typed,
         escape: Option<&str>,
     ) -> Result<Typed> {
-        let (value, pattern) = (self.text(value)?, self.text(pattern)?);
+        if value.sql_type == SqlType::Bytea && !case_insensitive {
+            if escape.is_some() {
+                return Err(Error::unsupported("LIKE over bytea with ESCAPE"));
+            }
+            return self.call_builtin(if negated { "byteanlike" } else { "bytealike" }, vec![value, pattern]);
+        }
+        let (value, pattern) = (self.padded(value)?, self.text(pattern)?);
         let nullable = value.nullable || pattern.nullable;
         let pattern = match (escape, pattern.literal_text()) {
             (None | Some("\\"), _) => pattern,
@@ -51,7 +57,7 @@ impl Binder<'_> {
 
     /// `value ~ pattern` and its kin.
     pub(super) fn regex(&self, operator: Operator, value: Typed, pattern: Typed) -> Result<Typed> {
-        let (value, pattern) = (self.text(value)?, self.text(pattern)?);
+        let (value, pattern) = (self.padded(value)?, self.text(pattern)?);
         let nullable = value.nullable || pattern.nullable;
         if pattern.is_null_literal() {
             return Ok(Typed::constant(ScalarValue::Boolean(None), SqlType::Bool));

@@ -136,6 +136,10 @@ impl Warehouse {
             search_path: vec!["$user".into(), "public".into()],
             settings: Arc::new(BTreeMap::new()),
             time_zone: "Europe/Berlin".into(),
+            form: Arc::new(crate::types::Form {
+                time_zone: crate::types::values::TimeZone::parse("Europe/Berlin").unwrap(),
+                ..Default::default()
+            }),
             fixed: false,
             statement_time: Utc.timestamp_opt(1_700_000_000, 0).unwrap(),
             transaction_time: Utc.timestamp_opt(1_700_000_000, 0).unwrap(),

@@ -16,14 +16,15 @@ use datafusion::common::ScalarValue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::SqlType;
+use crate::types::input::{fitted, fitted_narrow};
 use crate::types::numeric::NumericBuilder;
-use crate::types::values::numeric::{Numeric, NumericLimits, not_finite};
+use crate::types::values::numeric::Numeric;
 use crate::types::values::{
     self, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8, parse_oid,
     parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
 };
 use crate::wire::encode::parameter_binary as binary;
-use crate::wire::encode::{EncodeSettings, Format, decode_parameter, text};
+use crate::wire::encode::{Form, Format, decode_parameter, text};
 
 /// Gathers the values of one column.
 pub(super) trait ColumnReader: Send {
@@ -41,7 +42,7 @@ pub(super) trait ColumnReader: Send {
 }
 
 /// The reader for a column's type; its arrays have the type's Arrow type.
-pub(super) fn column_reader(sql_type: &SqlType, settings: &EncodeSettings) -> Box<dyn ColumnReader> {
+pub(super) fn column_reader(sql_type: &SqlType, settings: &Form) -> Box<dyn ColumnReader> {
     let data_type = sql_type.arrow_type();
     match (sql_type, &data_type) {
         (SqlType::Bool, _) => Box::new(Booleans(BooleanBuilder::new())),
@@ -58,7 +59,7 @@ pub(super) fn column_reader(sql_type: &SqlType, settings: &EncodeSettings) -> Bo
             primitive::<UInt32Type>(&data_type, settings, |text, _| parse_oid(text), fixed(u32::from_be_bytes))
         }
         (SqlType::Date, _) => {
-            let read = |text: &str, settings: &EncodeSettings| parse_date(text, &settings.date_time_input());
+            let read = |text: &str, settings: &Form| parse_date(text, &settings.date_time_input());
             let scalar = |bytes: &[u8]| match binary::scalar(bytes, &SqlType::Date)? {
                 ScalarValue::Date32(Some(days)) => Ok(days),
                 other => Err(unexpected(&other)),
@@ -66,7 +67,7 @@ pub(super) fn column_reader(sql_type: &SqlType, settings: &EncodeSettings) -> Bo
             primitive::<Date32Type>(&data_type, settings, read, scalar)
         }
         (SqlType::Time, _) => {
-            let read = |text: &str, settings: &EncodeSettings| parse_time(text, &settings.date_time_input());
+            let read = |text: &str, settings: &Form| parse_time(text, &settings.date_time_input());
             let scalar = |bytes: &[u8]| match binary::scalar(bytes, &SqlType::Time)? {
                 ScalarValue::Time64Microsecond(Some(micros)) => Ok(micros),
                 other => Err(unexpected(&other)),
@@ -74,11 +75,11 @@ pub(super) fn column_reader(sql_type: &SqlType, settings: &EncodeSettings) -> Bo
             primitive::<Time64MicrosecondType>(&data_type, settings, read, scalar)
         }
         (SqlType::Timestamp, _) => {
-            let read = |text: &str, settings: &EncodeSettings| parse_timestamp(text, &settings.date_time_input());
+            let read = |text: &str, settings: &Form| parse_timestamp(text, &settings.date_time_input());
             primitive::<TimestampMicrosecondType>(&data_type, settings, read, timestamp)
         }
         (SqlType::Timestamptz, _) => {
-            let read = |text: &str, settings: &EncodeSettings| parse_timestamptz(text, &settings.date_time_input());
+            let read = |text: &str, settings: &Form| parse_timestamptz(text, &settings.date_time_input());
             primitive::<TimestampMicrosecondType>(&data_type, settings, read, timestamp)
         }
         (SqlType::Numeric { precision, scale }, DataType::Decimal128(..)) => {
@@ -107,15 +108,15 @@ fn unexpected(value: &ScalarValue) -> Error {
 struct Primitives<T: ArrowPrimitiveType, R, B> {
     builder: PrimitiveBuilder<T>,
     data_type: DataType,
-    settings: EncodeSettings,
+    settings: Form,
     read: R,
     read_binary: B,
 }
 
 fn primitive<T: ArrowPrimitiveType>(
     data_type: &DataType,
-    settings: &EncodeSettings,
-    read: impl Fn(&str, &EncodeSettings) -> Result<T::Native> + Send + 'static,
+    settings: &Form,
+    read: impl Fn(&str, &Form) -> Result<T::Native> + Send + 'static,
     read_binary: impl Fn(&[u8]) -> Result<T::Native> + Send + 'static,
 ) -> Box<dyn ColumnReader> {
     let builder = PrimitiveBuilder::<T>::new().with_data_type(data_type.clone());
@@ -125,7 +126,7 @@ fn primitive<T: ArrowPrimitiveType>(
 impl<T, R, B> ColumnReader for Primitives<T, R, B>
 where
     T: ArrowPrimitiveType,
-    R: Fn(&str, &EncodeSettings) -> Result<T::Native> + Send,
+    R: Fn(&str, &Form) -> Result<T::Native> + Send,
     B: Fn(&[u8]) -> Result<T::Native> + Send,
 {
     fn text(&mut self, text: &str) -> Result<()> {
@@ -149,7 +150,7 @@ where
 }
 
 /// Digits with at most a sign in front, so few that they fit; anything else takes the long way.
-fn integer<N: TryFrom<i64> + 'static>(long: fn(&str) -> Result<N>) -> impl Fn(&str, &EncodeSettings) -> Result<N> + Send + 'static {
+fn integer<N: TryFrom<i64> + 'static>(long: fn(&str) -> Result<N>) -> impl Fn(&str, &Form) -> Result<N> + Send + 'static {
     move |text, _| match Plain::read(text).filter(|plain| plain.scale == 0 && !plain.has_point) {
         Some(plain) => N::try_from(plain.unscaled).or_else(|_| long(text)),
         None => long(text),
@@ -223,29 +224,23 @@ impl Size {
     }
 
     /// The number rounded to the column's scale.
-    fn rounded(self, value: &Numeric) -> Result<Numeric> {
-        value.with_limits(NumericLimits { precision: u16::from(self.precision), scale: i16::from(self.scale) })
-    }
-
     fn fit(self, value: &Numeric) -> Result<i256> {
-        let rounded = self.rounded(value)?;
-        rounded.to_i256(i32::from(self.scale)).ok_or_else(|| not_finite(&rounded.to_string()))
+        fitted(value, self.precision, self.scale)
     }
 
     fn narrow(self, value: &Numeric) -> Result<i128> {
-        let rounded = self.rounded(value)?;
-        rounded.to_i128(i32::from(self.scale)).ok_or_else(|| not_finite(&rounded.to_string()))
+        fitted_narrow(value, self.precision, self.scale)
     }
 }
 
 fn numeric<T: ArrowPrimitiveType>(
     data_type: &DataType,
-    settings: &EncodeSettings,
+    settings: &Form,
     short: impl Fn(Plain) -> Option<T::Native> + Send + 'static,
     long: impl Fn(&Numeric) -> Result<T::Native> + Clone + Send + 'static,
 ) -> Box<dyn ColumnReader> {
     let fit = long.clone();
-    let read = move |text: &str, _: &EncodeSettings| match Plain::read(text).and_then(&short) {
+    let read = move |text: &str, _: &Form| match Plain::read(text).and_then(&short) {
         Some(value) => Ok(value),
         None => long(&Numeric::parse(text)?),
     };
@@ -402,7 +397,7 @@ impl ColumnReader for Bytes {
 struct Scalars {
     sql_type: SqlType,
     data_type: DataType,
-    settings: EncodeSettings,
+    settings: Form,
     values: Vec<ScalarValue>,
 }
 

@@ -25,7 +25,7 @@ use self::binary::BinaryRows;
 use self::column::{ColumnReader, column_reader};
 use self::fields::{Fields, Value};
 use self::lines::{Lines, Step};
-use super::encode::{EncodeSettings, text};
+use super::encode::{Form, text};
 use crate::command::{CopyColumn, CopyTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::outcome::Notice;
@@ -84,7 +84,7 @@ struct Rows {
 
 impl CopyDecoder {
     /// `limit`: the most bytes that a row may have.
-    pub(super) fn new(target: &CopyTarget, settings: &EncodeSettings, limit: usize) -> Result<Self> {
+    pub(super) fn new(target: &CopyTarget, settings: &Form, limit: usize) -> Result<Self> {
         let options = target.options.clone();
         let columns = target.columns.clone();
         let fields = columns.iter().map(|column| Field::new(&column.name, column.sql_type.arrow_type(), true)).collect::<Vec<_>>();

@@ -42,7 +42,7 @@ fn lines_of(batch: &RecordBatch, out: &mut Vec<String>) {
 
 /// All rows of data that comes in these messages, and the error that ends them.
 fn read_parts(target: &CopyTarget, parts: &[&[u8]]) -> Vec<String> {
-    let mut decoder = CopyDecoder::new(target, &EncodeSettings::new(), 1 << 20).unwrap();
+    let mut decoder = CopyDecoder::new(target, &Form::default(), 1 << 20).unwrap();
     let mut out = vec![];
     for part in parts.iter().map(|part| Some(*part)).chain([None]) {
         match part {
@@ -239,7 +239,7 @@ fn rows_that_cannot_be_read_are_left_out_if_that_is_wanted() {
     let target = target(&["int4", "date"], &CopyIn { skip_errors: true, verbose: true, ..options(CSV) });
     let data = b"1,2024-01-01\nx,2024-01-01\n3,nonsense\n4,\n";
     assert_eq!(read(&target, data), ["1|2024-01-01", "4|NULL"]);
-    let mut decoder = CopyDecoder::new(&target, &EncodeSettings::new(), 1 << 20).unwrap();
+    let mut decoder = CopyDecoder::new(&target, &Form::default(), 1 << 20).unwrap();
     decoder.push(data);
     decoder.end();
     assert_eq!(decoder.next().unwrap().unwrap().num_rows(), 2);
@@ -310,7 +310,7 @@ fn binary_faults_are_postgresqls() {
 #[test]
 fn a_row_has_its_limit() {
     let target = target(&["text"], &options(TEXT));
-    let mut decoder = CopyDecoder::new(&target, &EncodeSettings::new(), 100).unwrap();
+    let mut decoder = CopyDecoder::new(&target, &Form::default(), 100).unwrap();
     decoder.push(&[b'x'; 101]);
     assert_eq!(decoder.next().unwrap_err().error.kind(), ErrorKind::ProgramLimit);
 }
@@ -318,7 +318,7 @@ fn a_row_has_its_limit() {
 #[test]
 fn batches_are_bounded() {
     let target = target(&["text"], &options(TEXT));
-    let mut decoder = CopyDecoder::new(&target, &EncodeSettings::new(), 1 << 20).unwrap();
+    let mut decoder = CopyDecoder::new(&target, &Form::default(), 1 << 20).unwrap();
     decoder.push("x\n".repeat(BATCH_ROWS * 2 + 5).as_bytes());
     decoder.end();
     let mut sizes = vec![];

@@ -9,13 +9,13 @@ use bytes::{BufMut as _, BytesMut};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::cells::{Cells, MAX_LENGTH, too_long};
 use super::rows::{COPY_DATA, Columns, gather};
-use super::{EncodeSettings, Format};
+use super::{Form, Format};
 use crate::error::Result;
 use crate::session::outcome::CopyLayout;
 use crate::sql::statement::{CopyForm, CopyFormat};
 use crate::types::SqlType;
+use crate::types::encode::cells::{Cells, MAX_LENGTH, too_long};
 
 /// Signature, flags and length of the extension area.
 const BINARY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -42,7 +42,7 @@ impl CopyEncoder {
     ///
     /// # Errors
     /// As [`RowEncoder::new`](super::RowEncoder::new).
-    pub fn new(columns: &[(String, SqlType)], arrow: &SchemaRef, layout: &CopyLayout, settings: &EncodeSettings) -> Result<Self> {
+    pub fn new(columns: &[(String, SqlType)], arrow: &SchemaRef, layout: &CopyLayout, settings: &Form) -> Result<Self> {
         let CopyLayout { form, header, force_quote } = layout;
         let types: Vec<SqlType> = columns.iter().map(|(_, sql_type)| sql_type.clone()).collect();
         let formats = vec![if form.format == CopyFormat::Binary { Format::Binary } else { Format::Text }; columns.len()];

@@ -8,31 +8,24 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ListArray, new_empty_array};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, IntervalMonthDayNano};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 
 use super::parameter_binary as binary;
-use super::{EncodeSettings, Format};
+use super::{Form, Format};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::input::{element_texts, parse_scalar, parse_string};
 use crate::types::numeric::{constant, exact_decimal};
+use crate::types::values::IntervalValue;
 use crate::types::values::numeric::Numeric;
-use crate::types::values::{
-    self, IntervalValue, parse_bool, parse_bytea, parse_date, parse_float4, parse_float8, parse_int2, parse_int4, parse_int8,
-    parse_interval, parse_oid, parse_time, parse_timestamp, parse_timestamptz, parse_uuid,
-};
-use crate::types::{RegKind, SqlType};
+use crate::types::{SqlType, to_arrow_interval};
 
 /// Reads a parameter of type `sql_type` from Bind; `None` is NULL.
 ///
 /// # Errors
 /// Text: 22P02, 22003, 22007, 22008, 22021 as PostgreSQL words them. Binary: 22P03, and 08P01 for bytes that end too early.
 /// [`ErrorKind::Unsupported`] for `NaN` and infinities of `numeric` and the date types, and for arrays of several dimensions.
-pub fn decode_parameter(
-    bytes: Option<&[u8]>,
-    format: Format,
-    sql_type: &SqlType,
-    settings: &EncodeSettings,
-) -> Result<ScalarValue> {
+pub fn decode_parameter(bytes: Option<&[u8]>, format: Format, sql_type: &SqlType, settings: &Form) -> Result<ScalarValue> {
     let data_type = sql_type.arrow_type();
     let Some(bytes) = bytes else { return null(&data_type) };
     match sql_type {
@@ -72,68 +65,27 @@ pub(in crate::wire) fn text(bytes: &[u8]) -> Result<&str> {
 }
 
 /// Everything but arrays and numerics, which need to know their neighbours.
-fn scalar(bytes: &[u8], format: Format, sql_type: &SqlType, settings: &EncodeSettings) -> Result<ScalarValue> {
+fn scalar(bytes: &[u8], format: Format, sql_type: &SqlType, settings: &Form) -> Result<ScalarValue> {
     match format {
-        Format::Text => scalar_text(text(bytes)?, sql_type, settings),
+        Format::Text if matches!(sql_type, SqlType::Varchar(_) | SqlType::Bpchar(_)) => string(text(bytes)?, sql_type),
+        Format::Text => parse_scalar(text(bytes)?, sql_type, settings),
         Format::Binary => binary::scalar(bytes, sql_type),
     }
 }
 
-fn scalar_text(text: &str, sql_type: &SqlType, settings: &EncodeSettings) -> Result<ScalarValue> {
-    let input = settings.date_time_input();
-    Ok(match sql_type {
-        SqlType::Bool => ScalarValue::Boolean(Some(parse_bool(text)?)),
-        SqlType::Int2 => ScalarValue::Int16(Some(parse_int2(text)?)),
-        SqlType::Int4 => ScalarValue::Int32(Some(parse_int4(text)?)),
-        SqlType::Int8 => ScalarValue::Int64(Some(parse_int8(text)?)),
-        SqlType::Float4 => ScalarValue::Float32(Some(parse_float4(text)?)),
-        SqlType::Float8 => ScalarValue::Float64(Some(parse_float8(text)?)),
-        SqlType::Bytea => ScalarValue::Binary(Some(parse_bytea(text)?)),
-        SqlType::Date => ScalarValue::Date32(Some(parse_date(text, &input)?)),
-        SqlType::Time => ScalarValue::Time64Microsecond(Some(parse_time(text, &input)?)),
-        SqlType::Timestamp => ScalarValue::TimestampMicrosecond(Some(parse_timestamp(text, &input)?), None),
-        SqlType::Timestamptz => ScalarValue::TimestampMicrosecond(Some(parse_timestamptz(text, &input)?), Some("UTC".into())),
-        SqlType::Interval => interval(parse_interval(text, settings.interval_style)?)?,
-        SqlType::Oid | SqlType::Xid => ScalarValue::UInt32(Some(parse_oid(text)?)),
-        SqlType::Reg(kind) => ScalarValue::UInt32(Some(object_identifier(text, *kind, settings)?)),
-        other => string(text, other)?,
-    })
-}
-
 /// The types that travel as strings.
 pub(super) fn string(text: &str, sql_type: &SqlType) -> Result<ScalarValue> {
-    /// `name` holds 63 bytes.
-    const NAME_LENGTH: usize = 63;
-    let value = match sql_type {
-        SqlType::Uuid => values::format_uuid(&parse_uuid(text)?).to_string(),
-        SqlType::Json => {
-            values::check_json(text)?;
-            text.to_string()
-        }
-        SqlType::Jsonb => values::canonical_jsonb(text)?,
-        SqlType::Name => text[..text.floor_char_boundary(NAME_LENGTH)].to_string(),
-        SqlType::Char => values::format_char(values::parse_char(text.as_bytes())),
-        SqlType::Void => return Ok(ScalarValue::Null),
-        _ => text.to_string(),
-    };
-    Ok(ScalarValue::Utf8(Some(value)))
-}
-
-/// A number, or a name where somebody knows it.
-fn object_identifier(text: &str, kind: RegKind, settings: &EncodeSettings) -> Result<u32> {
-    match (text, parse_oid(text), &settings.object_names) {
-        ("-", _, _) => Ok(0),
-        (_, Ok(oid), _) => Ok(oid),
-        (_, Err(_), Some(names)) => names.oid(kind, text),
-        (_, Err(error), None) => Err(error),
+    match sql_type {
+        SqlType::Void => Ok(ScalarValue::Null),
+        // Not cut: a parameter has no length, and a column that has one says so itself.
+        SqlType::Varchar(_) | SqlType::Bpchar(_) => Ok(ScalarValue::Utf8(Some(text.to_string()))),
+        _ => parse_string(text, sql_type).map(|value| ScalarValue::Utf8(Some(value))),
     }
 }
 
 /// PostgreSQL's interval as Arrow's.
 pub(super) fn interval(value: IntervalValue) -> Result<ScalarValue> {
-    let nanoseconds =
-        value.micros.checked_mul(1000).ok_or_else(|| Error::new(ErrorKind::DatetimeOutOfRange, "interval out of range"))?;
-    Ok(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(value.months, value.days, nanoseconds))))
+    to_arrow_interval(value).map(|value| ScalarValue::IntervalMonthDayNano(Some(value)))
 }
 
 fn numeric(bytes: &[u8], format: Format) -> Result<Numeric> {
@@ -160,12 +112,11 @@ fn decimal(value: &Numeric, precision: u8, scale: i8) -> Result<ScalarValue> {
     Ok(exact_decimal(value, precision, scale).unwrap_or_else(|| own_decimal(value)))
 }
 
-fn array(bytes: &[u8], format: Format, element: &SqlType, data_type: &DataType, settings: &EncodeSettings) -> Result<ScalarValue> {
+fn array(bytes: &[u8], format: Format, element: &SqlType, data_type: &DataType, settings: &Form) -> Result<ScalarValue> {
     let (dimensions, raw): (usize, Vec<Option<Cow<'_, [u8]>>>) = match format {
         Format::Text => {
-            let array = values::parse_array(text(bytes)?)?;
-            let elements = array.elements.into_iter().map(|element| element.map(|text| Cow::Owned(text.into_bytes()))).collect();
-            (array.dimensions.len(), elements)
+            let elements = element_texts(text(bytes)?)?;
+            (1, elements.into_iter().map(|element| element.map(|text| Cow::Owned(text.into_bytes()))).collect())
         }
         Format::Binary => binary::array(bytes, element)?,
     };
@@ -175,7 +126,7 @@ fn array(bytes: &[u8], format: Format, element: &SqlType, data_type: &DataType, 
     elements(&raw, format, element, data_type, settings)
 }
 
-fn vector(bytes: &[u8], format: Format, element: &SqlType, data_type: &DataType, settings: &EncodeSettings) -> Result<ScalarValue> {
+fn vector(bytes: &[u8], format: Format, element: &SqlType, data_type: &DataType, settings: &Form) -> Result<ScalarValue> {
     match format {
         Format::Text => {
             let raw: Vec<_> = text(bytes)?.split_ascii_whitespace().map(|number| Some(Cow::Borrowed(number.as_bytes()))).collect();
@@ -191,7 +142,7 @@ fn elements(
     format: Format,
     element: &SqlType,
     data_type: &DataType,
-    settings: &EncodeSettings,
+    settings: &Form,
 ) -> Result<ScalarValue> {
     let DataType::List(field) = data_type else { return Err(Error::internal(format!("{data_type} is no list"))) };
     let read = |raw: &Option<Cow<'_, [u8]>>| match (raw.as_deref(), element.is_numeric()) {

@@ -7,11 +7,11 @@ use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::cells::{Cells, CellsView, MAX_LENGTH, SLACK, too_long};
-use super::column::{ColumnWriter, column_writer};
-use super::{EncodeSettings, Format};
+use super::{Form, Format};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::SqlType;
+use crate::types::encode::cells::{Cells, CellsView, MAX_LENGTH, SLACK, too_long};
+use crate::types::encode::column::{ColumnWriter, column_writer};
 
 /// How many bytes a chunk aims at: one flush of the connection.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -28,7 +28,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(columns: &[SqlType], arrow: &SchemaRef, formats: &[Format], settings: &EncodeSettings) -> Result<Columns> {
+    pub(super) fn new(columns: &[SqlType], arrow: &SchemaRef, formats: &[Format], settings: &Form) -> Result<Columns> {
         if columns.len() != arrow.fields().len() || columns.len() != formats.len() {
             let counts = (columns.len(), arrow.fields().len(), formats.len());
             return Err(Error::internal(format!("columns, fields and formats differ in number: {counts:?}")));
@@ -108,7 +108,7 @@ impl RowEncoder {
     /// # Errors
     /// [`ErrorKind::Unsupported`] if a field cannot become its SQL type, [`ErrorKind::UndefinedFunction`] for a type that has no
     /// binary form.
-    pub fn new(columns: &[SqlType], arrow: &SchemaRef, formats: &[Format], settings: &EncodeSettings) -> Result<Self> {
+    pub fn new(columns: &[SqlType], arrow: &SchemaRef, formats: &[Format], settings: &Form) -> Result<Self> {
         Ok(RowEncoder { columns: Columns::new(columns, arrow, formats, settings)? })
     }
 

@@ -18,7 +18,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Int32Type, IntervalDayTime, 
 use datafusion::common::ScalarValue;
 use proptest::prelude::*;
 
-use super::{CopyEncoder, EncodeSettings, Format, ObjectNames, RowEncoder, decode_parameter};
+use super::{CopyEncoder, Form, Format, ObjectNames, RowEncoder, decode_parameter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::outcome::CopyLayout;
 use crate::sql::statement::{CopyForm, CopyFormat};
@@ -62,7 +62,7 @@ fn encode_rows(
     field: Field,
     array: ArrayRef,
     format: Format,
-    settings: &EncodeSettings,
+    settings: &Form,
     rows: Range<usize>,
 ) -> Result<Vec<Option<Vec<u8>>>> {
     let schema = Arc::new(Schema::new(vec![field]));
@@ -74,7 +74,7 @@ fn encode_rows(
 }
 
 /// Encodes all rows of an array under its field's SQL type.
-fn encode_field(field: Field, array: ArrayRef, format: Format, settings: &EncodeSettings) -> Result<Vec<Option<Vec<u8>>>> {
+fn encode_field(field: Field, array: ArrayRef, format: Format, settings: &Form) -> Result<Vec<Option<Vec<u8>>>> {
     let length = array.len();
     encode_rows(&SqlType::of_field(&field), field, array, format, settings, 0..length)
 }
@@ -85,22 +85,22 @@ fn shown(cells: Vec<Option<Vec<u8>>>) -> Vec<String> {
 
 fn text_of(array: impl Array + 'static) -> Vec<String> {
     let field = Field::new("c", array.data_type().clone(), true);
-    shown(encode_field(field, Arc::new(array), Format::Text, &EncodeSettings::new()).unwrap())
+    shown(encode_field(field, Arc::new(array), Format::Text, &Form::default()).unwrap())
 }
 
 fn binary_of(array: impl Array + 'static) -> Vec<String> {
     let field = Field::new("c", array.data_type().clone(), true);
-    let cells = encode_field(field, Arc::new(array), Format::Binary, &EncodeSettings::new()).unwrap();
+    let cells = encode_field(field, Arc::new(array), Format::Binary, &Form::default()).unwrap();
     cells.into_iter().map(|cell| cell.map_or_else(|| "<null>".to_string(), hex::encode)).collect()
 }
 
 fn tagged(sql_type: &SqlType, array: impl Array + 'static, format: Format) -> Result<Vec<Option<Vec<u8>>>> {
     let field = Field::new("c", array.data_type().clone(), true).with_metadata(sql_type.metadata());
-    encode_field(field, Arc::new(array), format, &EncodeSettings::new())
+    encode_field(field, Arc::new(array), format, &Form::default())
 }
 
 /// One scalar through the encoder.
-fn encode_scalar(sql_type: &SqlType, value: &ScalarValue, format: Format, settings: &EncodeSettings) -> Result<Option<Vec<u8>>> {
+fn encode_scalar(sql_type: &SqlType, value: &ScalarValue, format: Format, settings: &Form) -> Result<Option<Vec<u8>>> {
     let array = value.to_array().unwrap();
     let field = Field::new("c", array.data_type().clone(), true).with_metadata(sql_type.metadata());
     Ok(encode_rows(sql_type, field, array, format, settings, 0..1)?.remove(0))
@@ -141,9 +141,9 @@ fn cases() -> Vec<Case> {
     include_str!("testdata/values.tsv").lines().map(read).collect()
 }
 
-fn settings_of(text: &str) -> EncodeSettings {
-    let setting = |name: &str| text.split(';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=').map(str::to_string));
-    EncodeSettings::from_settings(setting).unwrap()
+fn settings_of(text: &str) -> Form {
+    let setting = |name: &str| text.split(';').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    Form::from_settings(setting).unwrap()
 }
 
 /// Arrow counts an interval's time in nanoseconds, which end after 292 years.
@@ -242,16 +242,16 @@ fn strings_and_bytes_of_every_kind() {
         let array = cast(&strings, &data_type).unwrap();
         let field = Field::new("c", data_type, true);
         for format in [Format::Text, Format::Binary] {
-            let cells = encode_field(field.clone(), Arc::clone(&array), format, &EncodeSettings::new()).unwrap();
+            let cells = encode_field(field.clone(), Arc::clone(&array), format, &Form::default()).unwrap();
             assert_eq!(shown(cells), ["short", "<null>", "longer than the twelve bytes of a view", ""]);
         }
     }
     for data_type in [DataType::Binary, DataType::BinaryView] {
         let array = cast(&strings, &data_type).unwrap();
         let field = Field::new("c", data_type, true);
-        let cells = encode_field(field.clone(), Arc::clone(&array), Format::Text, &EncodeSettings::new()).unwrap();
+        let cells = encode_field(field.clone(), Arc::clone(&array), Format::Text, &Form::default()).unwrap();
         assert_eq!(shown(cells)[0], "\\x73686f7274");
-        let cells = encode_field(field, array, Format::Binary, &EncodeSettings::new()).unwrap();
+        let cells = encode_field(field, array, Format::Binary, &Form::default()).unwrap();
         assert_eq!(cells[0].as_deref(), Some(&b"short"[..]));
     }
     let fixed = FixedSizeBinaryArray::try_from_iter([[1_u8, 2], [3, 255]].into_iter()).unwrap();
@@ -285,8 +285,8 @@ fn times_in_every_unit() {
     assert_eq!(text_of(zoned.clone()), ["2024-01-05 10:00:00.12+00", "<null>"]);
     assert_eq!(binary_of(zoned).len(), 2);
     let field = Field::new("c", DataType::Timestamp(TimeUnit::Second, None), true);
-    let error = encode_field(field, Arc::new(TimestampSecondArray::from(vec![i64::MAX])), Format::Text, &EncodeSettings::new())
-        .unwrap_err();
+    let error =
+        encode_field(field, Arc::new(TimestampSecondArray::from(vec![i64::MAX])), Format::Text, &Form::default()).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::DatetimeOutOfRange, "timestamp out of range"));
 }
 
@@ -319,7 +319,7 @@ fn lists_of_every_kind_are_arrays() {
     for data_type in [DataType::LargeList(element()), DataType::ListView(element()), DataType::LargeListView(element())] {
         let array = cast(&list, &data_type).unwrap();
         let field = Field::new("c", data_type.clone(), true);
-        let settings = EncodeSettings::new();
+        let settings = Form::default();
         assert_eq!(
             shown(
                 encode_rows(
@@ -379,7 +379,7 @@ fn lists_of_lists_are_arrays_of_several_dimensions() {
     let ragged = nested(int_lists(&[Some(&[one(1), one(2)]), Some(&[one(3)]), None]), &[2, 1]);
     assert_eq!(text_of(ragged.clone()), ["{{1,2},{3}}", "{NULL}"]);
     let field = Field::new("c", ragged.data_type().clone(), true);
-    let error = encode_field(field, Arc::new(ragged), Format::Binary, &EncodeSettings::new()).unwrap_err();
+    let error = encode_field(field, Arc::new(ragged), Format::Binary, &Form::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DataException);
 }
 
@@ -500,7 +500,7 @@ impl ObjectNames for OneName {
 
 #[test]
 fn object_identifiers_print_their_names() {
-    let settings = EncodeSettings { object_names: Some(Arc::new(OneName)), ..EncodeSettings::new() };
+    let settings = Form { object_names: Some(Arc::new(OneName)), ..Form::default() };
     let sql_type = SqlType::Reg(RegKind::Class);
     let array = || Arc::new(UInt32Array::from(vec![Some(1259), Some(0), Some(99), None])) as ArrayRef;
     assert_eq!(
@@ -532,7 +532,7 @@ fn rows_of_many_columns_and_widths_are_gathered_in_order() {
         &[SqlType::Text, SqlType::Int8, SqlType::Int8],
         &schema,
         &[Format::Text, Format::Text, Format::Binary],
-        &EncodeSettings::new(),
+        &Form::default(),
     )
     .unwrap();
     let mut out = BytesMut::from(&b"D\0\0\0\x06\0\0"[..]);
@@ -556,7 +556,7 @@ fn a_result_without_columns_has_rows() {
     let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(2));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), vec![], &options).unwrap();
     let mut out = BytesMut::new();
-    RowEncoder::new(&[], &schema, &[], &EncodeSettings::new()).unwrap().encode(&batch, 0..2, &mut out).unwrap();
+    RowEncoder::new(&[], &schema, &[], &Form::default()).unwrap().encode(&batch, 0..2, &mut out).unwrap();
     assert_eq!(rows_of(&out), [vec![], vec![]] as [Row; 2]);
 }
 
@@ -566,7 +566,7 @@ fn copy(layout: &CopyLayout) -> Vec<Vec<u8>> {
     let texts = StringArray::from(vec![Some("a,b|\"c\"\\\n\t"), Some(""), None, Some("plain")]);
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(ids), Arc::new(texts)]).unwrap();
     let columns = [("id".to_string(), SqlType::Int4), ("te,xt".to_string(), SqlType::Text)];
-    let mut encoder = CopyEncoder::new(&columns, &schema, layout, &EncodeSettings::new()).unwrap();
+    let mut encoder = CopyEncoder::new(&columns, &schema, layout, &Form::default()).unwrap();
     let mut out = BytesMut::new();
     encoder.start(&mut out);
     encoder.encode(&batch, 0..4, &mut out).unwrap();
@@ -625,7 +625,7 @@ fn copy_binary_has_its_header_with_the_first_row_and_a_trailer() {
 }
 
 fn decode(bytes: &[u8], format: Format, tag: &str) -> Result<ScalarValue> {
-    decode_parameter(Some(bytes), format, &SqlType::from_tag(tag).unwrap(), &EncodeSettings::new())
+    decode_parameter(Some(bytes), format, &SqlType::from_tag(tag).unwrap(), &Form::default())
 }
 
 fn refusal(result: Result<ScalarValue>) -> (&'static str, String) {
@@ -636,11 +636,11 @@ fn refusal(result: Result<ScalarValue>) -> (&'static str, String) {
 #[test]
 fn null_parameters_have_their_type() {
     for sql_type in SqlType::scalars() {
-        let value = decode_parameter(None, Format::Binary, &sql_type, &EncodeSettings::new()).unwrap();
+        let value = decode_parameter(None, Format::Binary, &sql_type, &Form::default()).unwrap();
         assert!(value.is_null());
         assert_eq!(value.data_type(), sql_type.arrow_type());
         let list = SqlType::Array(Box::new(sql_type));
-        let value = decode_parameter(None, Format::Text, &list, &EncodeSettings::new()).unwrap();
+        let value = decode_parameter(None, Format::Text, &list, &Form::default()).unwrap();
         assert!(value.is_null() && value.data_type() == list.arrow_type());
     }
 }
@@ -693,7 +693,7 @@ fn wrong_bytes_are_refused_as_postgresql_refuses_them() {
     assert_eq!(refusal(decode(b"infinity", Format::Text, "date")).0, "0A000");
     assert_eq!(refusal(decode(b"now", Format::Text, "timestamptz")).0, "0A000");
     assert_eq!(refusal(decode(b"pg_class", Format::Text, "regclass")).0, "22P02");
-    let named = EncodeSettings { object_names: Some(Arc::new(OneName)), ..EncodeSettings::new() };
+    let named = Form { object_names: Some(Arc::new(OneName)), ..Form::default() };
     let by_name = |name: &[u8]| decode_parameter(Some(name), Format::Text, &SqlType::Reg(RegKind::Class), &named);
     assert_eq!(by_name(b"pg_class").unwrap(), ScalarValue::UInt32(Some(1259)));
     assert_eq!(refusal(by_name(b"nothing")).0, "42P01");
@@ -711,7 +711,7 @@ fn wrong_bytes_are_refused_as_postgresql_refuses_them() {
 }
 
 /// Encodes and reads back.
-fn round_trip(sql_type: &SqlType, value: &ScalarValue, settings: &EncodeSettings) {
+fn round_trip(sql_type: &SqlType, value: &ScalarValue, settings: &Form) {
     for format in [Format::Text, Format::Binary] {
         let bytes = encode_scalar(sql_type, value, format, settings).unwrap();
         let again = decode_parameter(bytes.as_deref(), format, sql_type, settings).unwrap();
@@ -721,19 +721,19 @@ fn round_trip(sql_type: &SqlType, value: &ScalarValue, settings: &EncodeSettings
     }
 }
 
-fn any_settings() -> impl Strategy<Value = EncodeSettings> {
+fn any_settings() -> impl Strategy<Value = Form> {
     let zones = prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "<-0330>+03:30"]);
     let styles =
         prop::sample::select(vec!["ISO, MDY", "ISO, DMY", "SQL, MDY", "SQL, DMY", "Postgres, MDY", "Postgres, DMY", "German, DMY"]);
     let intervals = prop::sample::select(vec!["postgres", "postgres_verbose", "sql_standard", "iso_8601"]);
     let outputs = prop::sample::select(vec!["hex", "escape"]);
     (zones, styles, intervals, outputs).prop_map(|(zone, style, interval, output)| {
-        EncodeSettings::from_settings(|name| {
+        Form::from_settings(|name| {
             Some(match name {
-                "timezone" => zone.to_string(),
-                "datestyle" => style.to_string(),
-                "intervalstyle" => interval.to_string(),
-                "bytea_output" => output.to_string(),
+                "timezone" => zone,
+                "datestyle" => style,
+                "intervalstyle" => interval,
+                "bytea_output" => output,
                 _ => return None,
             })
         })
@@ -777,7 +777,7 @@ proptest! {
         if same_sign {
             round_trip(&SqlType::Interval, &value, &settings);
         }
-        round_trip(&SqlType::Interval, &value, &EncodeSettings::new());
+        round_trip(&SqlType::Interval, &value, &Form::default());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::command::{CopyColumn, CopyTarget};
 use crate::sql::statement::{CopyFormat, CopyHeader, CopyIn, Name};
 use crate::types::SqlType;
 use crate::wire::decode::CopyDecoder;
-use crate::wire::encode::{EncodeSettings, Format, RowEncoder, decode_parameter};
+use crate::wire::encode::{Form, Format, RowEncoder, decode_parameter};
 use crate::wire::frontend::{MESSAGE_TYPES, Message, Opening};
 
 /// Types whose values are read and written without a catalog.
@@ -69,7 +69,7 @@ fn message(mut case: Case<'_>) -> Option<()> {
 fn parameter(mut case: Case<'_>) -> Option<()> {
     let sql_type = SqlType::from_tag(case.one(&TYPES)?)?;
     let format = case.one(&[Format::Text, Format::Binary])?;
-    let settings = EncodeSettings::new();
+    let settings = Form::default();
     let value = decode_parameter(Some(case.rest()), format, &sql_type, &settings).ok()?;
     // A numeric without modifiers keeps its own digits, and is not a column of its type.
     let array = value.to_array().ok().filter(|array| *array.data_type() == sql_type.arrow_type())?;
@@ -101,7 +101,7 @@ fn copy(mut case: Case<'_>) -> Option<()> {
 }
 
 fn rows(target: &CopyTarget, data: &[u8], piece: usize) -> (Vec<String>, Option<String>) {
-    let mut decoder = CopyDecoder::new(target, &EncodeSettings::new(), ROW_LIMIT).expect("a target that can be read into");
+    let mut decoder = CopyDecoder::new(target, &Form::default(), ROW_LIMIT).expect("a target that can be read into");
     let mut rows = vec![];
     for part in data.chunks(piece).map(Some).chain([None]) {
         match part {

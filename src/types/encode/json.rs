@@ -9,13 +9,13 @@ use std::ops::Range;
 use datafusion::arrow::array::{Array, ArrayRef, MapArray, StructArray};
 use datafusion::arrow::datatypes::{DataType, Field};
 
+use super::Format;
 use super::cells::Cells;
 use super::column::{ColumnWriter, column_writer, downcast};
 use super::list::{ListRows, list_element};
-use super::{EncodeSettings, Format};
 use crate::error::{Error, Result};
-use crate::types::SqlType;
-use crate::types::values::{ByteaOutput, DateFormat, DateOrder, DateStyle};
+use crate::types::values::{DateFormat, DateOrder, DateStyle};
+use crate::types::{Form, SqlType};
 
 /// What stands between the parts: `json` is compact, `jsonb` prints spaces.
 #[derive(Clone, Copy)]
@@ -30,15 +30,9 @@ const SPACED: Punctuation = Punctuation { comma: b", ", colon: b": " };
 const JSONB_VERSION: u8 = 1;
 
 /// The writer for a `json` or `jsonb` column.
-pub(super) fn json_writer(
-    sql_type: &SqlType,
-    field: &Field,
-    format: Format,
-    settings: &EncodeSettings,
-) -> Result<Box<dyn ColumnWriter>> {
+pub(crate) fn json_writer(sql_type: &SqlType, field: &Field, format: Format, settings: &Form) -> Result<Box<dyn ColumnWriter>> {
     let punctuation = if *sql_type == SqlType::Jsonb { SPACED } else { COMPACT };
-    let date_style = DateStyle { format: DateFormat::Xsd, order: DateOrder::Ymd };
-    let settings = EncodeSettings { date_style, bytea_output: ByteaOutput::Hex, ..settings.clone() };
+    let settings = inside(settings);
     // The column itself is JSON; only what lies inside is judged by its own type.
     let writer = match super::scalar::strings(field.data_type(), |text, cells| cells.bytes(text)) {
         Some(writer) => writer,
@@ -50,8 +44,19 @@ pub(super) fn json_writer(
     })
 }
 
+/// The form of the texts inside JSON: moments as ISO 8601 writes them.
+fn inside(settings: &Form) -> Form {
+    let date_style = DateStyle { format: DateFormat::Xsd, order: DateOrder::Ymd };
+    Form { date_style, ..settings.clone() }
+}
+
+/// The writer of a value of any type as JSON.
+pub(crate) fn value_writer(field: &Field, form: &Form) -> Result<Box<dyn ColumnWriter>> {
+    part_writer(field, COMPACT, &inside(form))
+}
+
 /// A writer of JSON texts for any Arrow type.
-fn part_writer(field: &Field, punctuation: Punctuation, settings: &EncodeSettings) -> Result<Box<dyn ColumnWriter>> {
+fn part_writer(field: &Field, punctuation: Punctuation, settings: &Form) -> Result<Box<dyn ColumnWriter>> {
     match field.data_type() {
         DataType::Struct(fields) => {
             let parts = fields.iter().map(|field| part_writer(field, punctuation, settings)).collect::<Result<Vec<_>>>()?;

@@ -12,20 +12,20 @@ use datafusion::arrow::datatypes::{
     Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 
+use super::Format;
 use super::cells::Cells;
 use super::column::{ColumnWriter, downcast, each_row};
 use super::numeric::numeric_binary;
-use super::{EncodeSettings, Format};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::numeric::decode;
 use crate::types::values::{
     ValueText, format_bytea, format_decimal, format_decimal64, format_decimal256, format_float4, format_float8, format_uuid,
     parse_char, parse_uuid,
 };
-use crate::types::{RegKind, SqlType};
+use crate::types::{Form, RegKind, SqlType};
 
 /// Writes a primitive array by one formatter.
-pub(super) struct PrimitiveWriter<T, F> {
+pub(crate) struct PrimitiveWriter<T, F> {
     cell: F,
     array: PhantomData<fn(T)>,
 }
@@ -46,7 +46,7 @@ where
 }
 
 /// A writer of `T`'s values by `cell`.
-pub(super) fn primitive<T: ArrowPrimitiveType>(
+pub(crate) fn primitive<T: ArrowPrimitiveType>(
     cell: impl FnMut(T::Native, &mut Cells) -> Result<()> + Send + 'static,
 ) -> Box<dyn ColumnWriter> {
     Box::new(PrimitiveWriter::<T, _> { cell, array: PhantomData })
@@ -79,7 +79,7 @@ where
 }
 
 /// A writer by `cell` over any array of strings.
-pub(super) fn strings(
+pub(crate) fn strings(
     data_type: &DataType,
     cell: impl FnMut(&[u8], &mut Cells) -> Result<()> + Send + 'static,
 ) -> Option<Box<dyn ColumnWriter>> {
@@ -121,7 +121,7 @@ impl ColumnWriter for BooleanWriter {
     }
 }
 
-pub(super) fn boolean(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn boolean(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     let (yes, no) = match format {
         Format::Text => (b't', b'f'),
         Format::Binary => (1, 0),
@@ -194,7 +194,7 @@ where
     })
 }
 
-pub(super) fn integer(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn integer(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     macro_rules! text {
         ($t:ty) => {
             integer_text::<$t>()
@@ -230,11 +230,11 @@ pub(super) fn integer(sql_type: &SqlType, data_type: &DataType, format: Format) 
 }
 
 /// `regclass` and its kind: a name in text where somebody knows it, an OID in binary. A string is taken for the name.
-pub(super) fn object_identifier(
+pub(crate) fn object_identifier(
     kind: RegKind,
     data_type: &DataType,
     format: Format,
-    settings: &EncodeSettings,
+    settings: &Form,
 ) -> Option<Box<dyn ColumnWriter>> {
     let names = match (format, &settings.object_names) {
         (Format::Binary, _) => {
@@ -262,12 +262,7 @@ pub(super) fn object_identifier(
     }
 }
 
-pub(super) fn float(
-    sql_type: &SqlType,
-    data_type: &DataType,
-    format: Format,
-    settings: &EncodeSettings,
-) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn float(sql_type: &SqlType, data_type: &DataType, format: Format, settings: &Form) -> Option<Box<dyn ColumnWriter>> {
     let digits = settings.extra_float_digits;
     Some(match (format, data_type, sql_type) {
         (Format::Text, DataType::Float16, _) => primitive::<Float16Type>(move |value, cells| {
@@ -325,7 +320,7 @@ fn decimal<T: ArrowPrimitiveType<Native: Into<i128>>>(scale: i8, format: Format)
 }
 
 /// `sql_scale` is that of the type, if it has one.
-pub(super) fn numeric(sql_scale: Option<i8>, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn numeric(sql_scale: Option<i8>, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     macro_rules! text {
         ($t:ty) => {
             integer_text::<$t>()
@@ -374,7 +369,7 @@ pub(super) fn numeric(sql_scale: Option<i8>, data_type: &DataType, format: Forma
 }
 
 /// Strings, which are the same bytes in text and binary.
-pub(super) fn text(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn text(sql_type: &SqlType, data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     match sql_type {
         SqlType::Bpchar(Some(length)) => {
             let length = *length as usize;
@@ -406,7 +401,7 @@ pub(super) fn text(sql_type: &SqlType, data_type: &DataType, format: Format) -> 
     }
 }
 
-pub(super) fn bytea(data_type: &DataType, format: Format, settings: &EncodeSettings) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn bytea(data_type: &DataType, format: Format, settings: &Form) -> Option<Box<dyn ColumnWriter>> {
     let output = settings.bytea_output;
     match format {
         Format::Binary => binaries(data_type, |bytes, cells| cells.bytes(bytes)),
@@ -421,7 +416,7 @@ pub(super) fn bytea(data_type: &DataType, format: Format, settings: &EncodeSetti
     }
 }
 
-pub(super) fn uuid(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn uuid(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     let write = move |uuid: [u8; 16], cells: &mut Cells| match format {
         Format::Text => cells.text(&format_uuid(&uuid)),
         Format::Binary => cells.fixed(uuid),

@@ -42,7 +42,7 @@ struct DictionaryWriter {
 }
 
 /// A writer of dictionary columns of `data_type`, whose values `writer` writes.
-pub(super) fn dictionary_writer(data_type: &DataType, writer: Box<dyn ColumnWriter>) -> Result<Box<dyn ColumnWriter>> {
+pub(crate) fn dictionary_writer(data_type: &DataType, writer: Box<dyn ColumnWriter>) -> Result<Box<dyn ColumnWriter>> {
     let DataType::Dictionary(_, value_type) = data_type else {
         return Err(Error::internal(format!("{data_type} is no dictionary")));
     };
@@ -84,7 +84,7 @@ struct RunWriter<R> {
 }
 
 /// A writer of run-end encoded columns of `data_type`, whose values `writer` writes.
-pub(super) fn run_writer(data_type: &DataType, writer: Box<dyn ColumnWriter>) -> Result<Box<dyn ColumnWriter>> {
+pub(crate) fn run_writer(data_type: &DataType, writer: Box<dyn ColumnWriter>) -> Result<Box<dyn ColumnWriter>> {
     fn make<R: RunEndIndexType>(writer: Box<dyn ColumnWriter>) -> Box<dyn ColumnWriter> {
         Box::new(RunWriter::<R> { values: Values::new(writer), run_ends: std::marker::PhantomData })
     }

@@ -7,11 +7,12 @@ use datafusion::arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 
+use super::Format;
 use super::cells::Cells;
 use super::column::ColumnWriter;
 use super::scalar::primitive;
-use super::{EncodeSettings, Format};
 use crate::error::{Error, ErrorKind, Result};
+use crate::types::Form;
 use crate::types::values::calendar::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use crate::types::values::{IntervalValue, format_date, format_interval, format_time, format_timestamp, format_timestamptz};
 
@@ -19,7 +20,7 @@ fn out_of_range(what: &str) -> Error {
     Error::new(ErrorKind::DatetimeOutOfRange, format!("{what} out of range"))
 }
 
-pub(super) fn date(data_type: &DataType, format: Format, settings: &EncodeSettings) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn date(data_type: &DataType, format: Format, settings: &Form) -> Option<Box<dyn ColumnWriter>> {
     const DAY_MILLIS: i64 = 86_400_000;
     let style = settings.date_style;
     let cell = move |days: i32, cells: &mut Cells| {
@@ -41,7 +42,7 @@ pub(super) fn date(data_type: &DataType, format: Format, settings: &EncodeSettin
     })
 }
 
-pub(super) fn time(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn time(data_type: &DataType, format: Format) -> Option<Box<dyn ColumnWriter>> {
     let cell = move |micros: i64, cells: &mut Cells| {
         if !(0..=DAY_MICROS).contains(&micros) {
             return Err(out_of_range("time"));
@@ -102,7 +103,7 @@ fn binary_timestamp(micros: i64, cells: &mut Cells) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn timestamp(data_type: &DataType, format: Format, settings: &EncodeSettings) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn timestamp(data_type: &DataType, format: Format, settings: &Form) -> Option<Box<dyn ColumnWriter>> {
     let style = settings.date_style;
     match format {
         Format::Binary => timestamps(data_type, binary_timestamp),
@@ -113,7 +114,7 @@ pub(super) fn timestamp(data_type: &DataType, format: Format, settings: &EncodeS
     }
 }
 
-pub(super) fn timestamptz(data_type: &DataType, format: Format, settings: &EncodeSettings) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn timestamptz(data_type: &DataType, format: Format, settings: &Form) -> Option<Box<dyn ColumnWriter>> {
     let style = settings.date_style;
     let zone = settings.time_zone.clone();
     match format {
@@ -126,7 +127,7 @@ pub(super) fn timestamptz(data_type: &DataType, format: Format, settings: &Encod
 }
 
 /// Arrow's intervals, and its durations: the difference of two timestamps, which PostgreSQL shows in days and hours.
-pub(super) fn interval(data_type: &DataType, format: Format, settings: &EncodeSettings) -> Option<Box<dyn ColumnWriter>> {
+pub(crate) fn interval(data_type: &DataType, format: Format, settings: &Form) -> Option<Box<dyn ColumnWriter>> {
     let style = settings.interval_style;
     let cell = move |value: IntervalValue, cells: &mut Cells| match format {
         Format::Text => cells.text(&format_interval(value, style)),

@@ -9,10 +9,10 @@ const NEGATIVE: u16 = 0x4000;
 const DIGIT_WIDTH: usize = 4;
 
 /// The content of a binary numeric: at most 8 bytes and 2 for each of 21 digits.
-pub(super) type NumericBytes = ValueText<64>;
+pub(crate) type NumericBytes = ValueText<64>;
 
 /// Writes `unscaled` * 10^-`scale`.
-pub(super) fn numeric_binary(unscaled: i256, scale: i8) -> NumericBytes {
+pub(crate) fn numeric_binary(unscaled: i256, scale: i8) -> NumericBytes {
     let magnitude = unscaled.wrapping_abs().to_i128().and_then(|magnitude| u64::try_from(magnitude).ok());
     match (magnitude, u8::try_from(scale)) {
         (Some(magnitude), Ok(scale)) if scale <= 16 => short(magnitude, unscaled.is_negative(), scale),

@@ -7,17 +7,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::types::values::ValueText;
 
 /// Spare bytes behind the last cell.
-pub(super) const SLACK: usize = 256;
+pub(crate) const SLACK: usize = 256;
 
 /// PostgreSQL's largest value and message: one byte less than 1 GiB.
-pub(super) const MAX_LENGTH: usize = 0x3fff_ffff;
+pub(crate) const MAX_LENGTH: usize = 0x3fff_ffff;
 
 /// Length field of NULL.
-pub(super) const NULL_LENGTH: [u8; 4] = (-1_i32).to_be_bytes();
+pub(crate) const NULL_LENGTH: [u8; 4] = (-1_i32).to_be_bytes();
 
 /// Cells of consecutive rows.
 #[derive(Debug, Default)]
-pub(super) struct Cells {
+pub(crate) struct Cells {
     /// Cells, then at least [`SLACK`] bytes without meaning.
     bytes: Vec<u8>,
     used: usize,
@@ -27,7 +27,7 @@ pub(super) struct Cells {
 
 impl Cells {
     /// Forgets all cells and keeps the memory.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.used = 0;
         self.ends.clear();
         self.ends.push(0);
@@ -35,29 +35,29 @@ impl Cells {
     }
 
     /// Number of cells.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len().saturating_sub(1)
     }
 
     /// Bytes of all cells.
-    pub(super) fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.used
     }
 
     /// The cells' bytes with the slack, and where each cell ends.
-    pub(super) fn view(&self) -> CellsView<'_> {
+    pub(crate) fn view(&self) -> CellsView<'_> {
         CellsView { bytes: &self.bytes, ends: &self.ends }
     }
 
     /// A cell's content, `None` for NULL.
-    pub(super) fn content(&self, index: usize) -> Option<&[u8]> {
+    pub(crate) fn content(&self, index: usize) -> Option<&[u8]> {
         let cell = self.cells(index, index + 1);
         let (length, content) = cell.split_at_checked(4)?;
         (length != NULL_LENGTH).then_some(content)
     }
 
     /// The cells from `from` up to `to`, with their lengths.
-    pub(super) fn cells(&self, from: usize, to: usize) -> &[u8] {
+    pub(crate) fn cells(&self, from: usize, to: usize) -> &[u8] {
         let start = self.ends.get(from).map_or(0, |end| *end as usize);
         let end = self.ends.get(to).map_or(start, |end| *end as usize);
         self.bytes.get(start..end).unwrap_or_default()
@@ -85,7 +85,7 @@ impl Cells {
 
     /// Appends NULL.
     #[inline]
-    pub(super) fn null(&mut self) {
+    pub(crate) fn null(&mut self) {
         self.reserve(4);
         self.bytes[self.used..self.used + 4].copy_from_slice(&NULL_LENGTH);
         self.finish(4);
@@ -93,7 +93,7 @@ impl Cells {
 
     /// Appends a value of constant size.
     #[inline]
-    pub(super) fn fixed<const N: usize>(&mut self, value: [u8; N]) {
+    pub(crate) fn fixed<const N: usize>(&mut self, value: [u8; N]) {
         self.reserve(4 + N);
         let cell = &mut self.bytes[self.used..self.used + 4 + N];
         #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
@@ -104,7 +104,7 @@ impl Cells {
 
     /// Appends a short text.
     #[inline]
-    pub(super) fn text<const N: usize>(&mut self, text: &ValueText<N>) {
+    pub(crate) fn text<const N: usize>(&mut self, text: &ValueText<N>) {
         const { assert!(N < SLACK) };
         let (buffer, length) = text.parts();
         self.reserve(4 + N);
@@ -120,7 +120,7 @@ impl Cells {
     /// # Errors
     /// As [`Cells::bytes`].
     #[inline]
-    pub(super) fn repeat(&mut self, cell: &[u8]) -> Result<()> {
+    pub(crate) fn repeat(&mut self, cell: &[u8]) -> Result<()> {
         if self.used > u32::MAX as usize - MAX_LENGTH - 8 {
             return Err(too_long(self.used));
         }
@@ -135,7 +135,7 @@ impl Cells {
     /// # Errors
     /// [`ErrorKind::ProgramLimit`] for a value that is longer than the protocol allows.
     #[inline]
-    pub(super) fn bytes(&mut self, value: &[u8]) -> Result<()> {
+    pub(crate) fn bytes(&mut self, value: &[u8]) -> Result<()> {
         if value.len() > MAX_LENGTH || self.used > u32::MAX as usize - MAX_LENGTH - 8 {
             return Err(too_long(value.len()));
         }
@@ -151,13 +151,13 @@ impl Cells {
 
 /// Borrowed cells, for the loop that gathers rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CellsView<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) ends: &'a [u32],
+pub(crate) struct CellsView<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) ends: &'a [u32],
 }
 
 /// A value or row beyond what a message can carry.
-pub(super) fn too_long(length: usize) -> Error {
+pub(crate) fn too_long(length: usize) -> Error {
     Error::new(ErrorKind::ProgramLimit, "a value or row is too long for the protocol")
         .with_detail(format!("It has {length} bytes; at most {MAX_LENGTH} fit."))
 }

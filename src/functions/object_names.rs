@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::ObjectNames;
+use super::FunctionContext;
+use super::names::{display_object, require_object};
 use crate::error::Result;
-use crate::functions::FunctionContext;
-use crate::functions::names::{display_object, require_object};
-use crate::types::RegKind;
+use crate::types::{ObjectNames, RegKind};
 
 /// Names as the principal of a statement may see them, qualified where its search path does not lead to them.
 #[derive(Clone)]

@@ -15,12 +15,12 @@ use super::json::json_writer;
 use super::list::{array_writer, is_list, vector_writer};
 use super::record::record_writer;
 use super::repeated::{dictionary_writer, run_writer};
-use super::{EncodeSettings, Format, scalar, temporal};
+use super::{Format, scalar, temporal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::SqlType;
+use crate::types::{Form, SqlType};
 
 /// Writes rows of one column as cells.
-pub(super) trait ColumnWriter: Send {
+pub(crate) trait ColumnWriter: Send {
     /// Appends the cells of `rows` of `array`, whose type is the one that the writer was made for.
     ///
     /// # Errors
@@ -33,12 +33,7 @@ pub(super) trait ColumnWriter: Send {
 /// # Errors
 /// [`ErrorKind::Unsupported`] if there is no way from the Arrow type to the SQL type, [`ErrorKind::UndefinedFunction`] if the type
 /// has no binary form.
-pub(super) fn column_writer(
-    sql_type: &SqlType,
-    field: &Field,
-    format: Format,
-    settings: &EncodeSettings,
-) -> Result<Box<dyn ColumnWriter>> {
+pub(crate) fn column_writer(sql_type: &SqlType, field: &Field, format: Format, settings: &Form) -> Result<Box<dyn ColumnWriter>> {
     let data_type = field.data_type();
     match data_type {
         DataType::Dictionary(_, value) => {
@@ -79,12 +74,7 @@ fn refuse_binary(sql_type: &SqlType, format: Format) -> Result<()> {
 }
 
 /// A writer that needs no cast.
-fn direct_writer(
-    sql_type: &SqlType,
-    field: &Field,
-    format: Format,
-    settings: &EncodeSettings,
-) -> Result<Option<Box<dyn ColumnWriter>>> {
+fn direct_writer(sql_type: &SqlType, field: &Field, format: Format, settings: &Form) -> Result<Option<Box<dyn ColumnWriter>>> {
     let data_type = field.data_type();
     Ok(match sql_type {
         SqlType::Bool => scalar::boolean(data_type, format),
@@ -131,12 +121,12 @@ fn untagged(field: &Field) -> Field {
 }
 
 /// The array as the concrete type that its data type promises.
-pub(super) fn downcast<A: Array + 'static>(array: &ArrayRef) -> Result<&A> {
+pub(crate) fn downcast<A: Array + 'static>(array: &ArrayRef) -> Result<&A> {
     array.as_any().downcast_ref::<A>().ok_or_else(|| Error::internal(format!("a column arrived as {}", array.data_type())))
 }
 
 /// Calls `cell` for each row that is not NULL.
-pub(super) fn each_row(
+pub(crate) fn each_row(
     array: &dyn Array,
     rows: Range<usize>,
     cells: &mut Cells,

@@ -5,18 +5,19 @@ use std::ops::Range;
 use datafusion::arrow::array::{Array, ArrayRef, StructArray};
 use datafusion::arrow::datatypes::DataType;
 
+use super::Format;
 use super::cells::Cells;
 use super::column::{ColumnWriter, column_writer, downcast};
-use super::{EncodeSettings, Format};
 use crate::error::Result;
-use crate::types::SqlType;
+use crate::types::values::write_record_field;
+use crate::types::{Form, SqlType};
 
 /// The writer for a `record` of `fields`; `None` if the column is no struct of as many.
-pub(super) fn record_writer(
+pub(crate) fn record_writer(
     fields: &[SqlType],
     data_type: &DataType,
     format: Format,
-    settings: &EncodeSettings,
+    settings: &Form,
 ) -> Result<Option<Box<dyn ColumnWriter>>> {
     let DataType::Struct(columns) = data_type else { return Ok(None) };
     if columns.len() != fields.len() {
@@ -48,7 +49,7 @@ impl RecordWriter {
                 self.record.push(b',');
             }
             if let Some(text) = cells.content(row) {
-                push_field(text, &mut self.record);
+                write_record_field(text, &mut self.record);
             }
         }
         self.record.push(b')');
@@ -86,20 +87,4 @@ impl ColumnWriter for RecordWriter {
         }
         Ok(())
     }
-}
-
-/// Appends a field's text, in quotes where it could be taken for something else.
-fn push_field(text: &[u8], record: &mut Vec<u8>) {
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | b'(' | b')' | b',') || byte.is_ascii_whitespace() || *byte == 0x0b;
-    if !text.is_empty() && !text.iter().any(special) {
-        return record.extend_from_slice(text);
-    }
-    record.push(b'"');
-    for byte in text {
-        if matches!(byte, b'"' | b'\\') {
-            record.push(*byte);
-        }
-        record.push(*byte);
-    }
-    record.push(b'"');
 }

@@ -10,20 +10,20 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, FixedSizeListArray, GenericListArray, GenericListViewArray, OffsetSizeTrait};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 
+use super::Format;
 use super::cells::{Cells, NULL_LENGTH};
 use super::column::{ColumnWriter, column_writer, downcast};
-use super::{EncodeSettings, Format};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::SqlType;
 use crate::types::values::write_array_element;
+use crate::types::{Form, SqlType};
 
 /// Whether the type is one of Arrow's lists.
-pub(super) fn is_list(data_type: &DataType) -> bool {
+pub(crate) fn is_list(data_type: &DataType) -> bool {
     list_element(data_type).is_some()
 }
 
 /// The element field of one of Arrow's lists.
-pub(super) fn list_element(data_type: &DataType) -> Option<&FieldRef> {
+pub(crate) fn list_element(data_type: &DataType) -> Option<&FieldRef> {
     match data_type {
         DataType::List(element)
         | DataType::LargeList(element)
@@ -35,7 +35,7 @@ pub(super) fn list_element(data_type: &DataType) -> Option<&FieldRef> {
 }
 
 /// A list column as ranges over its values.
-pub(super) struct ListRows<'a> {
+pub(crate) struct ListRows<'a> {
     array: &'a dyn Array,
     values: &'a ArrayRef,
     kind: ListKind<'a>,
@@ -50,7 +50,7 @@ enum ListKind<'a> {
 }
 
 impl<'a> ListRows<'a> {
-    pub(super) fn of(array: &'a ArrayRef) -> Result<ListRows<'a>> {
+    pub(crate) fn of(array: &'a ArrayRef) -> Result<ListRows<'a>> {
         let (values, kind) = match array.data_type() {
             DataType::List(_) => downcast::<GenericListArray<i32>>(array).map(|list| (list.values(), ListKind::List(list)))?,
             DataType::LargeList(_) => {
@@ -70,12 +70,12 @@ impl<'a> ListRows<'a> {
         Ok(ListRows { array: array.as_ref(), values, kind })
     }
 
-    pub(super) fn values(&self) -> &'a ArrayRef {
+    pub(crate) fn values(&self) -> &'a ArrayRef {
         self.values
     }
 
     /// Where the row's elements stand in the values; `None` for NULL.
-    pub(super) fn row(&self, row: usize) -> Option<Range<usize>> {
+    pub(crate) fn row(&self, row: usize) -> Option<Range<usize>> {
         fn offsets<O: OffsetSizeTrait>(list: &GenericListArray<O>, row: usize) -> Range<usize> {
             let offsets = list.value_offsets();
             offsets[row].as_usize()..offsets[row + 1].as_usize()
@@ -101,7 +101,7 @@ impl<'a> ListRows<'a> {
     }
 
     /// A range of values that covers all elements of `rows`.
-    pub(super) fn cover(&self, rows: Range<usize>) -> Range<usize> {
+    pub(crate) fn cover(&self, rows: Range<usize>) -> Range<usize> {
         let mut ranges = rows.filter_map(|row| self.row(row)).filter(|range| !range.is_empty());
         let Some(first) = ranges.next() else { return 0..0 };
         ranges.fold(first, |cover, range| cover.start.min(range.start)..cover.end.max(range.end))
@@ -109,11 +109,11 @@ impl<'a> ListRows<'a> {
 }
 
 /// The writer for an array of `element`s.
-pub(super) fn array_writer(
+pub(crate) fn array_writer(
     element: &SqlType,
     data_type: &DataType,
     format: Format,
-    settings: &EncodeSettings,
+    settings: &Form,
 ) -> Result<Box<dyn ColumnWriter>> {
     let mut levels = 1;
     let mut field = list_element(data_type).ok_or_else(|| Error::internal(format!("{data_type} is no list")))?;
@@ -151,11 +151,11 @@ fn is_dimension(element: &SqlType, data_type: &DataType) -> bool {
 }
 
 /// The writer for `int2vector` and `oidvector`: elements without braces in text, counted from 0 in binary.
-pub(super) fn vector_writer(
+pub(crate) fn vector_writer(
     element: &SqlType,
     data_type: &DataType,
     format: Format,
-    settings: &EncodeSettings,
+    settings: &Form,
 ) -> Result<Option<Box<dyn ColumnWriter>>> {
     let Some(field) = list_element(data_type) else {
         return Ok(match format {
