@@ -3,34 +3,28 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, ScalarValue};
-use datafusion::functions_nested::expr_fn as nested;
 use datafusion::logical_expr::{Case, Expr, Operator, lit};
 use datafusion::sql::sqlparser::ast::{
-    self, AccessExpr, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Ident, NamedWindowDefinition, ObjectName, Spanned,
-    Subscript, TrimWhereField, UnaryOperator, Value,
+    self, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Ident, NamedWindowDefinition, ObjectName, Spanned, UnaryOperator, Value,
 };
 
-use super::coerce::{Family, cast_expr, element_type, family, parameter};
+use super::coerce::{cast_expr, element_type, parameter};
 use super::error::{at, folded, name_parts, undefined_column};
 use super::interval_type::interval_modifier;
 use super::mistyped::with_guess;
-use super::numeric::{converted, keyed, numeric_constant};
+use super::numeric::{converted, numeric_constant};
 use super::operator::{BinaryOp, binary_operator};
 use super::range::{Aggregates, Environment, Presence, Range, RangeTable};
 use super::typed::Typed;
 use super::{Binder, kernels};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::numeric::Operation;
-use crate::functions::numeric::key::has_key;
-use crate::sql::rewrite::is_local_zone;
 use crate::sql::sql_type_of;
 use crate::sql::type_name::{wide_numeric, without_fraction};
 use crate::types::SqlType;
-use crate::types::input;
 use crate::types::values::numeric::Numeric;
 
 /// The clause that an expression stands in: what may be called there, and how the error names it.
@@ -254,7 +248,7 @@ impl Binder<'_> {
         self.condition(value, place.clause.name()).map_err(|error| at(error, expr.span()))
     }
 
-    fn column(&self, idents: &[Ident], place: Place<'_>) -> Result<Typed> {
+    pub(super) fn column(&self, idents: &[Ident], place: Place<'_>) -> Result<Typed> {
         let span = idents.first().map_or_else(datafusion::sql::sqlparser::tokenizer::Span::empty, |ident| ident.span);
         // A relation of any query around comes before a column whose fields could be meant.
         let unreachable = idents.len() > 1 && place.environment.ranges(place.range).iter().any(|range| range.forbids(&idents[0]));
@@ -336,7 +330,7 @@ impl Binder<'_> {
         expr.map(|expr| expr.data).map_err(|error| Error::internal(error.to_string()))
     }
 
-    fn struct_fields(&self, value: Typed, fields: &[Ident]) -> Result<Typed> {
+    pub(super) fn struct_fields(&self, value: Typed, fields: &[Ident]) -> Result<Typed> {
         let mut value = value;
         for field in fields {
             value = self.struct_field(value, &folded(field)).map_err(|error| at(error, field.span))?;
@@ -344,7 +338,7 @@ impl Binder<'_> {
         Ok(value)
     }
 
-    fn struct_field(&self, value: Typed, name: &str) -> Result<Typed> {
+    pub(super) fn struct_field(&self, value: Typed, name: &str) -> Result<Typed> {
         let datafusion::arrow::datatypes::DataType::Struct(fields) = &value.data_type else {
             return Err(Error::new(
                 ErrorKind::WrongObjectType,
@@ -398,70 +392,6 @@ impl Binder<'_> {
         }
     }
 
-    fn binary_op(&self, left: &ast::Expr, op: &ast::BinaryOperator, right: &ast::Expr, place: Place<'_>) -> Result<Typed> {
-        if *op == ast::BinaryOperator::Overlaps {
-            return self.overlaps(left, right, place).map_err(|error| at(error, operator_span(left, right)));
-        }
-        let operator = binary_operator(op)?;
-        if let (Some(left), Some(right)) = (row(left), row(right)) {
-            return self.row_comparison(&operator, &left, &right, place);
-        }
-        if let (Some(row), ast::Expr::Subquery(query)) = (row(left), unnested(right)) {
-            return self.row_against_subquery(&row, &operator, query, place).map_err(|error| at(error, operator_span(left, right)));
-        }
-        let left_value = self.expression(left, place)?;
-        let right_value = self.expression(right, place)?;
-        self.binary(&operator, left_value, right_value).map_err(|error| at(error, operator_span(left, right)))
-    }
-
-    /// `(a, b) = (c, d)` and the orderings of rows.
-    fn row_comparison(&self, operator: &BinaryOp, left: &[&ast::Expr], right: &[&ast::Expr], place: Place<'_>) -> Result<Typed> {
-        let BinaryOp::Compare(operator) = operator else { return Err(Error::unsupported("this operator between rows")) };
-        if left.len() != right.len() || left.is_empty() {
-            return Err(Error::new(ErrorKind::Syntax, "unequal number of entries in row expressions"));
-        }
-        let pairs = left
-            .iter()
-            .zip(right)
-            .map(|(left, right)| Ok((self.expression(left, place)?, self.expression(right, place)?)))
-            .collect::<Result<Vec<_>>>()?;
-        self.compare_rows(*operator, pairs)
-    }
-
-    /// Compares rows element by element.
-    pub(super) fn compare_rows(&self, operator: Operator, pairs: Vec<(Typed, Typed)>) -> Result<Typed> {
-        let fold = |pairs: Vec<(Typed, Typed)>, operator: Operator, connect: BinaryOp| -> Result<Typed> {
-            let mut all: Option<Typed> = None;
-            for (left, right) in pairs {
-                let one = self.compare(operator, left, right)?;
-                all = Some(match all {
-                    None => one,
-                    Some(before) => self.binary(&connect, before, one)?,
-                });
-            }
-            all.ok_or_else(|| Error::internal("empty row"))
-        };
-        match operator {
-            Operator::Eq | Operator::IsNotDistinctFrom => fold(pairs, operator, BinaryOp::And),
-            Operator::NotEq | Operator::IsDistinctFrom => fold(pairs, operator, BinaryOp::Or),
-            Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => {
-                // (a, b) < (c, d)  is  a < c OR (a = c AND b < d)
-                let strict = if matches!(operator, Operator::Lt | Operator::LtEq) { Operator::Lt } else { Operator::Gt };
-                let mut pairs = pairs.into_iter().rev();
-                let Some((left, right)) = pairs.next() else { return Err(Error::internal("empty row")) };
-                let mut result = self.compare(operator, left, right)?;
-                for (left, right) in pairs {
-                    let equal = self.compare(Operator::Eq, self.copied(&left)?, self.copied(&right)?)?;
-                    let before = self.compare(strict, left, right)?;
-                    let rest = self.binary(&BinaryOp::And, equal, result)?;
-                    result = self.binary(&BinaryOp::Or, before, rest)?;
-                }
-                Ok(result)
-            }
-            _ => Err(Error::unsupported("this operator between rows")),
-        }
-    }
-
     fn unary_op(&self, op: UnaryOperator, expr: &ast::Expr, place: Place<'_>) -> Result<Typed> {
         // The smallest integer has no positive counterpart, so the sign is read with its number.
         if let (UnaryOperator::Minus, ast::Expr::Value(value)) = (op, expr)
@@ -471,189 +401,6 @@ impl Binder<'_> {
         }
         let value = self.expression(expr, place)?;
         self.unary(op, value).map_err(|error| at(error, expr.span()))
-    }
-
-    fn null_test(&self, expr: &ast::Expr, negated: bool, place: Place<'_>) -> Result<Typed> {
-        if let Some(elements) = self.fields_of_row(expr, place)? {
-            // Every element is (not) null; one that is a row itself is none.
-            let test = |element: Typed| {
-                if matches!(element.data_type, DataType::Struct(_)) && !matches!(element.expr, Expr::Column(_)) {
-                    return lit(negated);
-                }
-                let inner = Box::new(element.expr);
-                if negated { Expr::IsNotNull(inner) } else { Expr::IsNull(inner) }
-            };
-            let all = elements.into_iter().map(test).reduce(Expr::and).unwrap_or_else(|| lit(true));
-            return Ok(Typed::new(all, SqlType::Bool, false));
-        }
-        let value = self.expression(expr, place)?;
-        if let Expr::Placeholder(placeholder) = &value.expr
-            && value.is_unknown()
-        {
-            return Err(Error::new(
-                ErrorKind::IndeterminateDatatype,
-                format!("could not determine data type of parameter {}", placeholder.id),
-            ));
-        }
-        let inner = Box::new(value.expr);
-        Ok(Typed::new(if negated { Expr::IsNotNull(inner) } else { Expr::IsNull(inner) }, SqlType::Bool, false))
-    }
-
-    /// The elements of a row that is spelled out, or of a relation's whole row.
-    fn fields_of_row(&self, expr: &ast::Expr, place: Place<'_>) -> Result<Option<Vec<Typed>>> {
-        if let Some(row) = row(expr) {
-            let elements: Vec<ast::Expr> = row.into_iter().cloned().collect();
-            return self.row_elements(&elements, place).map(Some);
-        }
-        let ast::Expr::Identifier(ident) = unnested(expr) else { return Ok(None) };
-        let idents = std::slice::from_ref(ident);
-        match place.range.table(idents) {
-            Some(table) if place.range.find_bare(idents)?.is_none() => {
-                Ok(Some(table.columns.iter().map(|column| column.value.clone()).collect()))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// The elements of a row; `t.*` stands for the columns of `t`.
-    pub(super) fn row_elements(&self, elements: &[ast::Expr], place: Place<'_>) -> Result<Vec<Typed>> {
-        let mut values = vec![];
-        for element in elements {
-            if let ast::Expr::QualifiedWildcard(name, _) = element {
-                let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
-                if let Some(table) = place.range.table(&idents) {
-                    values.extend(table.columns.iter().map(|column| column.value.clone()));
-                    continue;
-                }
-            }
-            values.push(self.expression(element, place)?);
-        }
-        Ok(values)
-    }
-
-    fn truth_test(&self, expr: &ast::Expr, name: &str, build: fn(Box<Expr>) -> Expr, place: Place<'_>) -> Result<Typed> {
-        let value = self.expression(expr, place)?;
-        let value = self.condition(value, name)?;
-        Ok(Typed::new(build(Box::new(value.expr)), SqlType::Bool, false))
-    }
-
-    fn distinct_test(&self, left: &ast::Expr, right: &ast::Expr, operator: Operator, place: Place<'_>) -> Result<Typed> {
-        if let (Some(left), Some(right)) = (row(left), row(right)) {
-            return self.row_comparison(&BinaryOp::Compare(operator), &left, &right, place);
-        }
-        let (left, right) = (self.expression(left, place)?, self.expression(right, place)?);
-        self.compare(operator, left, right)
-    }
-
-    fn between(&self, expr: &ast::Expr, negated: bool, low: &ast::Expr, high: &ast::Expr, place: Place<'_>) -> Result<Typed> {
-        let value = self.expression(expr, place)?;
-        let low = self.expression(low, place)?;
-        let high = self.expression(high, place)?;
-        let (from, to, connect) =
-            if negated { (Operator::Lt, Operator::Gt, BinaryOp::Or) } else { (Operator::GtEq, Operator::LtEq, BinaryOp::And) };
-        let above = self.compare(from, self.copied(&value)?, low).map_err(|error| at(error, expr.span()))?;
-        let below = self.compare(to, value, high).map_err(|error| at(error, expr.span()))?;
-        self.binary(&connect, above, below)
-    }
-
-    fn in_expressions(&self, expr: &ast::Expr, list: &[ast::Expr], negated: bool, place: Place<'_>) -> Result<Typed> {
-        if let Some(left) = row(expr) {
-            let (operator, connect) = if negated { (Operator::NotEq, BinaryOp::And) } else { (Operator::Eq, BinaryOp::Or) };
-            let compare = |element| {
-                let right = row(element).ok_or_else(|| Error::new(ErrorKind::Syntax, "a row can be compared with rows only"))?;
-                self.row_comparison(&BinaryOp::Compare(operator), &left, &right, place)
-            };
-            let result = self.balanced(&connect, list.iter().map(compare).collect::<Result<_>>()?)?;
-            return result.ok_or_else(|| Error::new(ErrorKind::Syntax, "IN list is empty"));
-        }
-        let value = self.expression(expr, place)?;
-        let list = list.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
-        self.in_list(value, list, negated).map_err(|error| at(error, expr.span()))
-    }
-
-    /// `left op ANY (array or subquery)`, `left op ALL (..)`.
-    fn quantified(&self, left: &ast::Expr, operator: &BinaryOp, right: &ast::Expr, all: bool, place: Place<'_>) -> Result<Typed> {
-        let right = unnested(right);
-        if let ast::Expr::Subquery(subquery) = right {
-            return self.quantified_subquery(left, operator, subquery, all, place);
-        }
-        let value = self.expression(left, place)?;
-        if let ast::Expr::Array(array) = right {
-            let elements = array.elem.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
-            return self.any_of(operator, &value, elements, all);
-        }
-        let array = self.expression(right, place)?;
-        let array = if array.is_unknown() {
-            let element = if value.is_unknown() || family(&value.sql_type) == Family::String {
-                SqlType::Text
-            } else {
-                value.sql_type.clone()
-            };
-            self.cast(array, &SqlType::Array(Box::new(element)))?
-        } else {
-            array
-        };
-        let Some(element) = element_type(&array.sql_type) else {
-            return Err(Error::new(ErrorKind::WrongObjectType, "op ANY/ALL (array) requires array on right side"));
-        };
-        if let Expr::Literal(ScalarValue::List(list), _) = &array.expr
-            && list.len() == 1
-            && !array.is_null_literal()
-        {
-            let items = list.value(0);
-            let elements = (0..items.len())
-                .map(|index| {
-                    let value = ScalarValue::try_from_array(&items, index).map_err(|error| Error::internal(error.to_string()))?;
-                    Ok(Typed::constant(value, element.clone()))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            return self.any_of(operator, &value, elements, all);
-        }
-        let probe = Typed { expr: array.expr.clone(), ..Typed::new(array.expr.clone(), element.clone(), true) };
-        let value = if value.is_unknown() { self.cast(value, &element)? } else { value };
-        self.comparable(value.clone(), probe.clone(), "=")?;
-        let (value, array) = self.numbers_alike(value, array, &probe)?;
-        let element = if has_key(&probe.data_type) { element_type(&array.sql_type).unwrap_or(SqlType::Bytea) } else { element };
-        let contains = Typed::new(nested::array_has(array.expr.clone(), value.expr.clone()), SqlType::Bool, true);
-        match (operator, all) {
-            (BinaryOp::Compare(Operator::Eq), false) => Ok(contains),
-            (BinaryOp::Compare(Operator::NotEq), true) => Ok(Typed::boolean(Expr::Not(Box::new(contains.expr)))),
-            (BinaryOp::Compare(compare @ (Operator::Lt | Operator::LtEq)), false)
-            | (BinaryOp::Compare(compare @ (Operator::Gt | Operator::GtEq)), true) => {
-                let extreme = Typed::new(nested::array_max(array.expr), element, true);
-                self.compare(*compare, value, extreme)
-            }
-            (BinaryOp::Compare(compare @ (Operator::Gt | Operator::GtEq)), false)
-            | (BinaryOp::Compare(compare @ (Operator::Lt | Operator::LtEq)), true) => {
-                let extreme = Typed::new(nested::array_min(array.expr), element, true);
-                self.compare(*compare, value, extreme)
-            }
-            _ => self.quantified_elements(value, operator, Typed { sql_type: SqlType::Array(Box::new(element)), ..array }, all),
-        }
-    }
-
-    /// A number and an array of numbers in one type, in which both keep their digits: what looks for an element knows no other way.
-    fn numbers_alike(&self, value: Typed, array: Typed, element: &Typed) -> Result<(Typed, Typed)> {
-        if family(&value.sql_type) != Family::Number {
-            return Ok((keyed(value), keyed(array)));
-        }
-        let common = self.common_type(&[&value, element], "ANY/ALL")?;
-        if common == SqlType::UnconstrainedNumeric {
-            return Ok((keyed(self.unconstrained(value)?), keyed(self.unconstrained_array(array))));
-        }
-        if value.data_type == element.data_type {
-            return Ok((value, array));
-        }
-        let wider = common.arrow_type();
-        let list = DataType::List(Arc::new(Field::new_list_field(wider.clone(), true)));
-        let array = Typed { expr: cast_expr(array.expr, &list), data_type: list, ..array };
-        Ok((Typed { expr: cast_expr(value.expr, &wider), data_type: wider, ..value }, array))
-    }
-
-    /// `value` in a type that compares with `other`.
-    pub(super) fn typed_beside(&self, value: Typed, other: &Typed) -> Result<(Typed, Typed)> {
-        let value = if value.is_unknown() { self.cast(value, &other.sql_type)? } else { value };
-        self.comparable(value, other.clone(), "=")
     }
 
     fn explicit_cast(&self, kind: &CastKind, expr: &ast::Expr, data_type: &ast::DataType, place: Place<'_>) -> Result<Typed> {
@@ -746,196 +493,6 @@ impl Binder<'_> {
         Ok(Typed { data_type, ..Typed::new(expr, common, nullable) })
     }
 
-    fn array(&self, elements: &[ast::Expr], place: Place<'_>) -> Result<Typed> {
-        let elements = elements.iter().map(|element| self.expression(element, place)).collect::<Result<Vec<_>>>()?;
-        if elements.is_empty() {
-            return Err(Error::new(ErrorKind::IndeterminateDatatype, "cannot determine type of empty array")
-                .with_hint("Explicitly cast to the desired type, for example ARRAY[]::integer[]."));
-        }
-        let (elements, common) = self.unify(elements, "ARRAY")?;
-        self.array_of(elements, common)
-    }
-
-    /// An array of values that have the element type already.
-    pub(super) fn array_of(&self, elements: Vec<Typed>, element: SqlType) -> Result<Typed> {
-        let array_type = match &element {
-            SqlType::Array(_) => element.clone(),
-            scalar => SqlType::Array(Box::new(scalar.clone())),
-        };
-        let elements = match &element {
-            SqlType::UnconstrainedNumeric => elements.into_iter().map(|item| self.unconstrained(item)).collect::<Result<_>>()?,
-            // A NULL that was cast to a numeric is one of whatever the others are.
-            _ => elements
-                .into_iter()
-                .map(|item| match item.is_null_literal() && item.data_type == DataType::LargeBinary {
-                    true => self.cast(Typed::null(), &element),
-                    false => Ok(item),
-                })
-                .collect::<Result<Vec<_>>>()?,
-        };
-        let constants: Option<Vec<ScalarValue>> = elements
-            .iter()
-            .map(|element| if let Expr::Literal(value, _) = &element.expr { Some(value.clone()) } else { None })
-            .collect();
-        let wanted = element.arrow_type();
-        let alike = elements.iter().all(|item| item.data_type == wanted);
-        match constants {
-            Some(constants) if alike && !matches!(element, SqlType::Array(_)) => {
-                Ok(Typed::constant(input::list(&constants, &array_type)?, array_type))
-            }
-            _ => {
-                let items = elements
-                    .into_iter()
-                    .map(|item| if item.data_type == wanted { item.expr } else { cast_expr(item.expr, &wanted) })
-                    .collect();
-                Ok(Typed::new(nested::make_array(items), array_type, false))
-            }
-        }
-    }
-
-    fn field_access(&self, root: &ast::Expr, chain: &[AccessExpr], place: Place<'_>) -> Result<Typed> {
-        // `t.c[1]` is parsed with the dot in the chain, too.
-        let mut idents: Vec<Ident> = match root {
-            ast::Expr::Identifier(ident) => vec![ident.clone()],
-            ast::Expr::CompoundIdentifier(idents) => idents.clone(),
-            _ => vec![],
-        };
-        let mut chain = chain;
-        while let (false, Some((AccessExpr::Dot(ast::Expr::Identifier(ident)), rest))) = (idents.is_empty(), chain.split_first()) {
-            idents.push(ident.clone());
-            chain = rest;
-        }
-        let mut value = if idents.is_empty() { self.expression(root, place)? } else { self.column(&idents, place)? };
-        for access in chain {
-            value = match access {
-                AccessExpr::Dot(ast::Expr::Identifier(field)) => {
-                    self.struct_field(value, &folded(field)).map_err(|error| at(error, field.span))?
-                }
-                AccessExpr::Dot(other) => return Err(Error::unsupported(format!("the field access .{}", shortened(other)))),
-                AccessExpr::Subscript(subscript) => self.subscript(value, subscript, place)?,
-            };
-        }
-        Ok(value)
-    }
-
-    fn subscript(&self, value: Typed, subscript: &Subscript, place: Place<'_>) -> Result<Typed> {
-        let vector = matches!(value.sql_type, SqlType::Int2Vector | SqlType::OidVector);
-        let Some(element) = element_type(&value.sql_type) else {
-            return Err(Error::new(
-                ErrorKind::DatatypeMismatch,
-                format!("cannot subscript type {} because it does not support subscripting", value.sql_type),
-            ));
-        };
-        match subscript {
-            Subscript::Index { index } => {
-                let index = self.expression(index, place)?;
-                let index = self.cast(index, &SqlType::Int8)?;
-                // The vectors of the catalog count from zero.
-                let index = if vector { super::kernels::add(index.expr, lit(1_i64)) } else { index.expr };
-                let item = match &value.data_type {
-                    DataType::List(field) => field.data_type().clone(),
-                    _ => element.arrow_type(),
-                };
-                // The engine counts negative subscripts from the end; PostgreSQL has nothing there.
-                let index = match index {
-                    Expr::Literal(ScalarValue::Int64(Some(number)), _) => lit(ScalarValue::Int64((number > 0).then_some(number))),
-                    index => {
-                        let in_range = (Box::new(index.clone().gt(lit(0_i64))), Box::new(index));
-                        Expr::Case(Case::new(None, vec![in_range], None))
-                    }
-                };
-                Ok(Typed { data_type: item, ..Typed::new(nested::array_element(value.expr, index), element, true) })
-            }
-            Subscript::Slice { lower_bound, upper_bound, stride: None } => {
-                let bound = |bound: Option<&ast::Expr>, default: i64| match bound {
-                    None => Ok(lit(default)),
-                    Some(bound) => {
-                        let bound = self.expression(bound, place)?;
-                        self.cast(bound, &SqlType::Int8).map(|bound| bound.expr)
-                    }
-                };
-                let (low, high) = (bound(lower_bound.as_ref(), 1)?, bound(upper_bound.as_ref(), i64::from(i32::MAX))?);
-                let bounds = [low, high].map(|bound| Typed::new(bound, SqlType::Int8, true));
-                let sql_type = value.sql_type.clone();
-                Ok(self.call_builtin("array_part", [vec![value], bounds.into()].concat())?.retyped(sql_type))
-            }
-            Subscript::Slice { .. } => Err(Error::unsupported("an array slice with a stride")),
-        }
-    }
-
-    fn extract(&self, field: &DateTimeField, expr: &ast::Expr, place: Place<'_>) -> Result<Typed> {
-        let value = self.expression(expr, place)?;
-        let value = if value.is_unknown() { self.cast(value, &SqlType::Timestamp)? } else { value };
-        let field = Typed::constant(ScalarValue::Utf8(Some(field.to_string().trim_matches('\'').to_lowercase())), SqlType::Text);
-        self.call_builtin("extract", vec![field, value]).map_err(|error| at(error, expr.span()))
-    }
-
-    fn at_time_zone(&self, timestamp: &ast::Expr, zone: &ast::Expr, place: Place<'_>) -> Result<Typed> {
-        let value = self.expression(timestamp, place)?;
-        let value = match value.sql_type {
-            SqlType::Unknown => self.cast(value, &SqlType::Timestamptz)?,
-            SqlType::Date => self.cast(value, &SqlType::Timestamptz)?,
-            _ => value,
-        };
-        if is_local_zone(zone) {
-            return self.call_builtin("timezone", vec![value]).map_err(|error| at(error, timestamp.span()));
-        }
-        let zone_value = self.expression(zone, place)?;
-        let zone_value = self.settled(zone_value)?;
-        let zone_value = if zone_value.sql_type == SqlType::Interval { zone_value } else { self.text(zone_value)? };
-        self.call_builtin("timezone", vec![zone_value, value]).map_err(|error| at(error, timestamp.span()))
-    }
-
-    fn substring(&self, expr: &ast::Expr, from: Option<&ast::Expr>, length: Option<&ast::Expr>, place: Place<'_>) -> Result<Typed> {
-        let value = self.expression(expr, place)?;
-        let from = from.map(|from| self.expression(from, place)).transpose()?;
-        let length = length.map(|length| self.expression(length, place)).transpose()?;
-        self.part_of(value, from, length)
-    }
-
-    /// `substring(value from .. for ..)`, or of a text the part that a pattern finds.
-    pub(super) fn part_of(&self, value: Typed, from: Option<Typed>, length: Option<Typed>) -> Result<Typed> {
-        let value = if value.sql_type == SqlType::Bytea { value } else { self.text(value)? };
-        // substring(text from pattern)
-        if let (Some(pattern), None) = (&from, &length)
-            && (pattern.literal_text().is_some() || family(&pattern.sql_type) == Family::String && !pattern.is_unknown())
-        {
-            let pattern = self.text(pattern.clone())?;
-            return self.call_builtin("substring_pattern", vec![value, pattern]);
-        }
-        let integer = counter_of(&value);
-        let mut arguments = vec![value];
-        let first = Typed::constant(ScalarValue::Int32(Some(1)), SqlType::Int4);
-        arguments.push(self.cast(from.unwrap_or(first), &integer)?);
-        if let Some(length) = length {
-            arguments.push(self.cast(length, &integer)?);
-        }
-        self.call_builtin("substr", arguments)
-    }
-
-    fn trim(
-        &self,
-        expr: &ast::Expr,
-        side: Option<TrimWhereField>,
-        what: Option<&ast::Expr>,
-        characters: Option<&[ast::Expr]>,
-        place: Place<'_>,
-    ) -> Result<Typed> {
-        let value = self.expression(expr, place)?;
-        let is_bytes = value.sql_type == SqlType::Bytea;
-        let mut arguments = vec![if is_bytes { value } else { self.text(value)? }];
-        for part in what.into_iter().chain(characters.unwrap_or_default()) {
-            let part = self.expression(part, place)?;
-            arguments.push(if is_bytes { part } else { self.text(part)? });
-        }
-        let name = match side {
-            None | Some(TrimWhereField::Both) => "btrim",
-            Some(TrimWhereField::Leading) => "ltrim",
-            Some(TrimWhereField::Trailing) => "rtrim",
-        };
-        self.call_builtin(name, arguments)
-    }
-
     /// A new internal column for an element of a set-returning function.
     pub(super) fn set_call(&self, list: Typed, place: Place<'_>) -> Result<Typed> {
         let Some(sets) = place.sets else {
@@ -972,7 +529,7 @@ impl Binder<'_> {
 }
 
 /// What counts the characters of a text, or the bytes of a `bytea`.
-fn counter_of(value: &Typed) -> SqlType {
+pub(super) fn counter_of(value: &Typed) -> SqlType {
     if value.sql_type == SqlType::Bytea { SqlType::Int4 } else { SqlType::Int8 }
 }
 
@@ -1035,12 +592,6 @@ pub(super) fn unnested(expr: &ast::Expr) -> &ast::Expr {
     }
 }
 
-fn operator_span(left: &ast::Expr, right: &ast::Expr) -> datafusion::sql::sqlparser::tokenizer::Span {
-    // The operator itself has no span; PostgreSQL points at it, we at its left side.
-    let span = left.span();
-    if span.start.column > 0 { span } else { right.span() }
-}
-
 /// A number: `integer` if it fits, then `bigint`, then `numeric`.
 fn number(text: &str) -> Result<Typed> {
     let digits = text.replace('_', "");
@@ -1075,7 +626,7 @@ fn radix(text: &str) -> Option<i64> {
 }
 
 /// The beginning of an expression's text, for messages.
-fn shortened(expr: &ast::Expr) -> String {
+pub(super) fn shortened(expr: &ast::Expr) -> String {
     let text = expr.to_string();
     if text.chars().count() > 40 { format!("{}..", text.chars().take(40).collect::<String>()) } else { text }
 }
