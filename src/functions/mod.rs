@@ -18,6 +18,7 @@ mod context;
 pub mod conversion;
 mod databricks;
 pub(crate) mod define;
+mod extreme;
 mod interval_aggregate;
 mod moments;
 pub mod names;

@@ -17,6 +17,7 @@ use super::conditional::If;
 use super::context::FunctionContext;
 use super::databricks;
 use super::define::{self, Declaration};
+use super::extreme;
 use super::interval_aggregate;
 use super::postgres::advisory;
 use super::postgres::sleep::Sleep;
@@ -194,6 +195,7 @@ impl Functions {
             ("sum", DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(sum_udaf()),
             ("sum", DataType::Decimal128(SUMMED_NARROW.., _)) => Some(super::numeric::decimal_sum::sum()),
             ("sum", DataType::LargeBinary) => Some(super::numeric::aggregate::sum()),
+            ("min" | "max", DataType::Float32 | DataType::Float64) => extreme::over_floats(name),
             ("sum" | "avg" | "mean", DataType::Interval(_)) => interval_aggregate::over_intervals(name),
             _ => self.aggregate(name),
         }

@@ -213,6 +213,8 @@ pub(super) fn strings(array: &ArrayRef) -> Result<Box<dyn Iterator<Item = Option
         DataType::Utf8 => Box::new(array.as_string::<i32>().iter()),
         DataType::LargeUtf8 => Box::new(array.as_string::<i64>().iter()),
         DataType::Utf8View => Box::new(array.as_string_view().iter()),
+        // NULL of no type: `UNION` with nothing but NULLs.
+        DataType::Null => Box::new(std::iter::repeat_n(None, array.len())),
         other => return Err(Error::internal(format!("a column of texts arrived as {other}"))),
     })
 }
@@ -276,7 +278,7 @@ pub fn parse_text(texts: &ArrayRef, target: &SqlType, form: &Form, failure: Fail
             column.each(values::parse_bytea, |value| builder.append_option(value))?;
             Ok(Arc::new(builder.finish()))
         }
-        SqlType::Array(element) => column.lists(element, |text| element_texts(text), form),
+        SqlType::Array(element) => column.lists(element, element_texts, form),
         SqlType::Int2Vector => column.lists(&SqlType::Int2, words, form),
         SqlType::OidVector => column.lists(&SqlType::Oid, words, form),
         SqlType::Record(_) => Err(Error::unsupported("input of anonymous composite types")),

@@ -185,7 +185,7 @@ impl<'a> Scanner<'a> {
     /// Which of the words the text begins with, in any case.
     fn word(&mut self, words: &[&str], field: &Field<'_>) -> Result<i64> {
         let begins = |word: &&str| self.rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
-        let Some(index) = words.iter().position(|word| begins(word)) else {
+        let Some(index) = words.iter().position(begins) else {
             let shown = self.rest.split(is_space).next().unwrap_or_default();
             return Err(refused(format!("invalid value \"{shown}\" for \"{}\"", field.name))
                 .with_detail("The given value did not match any of the allowed values for this field."));

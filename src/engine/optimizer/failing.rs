@@ -138,7 +138,7 @@ fn call_fails(call: &ScalarFunction) -> bool {
     }
     let name = call.func.name();
     let constants = || call.args.iter().skip(1).all(is_literal) || call.args.iter().rev().skip(1).all(is_literal);
-    !STEADY.contains(&name) && !(STEADY_OVER_CONSTANTS.contains(&name) && constants() && no_negative(&call.args))
+    !(STEADY.contains(&name) || STEADY_OVER_CONSTANTS.contains(&name) && constants() && no_negative(&call.args))
 }
 
 /// A negative number of characters is refused.

@@ -56,7 +56,7 @@ impl Binder<'_> {
             order: vec![],
             working: false,
             volatile,
-            read: std::cell::Cell::new(false),
+            read: std::sync::atomic::AtomicBool::new(false),
         })
     }
 

@@ -16,13 +16,13 @@ impl Binder<'_> {
     pub(super) fn moment_arithmetic(&self, operator: Operator, left: Typed, right: Typed) -> Result<Typed> {
         let (from, to) = (family(&left.sql_type), family(&right.sql_type));
         // Addition and the product with a number are the same from both sides.
-        let swapped = match (operator, from, to) {
+        let swapped = matches!(
+            (operator, from, to),
             (Operator::Plus, Family::Number, Family::DateTime)
-            | (Operator::Plus, Family::Interval, Family::DateTime | Family::Time)
-            | (Operator::Plus, Family::Time, Family::DateTime)
-            | (Operator::Multiply, Family::Number, Family::Interval | Family::Time) => true,
-            _ => false,
-        };
+                | (Operator::Plus, Family::Interval, Family::DateTime | Family::Time)
+                | (Operator::Plus, Family::Time, Family::DateTime)
+                | (Operator::Multiply, Family::Number, Family::Interval | Family::Time)
+        );
         let (left, right) = if swapped { (right, left) } else { (left, right) };
         let is_integral = is_integer(&right);
         let name = match (&left.sql_type, operator, &right.sql_type) {

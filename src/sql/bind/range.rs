@@ -119,7 +119,7 @@ impl<'e> Outer<'e> {
 }
 
 /// A common table expression: bound once, copied at each use.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Cte {
     pub(super) name: String,
     pub(super) plan: LogicalPlan,
@@ -131,7 +131,7 @@ pub(super) struct Cte {
     /// It would not give the same rows twice.
     pub(super) volatile: bool,
     /// Whether something reads it already.
-    pub(super) read: std::cell::Cell<bool>,
+    pub(super) read: std::sync::atomic::AtomicBool,
 }
 
 /// What surrounds a query: common table expressions and outer ranges.

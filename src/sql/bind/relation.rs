@@ -108,7 +108,7 @@ impl Binder<'_> {
         if let ([name], Some(cte)) = (parts.as_slice(), parts.first().and_then(|name| environment.cte(name))) {
             travels(&format!("the common table expression \"{name}\""))?;
             let cte = Arc::clone(cte);
-            if cte.read.replace(true) && cte.volatile {
+            if cte.read.swap(true, std::sync::atomic::Ordering::Relaxed) && cte.volatile {
                 let refused = Error::unsupported(format!("a second reference to the volatile WITH query \"{name}\""));
                 return Err(at(refused.with_hint("Store its rows in a table first: each reference would compute others."), span));
             }
