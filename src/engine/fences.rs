@@ -16,12 +16,19 @@
 //! - `IS NOT DISTINCT FROM` marks a whole join, whose other keys then match NULLs: `optimizer/null_equal`; slt `null_equality`.
 //! - The limit of a DISTINCT is moved between the halves of its aggregate (apache/datafusion#24927): `optimizer/whole_groups`; slt `fences`.
 //! - Constants that fail are left for rows that may never come: `optimizer/failing_constants`; slt `errors`.
+//! - A condition without columns is moved below the set `()`, which has a row for no input: `optimizer/group_filters`; slt `grouping_sets`.
 //! - Moving field accesses towards the leaves loses qualifiers: the setting is off, `optimizer::config`.
 //!
 //! **What kernels compute**
 //!
 //! - Integers wrap: `optimizer/checked_arithmetic`; slt `expressions`.
 //! - 0 and -0 are two keys in sorts, windows, joins, lists and `count(DISTINCT ..)`: `optimizer/equal_keys`; slt `fences`.
+//! - Intervals compare by their parts: `optimizer/keys`; slt `interval_equality`.
+//! - `min` and `max` of floats with NaN depend on the order of the rows: `functions/extreme`; slt `float_bounds`.
+//! - Sums of decimals wrap: `functions/numeric/decimal_sum`, with its tests.
+//! - Dates, times and intervals are added, binned, summed and moved between zones by other rules: `functions/{moments,interval_aggregate}`; slt `moments`.
+//! - Casts between texts and other types, `concat` and `array_to_string` go by Arrow's texts: `types/{encode,input,convert}`; slt `texts`.
+//! - Patterns take the first match, not the longest: `functions/regex`; slt `patterns`.
 //! - The variance of one value is 0, though it be NaN: `functions/variance`; slt `fences`.
 //! - Frames that move take floats back by subtraction, and refuse what has no way back (apache/datafusion#24025): `optimizer/sliding`; slt `fences`.
 //! - Numerics whose common type has more than 76 digits overflow in planning (apache/datafusion#24850): `sql/bind/numeric`; slt `fences`.
@@ -30,6 +37,7 @@
 //!
 //! - Calls over a value and over its cast have one name (apache/datafusion#18975): `sql/bind/select` names them apart; slt `fences`.
 //! - Common subexpressions have another nullability in the physical plan (apache/datafusion#25369): the check is off, `optimizer::config`; slt `fences`.
+//! - Aggregates with different orders are refused, or lose theirs (apache/datafusion#8582): `functions/ordered`; slt `ordered_aggregates`.
 //! - A sort key that stands twice in an aggregate panics: `optimizer/single_keys`; slt `aggregates`.
 //! - Names that rules make up may be those of stored columns: `optimizer::begin`, `sql/internal_name`.
 //! - Calls over large constants are folded on the planner: `optimizer/large_constants`, with its test.

@@ -39,7 +39,7 @@ const STEADY: [&str; 68] = [
     "coalesce",
     "concat",
     "concat_ws",
-    "condition",
+    super::identity::NAME,
     "current_date",
     "date_part",
     "ends_with",

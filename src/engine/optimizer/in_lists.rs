@@ -4,20 +4,15 @@
 //! (apache/datafusion#24246); and of `i IN (1, 2) AND i NOT IN (2, NULL)` it leaves `i IN (1)`, although the second is never true. A filter may
 //! intersect lists without NULL, since it takes NULL for false. Everywhere else lists over one value are hidden from each other.
 
-use std::sync::Arc;
-
-use datafusion::arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::internal_err;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{InList, ScalarFunction};
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Volatility};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+use super::identity::{identity, is_identity};
 
 /// One of the optimiser's first rules.
 #[derive(Debug)]
@@ -149,51 +144,5 @@ fn member(expr: &Expr) -> Option<(&Expr, bool)> {
 }
 
 fn hidden(condition: Expr) -> Expr {
-    if matches!(&condition, Expr::ScalarFunction(call) if call.func.inner().is::<Hidden>()) {
-        return condition;
-    }
-    let function = Hidden { signature: Signature::any(1, Volatility::Immutable) };
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(function)), vec![condition]))
-}
-
-/// A condition as a function of itself.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Hidden {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Hidden {
-    fn name(&self) -> &str {
-        "condition"
-    }
-
-    fn display_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.iter().map(Expr::to_string).collect())
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect())
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(arg_types.first().cloned().unwrap_or(DataType::Null))
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        match args.arg_fields {
-            [field] => Ok(Arc::clone(field)),
-            _ => internal_err!("a condition has one value"),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.into_iter().next() {
-            Some(value) => Ok(value),
-            None => internal_err!("a condition has one value"),
-        }
-    }
+    if is_identity(&condition) { condition } else { identity(condition, Volatility::Immutable) }
 }

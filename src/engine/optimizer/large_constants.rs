@@ -4,19 +4,15 @@
 //! which other statements wait for a planner and nothing can be cancelled; a worker takes turns. A constant behind a function that counts as
 //! volatile is one that planning does not look at.
 
-use std::sync::Arc;
-
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::optimizer::AnalyzerRule;
+
+use super::identity::identity;
 
 /// Bytes of constants that planning computes with.
 const LARGE: usize = 65_536;
@@ -52,9 +48,7 @@ fn postponed(node: Expr) -> Transformed<Expr> {
     // One is enough, the largest: other arguments may have to be constants.
     let largest = call.args.iter_mut().filter(|arg| arg.as_literal().is_some()).max_by_key(|arg| arg.as_literal().map(size));
     if let Some(largest) = largest {
-        let function = Held { signature: Signature::any(1, Volatility::Volatile) };
-        let held = ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(function)), vec![largest.clone()]);
-        *largest = Expr::ScalarFunction(held);
+        *largest = identity(largest.clone(), Volatility::Volatile);
     }
     Transformed::yes(Expr::ScalarFunction(call))
 }
@@ -84,40 +78,6 @@ fn is_many(count: &ScalarValue) -> bool {
         ScalarValue::Int32(Some(count)) => i64::from(*count) > most,
         ScalarValue::Int64(Some(count)) => *count > most,
         _ => false,
-    }
-}
-
-/// A constant that is not looked at before the statement runs.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Held {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Held {
-    fn name(&self) -> &str {
-        "held"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(arg_types.first().cloned().unwrap_or(DataType::Null))
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        match args.arg_fields {
-            [field] => Ok(Arc::clone(field)),
-            _ => internal_err!("one constant is held"),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.into_iter().next() {
-            Some(value) => Ok(value),
-            None => internal_err!("one constant is held"),
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod failing_constants;
 mod group_filters;
 mod growth;
 mod guards;
+mod identity;
 mod in_lists;
 mod interruptible;
 mod keys;

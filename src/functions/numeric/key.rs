@@ -127,15 +127,15 @@ fn keys_of(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(match values.data_type() {
         DataType::LargeBinary => keys(values.as_binary()),
         DataType::Interval(IntervalUnit::MonthDayNano) => {
-            let lengths = values.as_primitive::<IntervalMonthDayNanoType>().iter().map(|interval| interval.map(length));
+            let lengths = values.as_primitive::<IntervalMonthDayNanoType>().iter().map(|interval| interval.map(interval_length));
             Arc::new(lengths.collect::<Decimal128Array>().with_precision_and_scale(38, 0).map_err(from_arrow)?)
         }
         _ => Arc::clone(values),
     })
 }
 
-/// Nanoseconds.
-fn length(interval: IntervalMonthDayNano) -> i128 {
+/// What an interval compares by, in nanoseconds.
+pub(crate) fn interval_length(interval: IntervalMonthDayNano) -> i128 {
     const DAY_NANOS: i128 = 86_400_000_000_000;
     let days = i128::from(interval.months) * 30 + i128::from(interval.days);
     days * DAY_NANOS + i128::from(interval.nanoseconds)

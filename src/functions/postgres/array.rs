@@ -2,10 +2,9 @@
 
 use std::cmp::Ordering;
 
-use datafusion::arrow::datatypes::IntervalMonthDayNano;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::define::{Call, Declaration, immutable, zoned};
+use crate::functions::numeric::key::interval_length;
 use crate::types::datum::Datum;
 use crate::types::from_arrow_interval;
 use crate::types::values::calendar::DAY_MICROS;
@@ -91,7 +90,7 @@ fn compare(one: &Datum, two: &Datum) -> Ordering {
         | (Datum::Timestamp(one), Datum::Timestamp(two))
         | (Datum::Timestamptz(one), Datum::Timestamptz(two)) => one.cmp(two),
         (Datum::Numeric(one), Datum::Numeric(two)) => one.compare(two),
-        (Datum::Interval(one), Datum::Interval(two)) => length_of(one).cmp(&length_of(two)),
+        (Datum::Interval(one), Datum::Interval(two)) => interval_length(*one).cmp(&interval_length(*two)),
         (Datum::List(one), Datum::List(two)) => compare_lists(one, two),
         (Datum::Row(one), Datum::Row(two)) => {
             let fields = |row: &[(String, Datum)]| row.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>();
@@ -110,12 +109,6 @@ fn compare(one: &Datum, two: &Datum) -> Ordering {
 fn compare_lists(one: &[Datum], two: &[Datum]) -> Ordering {
     let elements = one.iter().zip(two).map(|(one, two)| compare(one, two)).find(|order| order.is_ne());
     elements.unwrap_or_else(|| one.len().cmp(&two.len()))
-}
-
-/// Nanoseconds, where a month has thirty days.
-fn length_of(interval: &IntervalMonthDayNano) -> i128 {
-    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
-    days * i128::from(DAY_MICROS) * 1000 + i128::from(interval.nanoseconds)
 }
 
 /// Whether two elements are the same, NULL and NULL as well.
